@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+// What PRISMA_SCHEMA_ENGINE_BINARY points at: speaks the CLI's protocol (JSON-RPC lines, and `cli …` sub-commands), so that plain `npx prisma migrate …` needs no downloaded binary.
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { createDatabase, dropDatabase, openSchemaEngine, runSql } from './engine.mjs'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  strict: false,
+  options: { datasource: { type: 'string' }, datamodels: { type: 'string' } },
+})
+const { url } = JSON.parse(values.datasource ?? '{}')
+
+/** PostgreSQL's and Node's error codes as Prisma's. */
+const prismaCodes = {
+  ENOTFOUND: 'P1001',
+  ECONNREFUSED: 'P1001',
+  '28P01': 'P1000',
+  28000: 'P1010',
+  '3D000': 'P1003',
+  '42P04': 'P1009',
+}
+
+if (positionals[0] === 'cli') {
+  const commands = { 'create-database': () => createDatabase(url), 'drop-database': () => dropDatabase(url) }
+  const command = commands[positionals[1]] ?? (() => runSql(url, 'SELECT 1'))
+  await command().catch((error) => {
+    // The CLI skips the first line of what it reads here.
+    console.error(JSON.stringify({ level: 'INFO', fields: { message: 'start' }, target: 'schema_engine' }))
+    console.error(
+      JSON.stringify({
+        timestamp: new Date().toISOString(),
+        level: 'ERROR',
+        fields: {
+          is_panic: false,
+          error_code: prismaCodes[error.code],
+          message: error.message || String(error.code),
+        },
+        target: 'schema_engine::logger',
+      }),
+    )
+    process.exit(1)
+  })
+  process.exit(0)
+}
+
+const send = (message) =>
+  new Promise((done) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`, done))
+
+let engine
+let printId = 1_000_000
+
+async function call(method, params) {
+  if (method === 'createDatabase') {
+    await createDatabase(url)
+    return { databaseName: decodeURIComponent(new URL(url).pathname.slice(1)) }
+  }
+  engine ??= await openSchemaEngine(url)
+  if (method === 'createMigration' || method === 'evaluateDataLoss') {
+    // Fills the engine's schema cache; without it these two ask for a shadow database of another kind.
+    await engine.devDiagnostic({ migrationsList: params.migrationsList, filters: params.filters })
+  }
+  const result = method === 'getDatabaseVersion' ? await engine.version(params) : await engine[method](params)
+  if (method !== 'diff') return result
+  await send({ id: ++printId, method: 'print', params: { content: result.stdout ?? '' } })
+  return { exitCode: result.exitCode }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, method, params } = JSON.parse(line)
+  if (!method) continue // an answer to one of our `print` calls
+  try {
+    await send({ id, result: (await call(method, params)) ?? null })
+  } catch (error) {
+    const message = String(error?.message ?? error)
+    const data = {
+      is_panic: error instanceof WebAssembly.RuntimeError,
+      message,
+      meta: null,
+      error_code: error?.code ?? null,
+    }
+    await send({ id, error: { code: 4466, message: 'An error happened. Check the data field.', data } })
+  }
+}
+process.exit(0) // the engine's lock timer would keep Node alive

@@ -1,0 +1,123 @@
+// Prisma's schema engine as WebAssembly over node-postgres: the same Rust code as the binary that the CLI would download, with nothing to download.
+import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { PrismaPg } from '@prisma/adapter-pg'
+import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils'
+import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg'
+import pg from 'pg'
+
+/** PostgreSQL's one-byte type "char", which catalog columns have and adapter-pg does not know. */
+const CHAR_OID = 18
+const TEXT_OID = 25
+
+const quote = (identifier) => `"${identifier.replaceAll('"', '""')}"`
+const databaseOf = (url) => decodeURIComponent(new URL(url).pathname.slice(1))
+const withDatabase = (url, name) => Object.assign(new URL(url), { pathname: `/${name}` }).href
+
+export async function runSql(connectionString, text) {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  try {
+    return await client.query(text)
+  } finally {
+    await client.end()
+  }
+}
+
+export const createDatabase = (url) =>
+  runSql(withDatabase(url, 'postgres'), `CREATE DATABASE ${quote(databaseOf(url))}`)
+
+export const dropDatabase = (url) =>
+  runSql(withDatabase(url, 'postgres'), `DROP DATABASE IF EXISTS ${quote(databaseOf(url))} WITH (FORCE)`)
+
+/**
+ * adapter-pg 7.10 as a migration adapter needs two repairs: catalog columns of type "char" are unknown to it, and it
+ * splits scripts at every ';' (which breaks $$ bodies, and a failing file would stay half applied). One session only,
+ * since the engine's advisory lock belongs to it.
+ */
+async function connect(connectionString, afterClose = async () => {}) {
+  const pool = new pg.Pool({ connectionString, max: 1, idleTimeoutMillis: 0 })
+  const charColumns = new WeakMap()
+  const query = pool.query.bind(pool)
+  pool.query = async (...args) => {
+    const result = await query(...args)
+    const hits = (result.fields ?? []).flatMap((field, i) => (field.dataTypeID === CHAR_OID ? [i] : []))
+    for (const i of hits) result.fields[i].dataTypeID = TEXT_OID
+    if (hits.length > 0) charColumns.set(result.rows, hits)
+    return result
+  }
+  const adapter = await new PrismaPg(pool).connect()
+  const queryRaw = adapter.queryRaw.bind(adapter)
+  adapter.queryRaw = async (statement) => {
+    const result = await queryRaw(statement)
+    for (const i of charColumns.get(result.rows) ?? []) result.columnTypes[i] = ColumnTypeEnum.Character
+    return result
+  }
+  adapter.executeScript = async (script) => {
+    await pool.query(script).catch((error) => adapter.onError(error))
+  }
+  adapter.dispose = async () => {
+    await pool.end()
+    await afterClose()
+  }
+  return adapter
+}
+
+/** A shadow database of its own: the adapter's own method would replay migrations on the main one. */
+async function connectToShadowDatabase(url) {
+  const name = `prisma_shadow_${randomUUID().replaceAll('-', '')}`
+  await runSql(url, `CREATE DATABASE ${name}`)
+  return connect(withDatabase(url, name), () => runSql(url, `DROP DATABASE ${name} WITH (FORCE)`))
+}
+
+export async function openSchemaEngine(url) {
+  const wasmFile = createRequire(import.meta.url)
+    .resolve('@prisma/schema-engine-wasm/schema_engine_bg')
+    .replace(/\.js$/, '.wasm')
+  const { instance } = await WebAssembly.instantiate(await readFile(wasmFile), {
+    './schema_engine_bg.js': bindings,
+  })
+  bindings.__wbg_set_wasm(instance.exports)
+  instance.exports.__wbindgen_start()
+  globalThis.PRISMA_WASM_PANIC_REGISTRY = { set_message: (message) => console.error(message) }
+  return bindings.SchemaEngine.new(
+    { datamodels: undefined },
+    () => {},
+    bindMigrationAwareSqlAdapterFactory({
+      provider: 'postgres',
+      adapterName: '@prisma/adapter-pg',
+      connect: () => connect(url),
+      connectToShadowDb: () => connectToShadowDatabase(url),
+    }),
+  )
+}
+
+export async function applyMigrations(url, prismaDir) {
+  const baseDir = path.join(prismaDir, 'migrations')
+  const lockFile = path.join(baseDir, 'migration_lock.toml')
+  const migrationDirectories = readdirSync(baseDir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(path.join(baseDir, entry.name, 'migration.sql')))
+    .map((entry) => entry.name)
+    .sort()
+    .map((name) => ({
+      path: name,
+      migrationFile: {
+        path: 'migration.sql',
+        content: { tag: 'ok', value: readFileSync(path.join(baseDir, name, 'migration.sql'), 'utf8') },
+      },
+    }))
+  const engine = await openSchemaEngine(url)
+  const { appliedMigrationNames } = await engine.applyMigrations({
+    migrationsList: {
+      baseDir,
+      lockfile: { path: 'migration_lock.toml', content: readFileSync(lockFile, 'utf8') },
+      shadowDbInitScript: '',
+      migrationDirectories,
+    },
+    filters: { externalTables: [], externalEnums: [] },
+  })
+  return appliedMigrationNames
+}
