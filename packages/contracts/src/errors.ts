@@ -1,0 +1,32 @@
+// The one error shape of every route and status, and the table of its codes (SPEC 2).
+import { type Static, Type } from 'typebox'
+
+/** Every error code with its HTTP status. */
+export const errorStatus = {
+  BAD_REQUEST_ERROR: 400,
+  AUTHENTICATION_ERROR: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND_ERROR: 404,
+  CONFLICT_ERROR: 409,
+  PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  RATE_LIMIT_ERROR: 429,
+  INTERNAL_ERROR: 500,
+  SERVICE_UNAVAILABLE: 503,
+} as const
+
+export type ErrorCode = keyof typeof errorStatus
+
+export const ErrorBody = Type.Object(
+  {
+    error: Type.Object({
+      code: Type.String({ description: 'A code of the table above' }),
+      description: Type.String({ description: 'What is wrong, and what would be right' }),
+      field: Type.Optional(Type.String({ description: 'The field that is wrong' })),
+      reason: Type.Optional(Type.String({ description: 'A finer cause within the code' })),
+      request_id: Type.Optional(Type.String({ description: 'To be quoted when you ask for help' })),
+    }),
+  },
+  { description: 'The shape of every error' },
+)
+export type ErrorBody = Static<typeof ErrorBody>

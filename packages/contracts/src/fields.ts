@@ -1,0 +1,49 @@
+// Schemas of the fields that several contracts share. Each description completes the sentence "… must be", which is how a wrong field is reported.
+import { type Static, type TSchema, Type } from 'typebox'
+
+/** The greatest amount and integer on any wire. */
+export const AMOUNT_MAX = 999_999_999_999
+
+/** Any text of 1 to `max` characters (code points) that PostgreSQL and UTF-8 can hold: no NUL, no lone surrogates. */
+export const Text = (max: number, description = `a string of 1 to ${max} characters, without NUL`) =>
+  Type.String({ pattern: `^[^\\u0000\\ud800-\\udfff]{1,${max}}$`, description })
+
+/**
+ * An id that somebody else chose: any text of 1 to 100 characters except `.` and `..`, which no URL can address
+ * (clients resolve them away).
+ */
+export const ExternalId = Type.String({
+  pattern: '^(?!\\.{1,2}$)[^\\u0000\\ud800-\\udfff]{1,100}$',
+  description: 'a string of 1 to 100 characters, not "." or "..", without NUL',
+})
+
+/** A currency code's form; whether it is a real one, and its decimals, is checked against the ISO table (money.ts). */
+export const Currency = Type.String({
+  pattern: '^[A-Z]{3}$',
+  description: 'an ISO 4217 code in upper case, such as "INR"',
+})
+
+export const Timestamp = Type.String({ format: 'date-time', description: 'an ISO 8601 time in UTC' })
+
+export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+
+/** The query of every list. */
+export const PageQuery = Type.Object({
+  limit: Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'an integer from 1 to 100' }),
+  offset: Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    default: 0,
+    description: 'an integer from 0',
+  }),
+})
+export type PageQuery = Static<typeof PageQuery>
+
+/** The answer of every list: a page, newest first, and how many rows there are in all. */
+export const Page = <T extends TSchema>(item: T) =>
+  Type.Object({
+    data: Type.Array(item),
+    total: Type.Integer(),
+    limit: Type.Integer(),
+    offset: Type.Integer(),
+  })

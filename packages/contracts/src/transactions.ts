@@ -1,0 +1,89 @@
+// Transactions: the webhook that processors post, and the reads that testers poll (SPEC 3).
+import { type Static, Type } from 'typebox'
+import { AMOUNT_MAX, Currency, ExternalId, Nullable, Page, PageQuery, Text, Timestamp } from './fields.ts'
+import { defineRoute } from './route.ts'
+
+const Amount = Type.Number({
+  exclusiveMinimum: 0,
+  maximum: AMOUNT_MAX,
+  description: `a number of major units (150.5), greater than 0 and at most ${AMOUNT_MAX}, with at most the currency's decimals`,
+  examples: [1500, 150.5],
+})
+
+const contractFields = {
+  transaction_id: ExternalId,
+  source_account: Text(100),
+  destination_account: Text(100),
+  amount: Amount,
+  currency: Currency,
+}
+
+export const TransactionDelivery = Type.Object(contractFields, {
+  description: 'Unknown fields are ignored, and kept in the stored payload.',
+})
+export type TransactionDelivery = Static<typeof TransactionDelivery>
+
+export const Accepted = Type.Object({
+  message: Type.Literal('Accepted'),
+  transaction_id: Type.String(),
+  duplicate: Type.Optional(
+    Type.Boolean({ description: 'true when this id had been delivered before; nothing changed' }),
+  ),
+  conflict: Type.Optional(
+    Type.Boolean({
+      description: 'true when a field differs from the first delivery; it is kept for operators',
+    }),
+  ),
+})
+export type Accepted = Static<typeof Accepted>
+
+export const TransactionStatus = Type.Union([Type.Literal('PROCESSING'), Type.Literal('PROCESSED')])
+
+export const Transaction = Type.Object({
+  ...contractFields,
+  status: TransactionStatus,
+  created_at: Timestamp,
+  processed_at: Nullable(Timestamp),
+})
+export type Transaction = Static<typeof Transaction>
+
+export const postTransaction = defineRoute({
+  method: 'POST',
+  url: '/v1/webhooks/transactions',
+  operationId: 'postTransaction',
+  summary: 'Deliver a transaction',
+  description:
+    'Answered 202 once the delivery is durable; it is processed in the background. The first delivery of an id wins: a redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
+  tags: ['Transactions'],
+  body: TransactionDelivery,
+  response: { 202: Accepted },
+  errors: [
+    'BAD_REQUEST_ERROR',
+    'AUTHENTICATION_ERROR',
+    'PAYLOAD_TOO_LARGE',
+    'UNSUPPORTED_MEDIA_TYPE',
+    'SERVICE_UNAVAILABLE',
+  ],
+})
+
+export const getTransaction = defineRoute({
+  method: 'GET',
+  url: '/v1/transactions/:transaction_id',
+  operationId: 'getTransaction',
+  summary: 'Read a transaction and its status',
+  tags: ['Transactions'],
+  params: Type.Object({ transaction_id: Type.String() }),
+  response: { 200: Transaction },
+  errors: ['AUTHENTICATION_ERROR', 'NOT_FOUND_ERROR', 'SERVICE_UNAVAILABLE'],
+})
+
+export const listTransactions = defineRoute({
+  method: 'GET',
+  url: '/v1/transactions',
+  operationId: 'listTransactions',
+  summary: 'List transactions, newest first',
+  tags: ['Transactions'],
+  querystring: PageQuery,
+  response: { 200: Page(Transaction) },
+  errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
+})
