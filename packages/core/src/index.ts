@@ -1,0 +1,3 @@
+// What the system does. Features are entered through their own index; `platform` is what they stand on.
+export * from './platform/index.ts'
+export * from './transactions/index.ts'

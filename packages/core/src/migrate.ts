@@ -1,0 +1,21 @@
+// `node packages/core/dist/migrate.js`: prepares the database that DATABASE_URL names, then ends.
+import { ConfigError, readServiceConfig } from './platform/config.ts'
+import { prepareDatabase } from './platform/migrate.ts'
+
+try {
+  const config = readServiceConfig(process.env)
+  const applied = await prepareDatabase(config.databaseUrl, config.redisUrl)
+  console.log(applied.length === 0 ? 'The database is up to date.' : `Applied ${applied.join(', ')}.`)
+  process.exit(0) // the schema engine's timers would keep Node alive
+} catch (error) {
+  console.error(
+    error instanceof ConfigError ? error.message : `Cannot prepare the database: ${messageOf(error)}`,
+  )
+  process.exit(1)
+}
+
+/** AggregateError, which a refused connection is, has no message of its own. */
+function messageOf(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string }
+  return message || code || String(error)
+}

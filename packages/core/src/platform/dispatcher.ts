@@ -1,0 +1,192 @@
+// The dispatcher rings again for rows left behind: rows that never got a job, and rows whose job got lost. Rows are found by their state and due time in PostgreSQL; any number of workers may run it at once.
+import type { Database } from './database.ts'
+import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
+import type { JobKind, Queueing } from './queue.ts'
+
+/** A table whose rows are work. The names are ours, never input. */
+export interface WorkTable {
+  /** Label of metrics and logs. */
+  kind: string
+  job: JobKind
+  table: string
+  idColumn: string
+  /** SQL that holds while there is work left in a row. Partial indexes on `due_at` under it keep the search cheap. */
+  open: string
+}
+
+export interface DispatcherDeps {
+  db: Database
+  queueing: Queueing
+  metrics: Metrics
+  log: Logger
+}
+
+/** Rows due within this time are enqueued as fast as the queue takes them. */
+const SOON_MS = 10_000
+/** Rows that one statement claims and one bulk add enqueues. */
+const BATCH_ROWS = 500
+/** How many rows a second may be enqueued ahead of time while deliveries come in too fast for the API to enqueue them. */
+const AHEAD_ROWS_PER_SECOND = 2000
+/** A row this far beyond its due time has lost its job … */
+const LOST_AFTER_MS = 2000
+/** … unless the queue has a backlog in which the job may well be waiting. */
+const LOST_AFTER_BACKLOG_MS = 60_000
+const BACKLOG_JOBS = 1000
+/** A row whose job was rung for is left alone for this long. */
+const RING_AGAIN_AFTER_MS = 10_000
+const LOST_ROWS_PER_ROUND = 5000
+
+type Cause = 'soon' | 'ahead' | 'lost'
+
+export interface Dispatcher {
+  /** One look at every table; answers how many jobs it enqueued. */
+  round: () => Promise<number>
+  start: (intervalMs: number) => void
+  stop: () => Promise<void>
+}
+
+export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTable[]): Dispatcher {
+  const states = tables.map((table) => ({ table, newestDue: undefined as unknown }))
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<unknown> = Promise.resolve()
+  let stopped = false
+  let lastRoundAt = performance.now()
+
+  async function round(): Promise<number> {
+    const sinceMs = Math.min(performance.now() - lastRoundAt, 2000)
+    lastRoundAt = performance.now()
+    let total = 0
+    for (const state of states) total += await roundOf(state, sinceMs)
+    return total
+  }
+
+  async function roundOf(state: (typeof states)[number], sinceMs: number): Promise<number> {
+    const { table } = state
+    const newestDue = await newestWithoutJob(deps.db, table)
+    const stillComing = newestDue !== null && newestDue !== state.newestDue
+    state.newestDue = newestDue
+    let total = 0
+    if (newestDue !== null) {
+      total += await ring(table, 'soon', notEnqueued(SOON_MS), Number.POSITIVE_INFINITY)
+      const budget = stillComing ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
+      total += await ring(table, 'ahead', notEnqueued(), budget)
+    }
+    total += await ring(table, 'lost', await lostRows(table), LOST_ROWS_PER_ROUND)
+    return total
+  }
+
+  /** Claims and enqueues batches until there are no more such rows, or `rowsMax` are reached, or the queue is away. */
+  async function ring(table: WorkTable, cause: Cause, rows: Search, rowsMax: number): Promise<number> {
+    let count = 0
+    while (count < rowsMax && !stopped && deps.queueing.isReady()) {
+      const entries = await claim(deps.db, table, rows, Math.min(BATCH_ROWS, rowsMax - count))
+      if (entries.length === 0) break
+      try {
+        await deps.queueing.enqueue(table.job, entries)
+      } catch (error) {
+        await release(deps.db, table, entries).catch(() => {}) // else they are found as lost
+        throw error
+      }
+      count += entries.length
+      deps.metrics.dispatched.inc({ kind: table.kind, cause }, entries.length)
+      if (entries.length < BATCH_ROWS) break
+    }
+    if (count > 0) deps.log.info({ kind: table.kind, cause, rows: count }, 'dispatched')
+    return count
+  }
+
+  async function lostRows(table: WorkTable): Promise<Search> {
+    const { waiting } = await deps.queueing.counts(table.job)
+    return lost(waiting > BACKLOG_JOBS ? LOST_AFTER_BACKLOG_MS : LOST_AFTER_MS)
+  }
+
+  async function tick(intervalMs: number): Promise<void> {
+    const startedAt = performance.now()
+    if (deps.queueing.isReady()) {
+      await round().catch((err) =>
+        deps.log.warn({ err }, 'a dispatch round failed; the next one looks again'),
+      )
+    }
+    if (stopped) return
+    const spent = performance.now() - startedAt
+    timer = setTimeout(schedule, Math.max(50, intervalMs - spent), intervalMs)
+  }
+
+  function schedule(intervalMs: number): void {
+    running = tick(intervalMs)
+  }
+
+  return {
+    round,
+    start: schedule,
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await running
+    },
+  }
+}
+
+interface Search {
+  name: string
+  /** SQL over `due_at` and `enqueued_at`. */
+  where: string
+}
+
+const inMs = (ms: number) => `now() + interval '${ms} milliseconds'`
+
+const notEnqueued = (dueWithinMs?: number): Search => ({
+  name: dueWithinMs === undefined ? 'ahead' : `within-${dueWithinMs}`,
+  where: `enqueued_at IS NULL${dueWithinMs === undefined ? '' : ` AND due_at <= ${inMs(dueWithinMs)}`}`,
+})
+
+const lost = (afterMs: number): Search => ({
+  name: `lost-${afterMs}`,
+  where: `due_at < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-RING_AGAIN_AFTER_MS)}`,
+})
+
+/** Takes rows in order of due time, so that no other dispatcher takes them too, and answers them as jobs. */
+async function claim(db: Database, table: WorkTable, search: Search, rowsMax: number) {
+  const { rows } = await db.batch({
+    name: `dispatch-${table.kind}-${search.name}`,
+    text: `
+      WITH found AS (
+        SELECT ${table.idColumn} AS id FROM ${table.table}
+        WHERE ${table.open} AND ${search.where}
+        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+      )
+      UPDATE ${table.table} AS work SET enqueued_at = now() FROM found WHERE work.${table.idColumn} = found.id
+      RETURNING work.${table.idColumn}, greatest(0, ceil(extract(epoch FROM work.due_at - now()) * 1000))::float8`,
+    values: [rowsMax],
+  })
+  return rows.map(([id, delayMs]) => ({ id: id as string, delayMs: delayMs as number }))
+}
+
+/** Gives claimed rows back: the queue did not take them. */
+async function release(
+  db: Database,
+  table: WorkTable,
+  entries: ReadonlyArray<{ id: string }>,
+): Promise<void> {
+  await db.batch({
+    name: `dispatch-${table.kind}-release`,
+    text: `
+      WITH found AS (
+        SELECT ${table.idColumn} AS id FROM ${table.table}
+        WHERE ${table.open} AND ${table.idColumn} = ANY($1::text[]) ORDER BY ${table.idColumn} FOR UPDATE
+      )
+      UPDATE ${table.table} AS work SET enqueued_at = NULL FROM found WHERE work.${table.idColumn} = found.id`,
+    values: [entries.map((entry) => entry.id)],
+  })
+}
+
+/** The latest due time among rows without a job, as text; null when there are none. While it moves, deliveries come in. */
+async function newestWithoutJob(db: Database, table: WorkTable): Promise<string | null> {
+  const { rows } = await db.batch({
+    name: `dispatch-${table.kind}-newest`,
+    text: `SELECT max(due_at)::text FROM ${table.table} WHERE ${table.open} AND enqueued_at IS NULL`,
+    values: [],
+  })
+  return (rows[0]?.[0] as string | null | undefined) ?? null
+}

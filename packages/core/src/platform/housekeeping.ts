@@ -1,0 +1,54 @@
+// Housekeeping: what has served its time is removed, in bounded batches, by any worker.
+import type { Database } from './database.ts'
+import type { Logger } from './logger.ts'
+
+const INTERVAL_MS = 60_000
+const BATCH_ROWS = 1000
+const BATCHES_PER_ROUND_MAX = 20
+
+/** One bounded clean-up; answers how many rows it changed, at most BATCH_ROWS. */
+export type Chore = { name: string; run: (db: Database, rowsMax: number) => Promise<number> }
+
+/** Heartbeats of workers that died without taking theirs away. */
+const deadHeartbeats: Chore = {
+  name: 'dead heartbeats',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    DELETE FROM worker_heartbeats WHERE worker_id IN (
+      SELECT worker_id FROM worker_heartbeats WHERE beat_at < now() - interval '1 hour' LIMIT ${rowsMax})`,
+}
+
+/** Raw payloads of processed transactions; the rows stay, so that a redelivery is still known. */
+const oldPayloads = (retentionDays: number): Chore => ({
+  name: 'old payloads',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    UPDATE transactions SET payload = NULL WHERE transaction_id IN (
+      SELECT transaction_id FROM transactions
+      WHERE created_at < now() - ${retentionDays}::float8 * interval '1 day' AND processed_at IS NOT NULL AND payload IS NOT NULL
+      ORDER BY created_at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
+})
+
+export function startHousekeeping(deps: { db: Database; log: Logger; retentionDays: number | undefined }) {
+  const chores = [
+    deadHeartbeats,
+    ...(deps.retentionDays === undefined ? [] : [oldPayloads(deps.retentionDays)]),
+  ]
+  const timer = setInterval(() => {
+    runChores(deps, chores).catch((err) => deps.log.warn({ err }, 'housekeeping failed; it will run again'))
+  }, INTERVAL_MS)
+  return { stop: () => clearInterval(timer) }
+}
+
+export async function runChores(
+  { db, log }: { db: Database; log: Logger },
+  chores: readonly Chore[],
+): Promise<void> {
+  for (const chore of chores) {
+    let rows = 0
+    for (let batch = 0; batch < BATCHES_PER_ROUND_MAX; batch++) {
+      const changed = await chore.run(db, BATCH_ROWS)
+      rows += changed
+      if (changed < BATCH_ROWS) break
+    }
+    if (rows > 0) log.info({ chore: chore.name, rows }, 'housekeeping')
+  }
+}

@@ -1,0 +1,24 @@
+// What every feature and app stands on.
+//
+// Glossary
+//   delivery     one HTTP request with which a processor tells us of something
+//   row          the durable record of a delivery; the row is the work
+//   job          a BullMQ entry that says "look at this row"; losing it loses nothing
+//   commit       one database transaction, usually shared by a group of rows (group-commit.ts)
+//   due          when a row's work is to be done
+//   dispatcher   finds rows without a live job and rings for them (dispatcher.ts)
+//   open         of a row: there is work left in it
+export * from './config.ts'
+export { type Database, openDatabase } from './database.ts'
+export { createDispatcher, type Dispatcher, type WorkTable } from './dispatcher.ts'
+export { isUnavailable, notFound, SluiceError, unavailable } from './errors.ts'
+export { checkHealth } from './health.ts'
+export { startHeartbeat } from './heartbeat.ts'
+export { startHousekeeping } from './housekeeping.ts'
+export { requestIds } from './ids.ts'
+export { createLogger, type Logger } from './logger.ts'
+export { createMetrics, type Metrics } from './metrics.ts'
+export { prepareDatabase } from './migrate.ts'
+export { openQueueing, type Queueing } from './queue.ts'
+export { gaugeWork } from './queue-metrics.ts'
+export { gracefulShutdown, reportReady } from './service.ts'

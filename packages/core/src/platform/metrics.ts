@@ -1,0 +1,70 @@
+// Prometheus metrics of one process: what every app counts, in one table.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  return {
+    registry,
+    httpDuration: new Histogram({
+      name: 'sluice_http_request_duration_seconds',
+      help: 'Time from the request to the end of its answer',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+      registers,
+    }),
+    ingestRows: new Histogram({
+      name: 'sluice_ingest_batch_rows',
+      help: 'Deliveries that shared one commit',
+      labelNames: ['kind'],
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+      registers,
+    }),
+    ingestDuration: new Histogram({
+      name: 'sluice_ingest_batch_duration_seconds',
+      help: 'Time of one ingest commit',
+      labelNames: ['kind'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+      registers,
+    }),
+    ingested: new Counter({
+      name: 'sluice_ingested_total',
+      help: 'Deliveries that were made durable, by outcome (accepted, duplicate, conflict)',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    enqueued: new Counter({
+      name: 'sluice_enqueued_total',
+      help: 'Jobs enqueued right behind their commit, by outcome (ok, failed, left to the dispatcher)',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    dispatched: new Counter({
+      name: 'sluice_dispatched_total',
+      help: 'Jobs that the dispatcher enqueued, by cause (soon, ahead, lost)',
+      labelNames: ['kind', 'cause'],
+      registers,
+    }),
+    jobs: new Counter({
+      name: 'sluice_jobs_total',
+      help: 'Jobs handled, by outcome',
+      labelNames: ['queue', 'outcome'],
+      registers,
+    }),
+    queueJobs: new Gauge({
+      name: 'sluice_queue_jobs',
+      help: 'Jobs in the queue by state, at the time of the scrape',
+      labelNames: ['queue', 'state'],
+      registers,
+    }),
+    oldestOverdue: new Gauge({
+      name: 'sluice_oldest_overdue_seconds',
+      help: 'How far the oldest unprocessed row is beyond its due time, at the time of the scrape',
+      labelNames: ['kind'],
+      registers,
+    }),
+  }
+}

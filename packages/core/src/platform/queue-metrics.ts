@@ -1,0 +1,32 @@
+// Queue depth and age, read when somebody scrapes.
+import type { Database } from './database.ts'
+import type { WorkTable } from './dispatcher.ts'
+import type { Metrics } from './metrics.ts'
+import type { Queueing } from './queue.ts'
+
+/** Sets the gauges; what cannot be read keeps its last value, since a scrape must not fail with Redis or PostgreSQL. */
+export async function gaugeWork(
+  { db, queueing, metrics }: { db: Database; queueing: Queueing; metrics: Metrics },
+  tables: readonly WorkTable[],
+): Promise<void> {
+  await Promise.all(
+    tables.flatMap((table) => [
+      gaugeQueue(queueing, metrics, table).catch(() => {}),
+      gaugeOverdue(db, metrics, table).catch(() => {}),
+    ]),
+  )
+}
+
+async function gaugeQueue(queueing: Queueing, metrics: Metrics, { job }: WorkTable): Promise<void> {
+  for (const [state, count] of Object.entries(await queueing.counts(job))) {
+    metrics.queueJobs.set({ queue: job.queue, state }, count)
+  }
+}
+
+async function gaugeOverdue(db: Database, metrics: Metrics, { kind, table, open }: WorkTable): Promise<void> {
+  const { rows } = await db.batch({
+    text: `SELECT greatest(0, extract(epoch FROM now() - min(due_at)))::float8 FROM ${table} WHERE ${open}`,
+    values: [],
+  })
+  metrics.oldestOverdue.set({ kind }, (rows[0]?.[0] as number | null) ?? 0)
+}

@@ -1,0 +1,37 @@
+// What every long-running process does alike: tell its parent that it is ready, and stop in order when asked or when the parent is gone.
+import type { Logger } from './logger.ts'
+
+const STOP_TIMEOUT_MS = 10_000
+
+/** Tells the launcher, if there is one, that this process serves. */
+export function reportReady(message: { url?: string } = {}): void {
+  process.send?.({ type: 'ready', ...message })
+}
+
+/**
+ * Calls `stop` once, on SIGTERM, SIGINT, SIGHUP or the loss of the parent's IPC channel, and ends the process with
+ * code 0 when it is done. What is not done within 10 s is given up: the rows are safe, others take over.
+ */
+export function gracefulShutdown(log: Logger, stop: () => Promise<void>): void {
+  let stopping = false
+  const begin = (cause: string) => {
+    if (stopping) return
+    stopping = true
+    log.info({ cause }, 'stopping')
+    setTimeout(() => {
+      log.warn('not everything stopped in time')
+      process.exit(1)
+    }, STOP_TIMEOUT_MS).unref()
+    stop().then(
+      () => process.exit(0),
+      (err) => {
+        log.error({ err }, 'stopping failed')
+        process.exit(1)
+      },
+    )
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => begin(signal))
+  process.on('disconnect', () => begin('parent is gone'))
+  // A closed terminal must not stop the stopping.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}

@@ -1,0 +1,103 @@
+// Redeliveries that contradict the first delivery: found, kept with their body (at most 20 distinct ones for an id), counted and listed.
+import { createHash } from 'node:crypto'
+import type { Conflict, PageQuery } from '@sluice/contracts'
+import { atomically, type Database } from '../platform/database.ts'
+import type { DeliveredTransaction, RecorderDeps } from './record.ts'
+
+const BODIES_PER_ID_MAX = 20
+
+/** Those of the deliveries whose contract fields, as parsed values, differ from what is stored. */
+export async function findConflicts(
+  db: Database,
+  deliveries: readonly DeliveredTransaction[],
+): Promise<DeliveredTransaction[]> {
+  const { rows } = await db.batch({
+    name: 'stored-transactions',
+    text: `
+      SELECT transaction_id, source_account, destination_account, amount::text, currency
+      FROM transactions WHERE transaction_id = ANY($1::text[])`,
+    values: [[...new Set(deliveries.map((delivery) => delivery.transaction_id))]],
+  })
+  const stored = new Map(
+    (rows as string[][]).map(([id, source, destination, amount, currency]) => [
+      id,
+      contractText(source, destination, Number(amount), currency),
+    ]),
+  )
+  return deliveries.filter((delivery) => stored.get(delivery.transaction_id) !== contractTextOf(delivery))
+}
+
+/** Stores each distinct differing body once and counts how often it came. */
+export async function recordConflicts(
+  { db, log }: Pick<RecorderDeps, 'db' | 'log'>,
+  conflicts: readonly DeliveredTransaction[],
+): Promise<void> {
+  if (conflicts.length === 0) return
+  const distinct = new Map<string, { delivery: DeliveredTransaction; bodyHash: string; deliveries: number }>()
+  for (const delivery of conflicts) {
+    const bodyHash = createHash('sha256').update(contractTextOf(delivery)).digest('hex')
+    const key = `${bodyHash}${delivery.transaction_id}`
+    const known = distinct.get(key)
+    if (known === undefined) distinct.set(key, { delivery, bodyHash, deliveries: 1 })
+    else known.deliveries++
+  }
+  const rows = [...distinct.values()]
+  await atomically(db, async (tx) => {
+    // The first deliveries' rows are locked, in order, so that nobody adds bodies of the same ids while we count them.
+    await tx.$queryRaw`
+      SELECT transaction_id FROM transactions WHERE transaction_id = ANY(${rows.map((row) => row.delivery.transaction_id)}::text[])
+      ORDER BY transaction_id FOR UPDATE`
+    await tx.$executeRaw`
+      INSERT INTO transaction_conflicts (transaction_id, body_hash, payload, request_id, deliveries)
+      SELECT id, body_hash, payload, request_id, deliveries FROM (
+        SELECT t.*, known.hashes, t.body_hash = ANY(known.hashes) AS is_known,
+          row_number() OVER (PARTITION BY t.id, t.body_hash = ANY(known.hashes) ORDER BY t.body_hash) AS nth
+        FROM unnest(
+          ${rows.map((row) => row.delivery.transaction_id)}::text[], ${rows.map((row) => row.bodyHash)}::text[],
+          ${rows.map((row) => row.delivery.payload)}::text[], ${rows.map((row) => row.delivery.requestId)}::text[],
+          ${rows.map((row) => row.deliveries)}::int[]
+        ) AS t(id, body_hash, payload, request_id, deliveries)
+        CROSS JOIN LATERAL (
+          SELECT coalesce(array_agg(c.body_hash), '{}') AS hashes FROM transaction_conflicts c WHERE c.transaction_id = t.id
+        ) AS known
+      ) AS candidates
+      WHERE is_known OR cardinality(hashes) + nth <= ${BODIES_PER_ID_MAX}
+      ON CONFLICT (transaction_id, body_hash) DO UPDATE
+      SET deliveries = transaction_conflicts.deliveries + excluded.deliveries, last_seen_at = now()`
+  })
+  for (const { delivery, deliveries } of rows) {
+    log.warn(
+      { transactionId: delivery.transaction_id, requestId: delivery.requestId, deliveries },
+      'a redelivery contradicts the first delivery',
+    )
+  }
+}
+
+/** A page of conflicts, latest first. */
+export async function listTransactionConflicts(
+  db: Database,
+  page: PageQuery,
+): Promise<{ data: Conflict[]; total: number }> {
+  const [rows, total] = await Promise.all([
+    db.prisma.transactionConflict.findMany({
+      orderBy: [{ lastSeenAt: 'desc' }, { transactionId: 'asc' }, { bodyHash: 'asc' }],
+      take: page.limit,
+      skip: page.offset,
+    }),
+    db.prisma.transactionConflict.count(),
+  ])
+  const data = rows.map((row) => ({
+    kind: 'transaction' as const,
+    id: row.transactionId,
+    deliveries: row.deliveries,
+    first_seen_at: row.firstSeenAt.toISOString(),
+    last_seen_at: row.lastSeenAt.toISOString(),
+    payload: row.payload,
+  }))
+  return { data, total }
+}
+
+const contractText = (...values: unknown[]) => JSON.stringify(values)
+
+const contractTextOf = (delivery: DeliveredTransaction) =>
+  contractText(delivery.source_account, delivery.destination_account, delivery.amount, delivery.currency)
