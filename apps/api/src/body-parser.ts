@@ -1,0 +1,33 @@
+// JSON bodies, with the raw text beside the parsed value: inbound deliveries are stored as they came.
+import { isUtf8 } from 'node:buffer'
+import { SluiceError } from '@sluice/core'
+import type { FastifyRequest } from 'fastify'
+import type { App } from './app.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body's text as it was sent; empty when there was none. */
+    rawBody: string
+  }
+}
+
+/** Accepts `application/json` only; anything else is 415. Refuses bytes that are no UTF-8, which would change ids silently. */
+export function parseJsonBodies(app: App): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.decorateRequest('rawBody', '')
+  app.removeContentTypeParser(['text/plain', 'application/json'])
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    (request: FastifyRequest, body: Buffer, done: (error: Error | null, value?: unknown) => void) => {
+      if (!isUtf8(body)) {
+        done(
+          new SluiceError('BAD_REQUEST_ERROR', 'The body must be JSON in UTF-8; these bytes are not UTF-8'),
+        )
+        return
+      }
+      request.rawBody = body.toString('utf8')
+      parseJson(request, request.rawBody, done)
+    },
+  )
+}

@@ -1,0 +1,59 @@
+// The API process: HTTP in, one core verb, HTTP out.
+import {
+  ConfigError,
+  createLogger,
+  createMetrics,
+  createTransactionRecorder,
+  gracefulShutdown,
+  isLoopback,
+  localAddress,
+  openDatabase,
+  openQueueing,
+  readServiceConfig,
+  reportReady,
+} from '@sluice/core'
+import { buildApp } from './app.ts'
+
+try {
+  await main()
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (error instanceof ConfigError) console.error(message)
+  else if (code === 'EADDRINUSE') console.error(`PORT ${process.env.PORT ?? 8000} is taken: ${message}`)
+  else console.error(error)
+  process.exit(1)
+}
+
+async function main(): Promise<void> {
+  const config = readServiceConfig(process.env)
+  const log = createLogger(config, 'api')
+  const metrics = createMetrics()
+  const { databaseUrl, redisUrl, transactionProcessingDelayMs: processingDelayMs } = config
+  const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-api', log })
+  const queueing = openQueueing({ databaseUrl, redisUrl, log })
+  const recorder = createTransactionRecorder({ db, queueing, metrics, log, processingDelayMs })
+  const app = await buildApp({ config, db, queueing, recorder, metrics, log })
+
+  if (config.sandbox && !isLoopback(config.host)) {
+    log.warn(
+      { host: config.host },
+      'SANDBOX is on and HOST is not loopback: anybody who reaches this port may use it',
+    )
+  }
+  gracefulShutdown(log, async () => {
+    await app.close()
+    await recorder.drain()
+    await queueing.close()
+    await db.close()
+  })
+
+  await app.listen({
+    host: config.host,
+    port: config.port,
+    listenTextResolver: (address) => `the API serves at ${address}`,
+  })
+  const address = app.server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : config.port
+  const url = localAddress(config.host, port)
+  reportReady({ url })
+}

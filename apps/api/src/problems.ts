@@ -1,0 +1,121 @@
+// Every error, whoever raises it (a verb, validation, Fastify, the HTTP parser), as the one shape of SPEC 2.
+import type { Socket } from 'node:net'
+import { type ErrorBody, type ErrorCode, errorStatus } from '@sluice/contracts'
+import { isUnavailable, SluiceError } from '@sluice/core'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { App } from './app.ts'
+
+/** Seconds after which a 503 is worth another try. */
+const RETRY_AFTER_SECONDS = '1'
+
+interface Problem {
+  code: ErrorCode
+  description: string
+  field?: string | undefined
+}
+
+export function answerErrors(app: App): void {
+  app.setErrorHandler<FastifyError>((error, request, reply) =>
+    answer(problemOf(error), error, request, reply),
+  )
+  app.setNotFoundHandler((request, reply) => {
+    const description = `There is no route ${request.method} ${request.url.split('?')[0]}`
+    return answer({ code: 'NOT_FOUND_ERROR', description }, undefined, request, reply)
+  })
+}
+
+/** Errors that Fastify meets before it has found a route, such as a path that cannot be decoded. */
+export function frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  answer(problemOf(error), error, request, reply)
+}
+
+/** Errors of the HTTP parser: there is no request yet, only a socket. */
+export function answerParserErrors(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return
+  const description =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 'The request header is larger than 16 KiB'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? 'The request was not complete in time'
+        : 'The request is not valid HTTP/1.1'
+  const body = JSON.stringify({ error: { code: 'BAD_REQUEST_ERROR', description } } satisfies ErrorBody)
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+function answer(problem: Problem, error: Error | undefined, request: FastifyRequest, reply: FastifyReply) {
+  const { code, description, field } = problem
+  if (code === 'INTERNAL_ERROR') request.log.error({ err: error, requestId: request.id }, 'unexpected error')
+  else if (code === 'SERVICE_UNAVAILABLE') {
+    request.log.debug({ err: error, requestId: request.id }, 'unavailable')
+    reply.header('retry-after', RETRY_AFTER_SECONDS)
+  }
+  const body: ErrorBody = {
+    error: { code, description, ...(field === undefined ? {} : { field }), request_id: request.id },
+  }
+  return reply.status(errorStatus[code]).type('application/json; charset=utf-8').send(body)
+}
+
+/** Fastify's own errors whose texts are better said in ours. */
+const frameworkProblems: Record<string, Problem> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    code: 'UNSUPPORTED_MEDIA_TYPE',
+    description: 'The body must be JSON, sent with Content-Type: application/json',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    code: 'PAYLOAD_TOO_LARGE',
+    description: 'The body must be at most 1 MiB (1,048,576 bytes)',
+  },
+  FST_ERR_CTP_EMPTY_JSON_BODY: {
+    code: 'BAD_REQUEST_ERROR',
+    description: 'The body is empty; it must be a JSON object',
+  },
+  FST_ERR_BAD_URL: {
+    code: 'BAD_REQUEST_ERROR',
+    description: 'The path is not valid: ids in paths must be percent-encoded UTF-8',
+  },
+}
+
+function problemOf(error: FastifyError): Problem {
+  if (error instanceof SluiceError) {
+    return { code: error.code, description: error.message, field: error.field }
+  }
+  if (error.validation !== undefined) return validationProblem(error)
+  const known = frameworkProblems[error.code]
+  if (known !== undefined) return known
+  if (isUnavailable(error)) {
+    return { code: 'SERVICE_UNAVAILABLE', description: 'The database does not answer right now; try again' }
+  }
+  if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') {
+    return {
+      code: 'BAD_REQUEST_ERROR',
+      description: 'The body must be valid JSON (and have no __proto__ keys)',
+    }
+  }
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    return { code: 'BAD_REQUEST_ERROR', description: error.message }
+  }
+  return { code: 'INTERNAL_ERROR', description: 'Something went wrong on our side' }
+}
+
+/** The first thing that is wrong: "amount must be a number …", with the schema's description of what would be right. */
+function validationProblem(error: FastifyError): Problem {
+  const first = error.validation?.[0]
+  const missing = first?.keyword === 'required' ? String(first.params.missingProperty) : undefined
+  const path = (first?.instancePath ?? '').split('/').slice(1).map(unescapePointer)
+  if (missing !== undefined) path.push(missing)
+  const field = path.join('.')
+  const { parentSchema } = (first ?? {}) as { parentSchema?: { description?: string } }
+  if (field === '') {
+    return {
+      code: 'BAD_REQUEST_ERROR',
+      description: `The ${error.validationContext ?? 'body'} must be a JSON object`,
+    }
+  }
+  if (missing !== undefined) return { code: 'BAD_REQUEST_ERROR', description: `${field} is required`, field }
+  const description = `${field} must be ${parentSchema?.description ?? first?.message?.replace(/^must be /, '')}`
+  return { code: 'BAD_REQUEST_ERROR', description, field }
+}
+
+const unescapePointer = (part: string) => part.replaceAll('~1', '/').replaceAll('~0', '~')

@@ -1,0 +1,54 @@
+// Transactions in and out.
+import { getTransaction, listTransactions, postTransaction, routeSchema } from '@sluice/contracts'
+import * as core from '@sluice/core'
+import { sandboxOnly } from '../access.ts'
+import type { ApiDeps, App } from '../app.ts'
+
+export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> {
+  const onRequest = sandboxOnly(deps)
+
+  app.route({
+    ...postTransaction,
+    schema: routeSchema(postTransaction),
+    onRequest,
+    async handler(request, reply) {
+      const { transaction_id, source_account, destination_account, amount, currency } = request.body
+      const outcome = await deps.recorder.record({
+        transaction_id,
+        source_account,
+        destination_account,
+        amount,
+        currency,
+        payload: request.rawBody,
+        requestId: request.id,
+      })
+      reply.status(202)
+      return {
+        message: 'Accepted' as const,
+        transaction_id,
+        ...(outcome === 'accepted' ? {} : { duplicate: true }),
+        ...(outcome === 'conflict' ? { conflict: true } : {}),
+      }
+    },
+  })
+
+  app.route({
+    ...getTransaction,
+    schema: routeSchema(getTransaction),
+    onRequest,
+    async handler(request) {
+      const transaction = await core.findTransaction(deps.db, request.params.transaction_id)
+      if (transaction === undefined) throw core.notFound('Transaction')
+      return transaction
+    },
+  })
+
+  app.route({
+    ...listTransactions,
+    schema: routeSchema(listTransactions),
+    onRequest,
+    async handler({ query: { limit, offset } }) {
+      return { ...(await core.listTransactions(deps.db, { limit, offset })), limit, offset }
+    },
+  })
+}

@@ -1,0 +1,29 @@
+// Validation by the contracts' schemas: bodies exactly as they are, URL parts (always text on the wire) coerced.
+import AjvCompiler from '@fastify/ajv-compiler'
+import type { App } from './app.ts'
+
+const strict = {
+  coerceTypes: false,
+  removeAdditional: false,
+  useDefaults: true,
+  allErrors: false,
+  // Errors then carry the schema, whose description says what would be right.
+  verbose: true,
+} as const
+
+export function validateByContract(app: App): void {
+  const compilers = AjvCompiler()
+  app.setSchemaController({
+    compilersFactory: {
+      buildValidator(externalSchemas: unknown) {
+        const compile = (coerceTypes: boolean) =>
+          compilers(externalSchemas as never, { customOptions: { ...strict, coerceTypes } } as never)
+        const asIs = compile(false)
+        const coercing = compile(true)
+        // The default factory hands on the route part to be compiled, which its types don't tell.
+        return (part: unknown) =>
+          ((part as { httpPart: string }).httpPart === 'body' ? asIs : coercing)(part as never)
+      },
+    },
+  })
+}

@@ -1,0 +1,61 @@
+// The worker process: queue in, one core verb. Any number of them may run.
+import {
+  ConfigError,
+  createDispatcher,
+  createLogger,
+  createMetrics,
+  createTransactionProcessor,
+  gracefulShutdown,
+  openDatabase,
+  openQueueing,
+  readServiceConfig,
+  reportReady,
+  startHeartbeat,
+  startHousekeeping,
+  transactionWork,
+} from '@sluice/core'
+import { handleJobs } from './handlers.ts'
+import { buildOperations } from './operations.ts'
+
+try {
+  await main()
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (error instanceof ConfigError) console.error(message)
+  else if (code === 'EADDRINUSE') {
+    console.error(`WORKER_METRICS_PORT ${process.env.WORKER_METRICS_PORT ?? 9101} is taken: ${message}`)
+  } else console.error(error)
+  process.exit(1)
+}
+
+async function main(): Promise<void> {
+  const config = readServiceConfig(process.env)
+  const log = createLogger(config, 'worker')
+  const metrics = createMetrics()
+  const { databaseUrl, redisUrl, retentionDays } = config
+  // Work that is under way may wait for a slow database longer than a request may.
+  const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-worker', log, batchTimeoutMs: 5000 })
+  const queueing = openQueueing({ databaseUrl, redisUrl, log })
+  const transactions = createTransactionProcessor({ db, metrics, log })
+  const work = [transactionWork]
+  const dispatcher = createDispatcher({ db, queueing, metrics, log }, work)
+  const operations = buildOperations({ db, queueing, metrics, work })
+
+  await operations.listen({ host: config.host, port: config.workerMetricsPort })
+  const heartbeat = await startHeartbeat({ db, log })
+  const housekeeping = startHousekeeping({ db, log, retentionDays })
+  gracefulShutdown(log, async () => {
+    housekeeping.stop()
+    await dispatcher.stop()
+    await queueing.close()
+    await transactions.drain()
+    await heartbeat.stop()
+    await operations.close()
+    await db.close()
+  })
+
+  handleJobs({ queueing, transactions, concurrency: config.workerConcurrency })
+  dispatcher.start(config.dispatchIntervalMs)
+  log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')
+  reportReady()
+}
