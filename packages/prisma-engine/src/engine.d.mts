@@ -8,7 +8,7 @@ export interface SchemaEngine {
 }
 
 /** Opens Prisma's own schema engine (WebAssembly) on a PostgreSQL URL; the caller ends the process or leaves it idle. */
-export function openSchemaEngine(url: string): Promise<SchemaEngine>
+export function openSchemaEngine(url: string, adapters?: unknown[]): Promise<SchemaEngine>
 
 /** Runs one statement on a connection of its own. */
 export function runSql(connectionString: string, text: string): Promise<unknown>

@@ -1,0 +1,90 @@
+// Health, metrics, OpenAPI and the durability settings, on a running system.
+import { getApiHealth, getHealth, getLive, getRoot } from '@sluice/contracts'
+import { startSystem, type TestSystem, transactionBody, waitFor } from '@sluice/testing'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+
+let system: TestSystem
+beforeAll(async () => {
+  system = await startSystem({ postgresUrl: inject('postgresUrl') })
+})
+afterAll(() => system?.stop())
+
+test('the root says HEALTHY and the time', async () => {
+  const { status, body } = await system.call(getRoot)
+  expect(status).toBe(200)
+  expect(body).toEqual({ status: 'HEALTHY', current_time: expect.stringMatching(/^\d{4}-.*Z$/) })
+  expect((await system.call(getLive)).body).toEqual({ status: 'live' })
+})
+
+test('health tells of database, queue and worker; a dead worker shows within 15 s', async () => {
+  const expected = { database: 'connected', redis: 'not_configured', timestamp: expect.any(String) }
+  for (const contract of [getHealth, getApiHealth]) {
+    expect(await system.call(contract)).toMatchObject({
+      status: 200,
+      body: { ...expected, status: 'healthy', worker: 'running' },
+    })
+  }
+  await system.workers[0]!.stop('SIGKILL')
+  await waitFor(
+    'the worker to show as stopped',
+    async () => {
+      const { status, body } = await system.call(getHealth)
+      expect(status).toBe(200)
+      return 'worker' in body && body.worker === 'stopped' && body.status === 'degraded'
+    },
+    { timeoutMs: 15_000, intervalMs: 250 },
+  )
+  const worker = await system.startWorker()
+  await waitFor('the new worker to show', async () => {
+    const { body } = await system.call(getHealth)
+    return 'worker' in body && body.worker === 'running'
+  })
+  await worker.stop()
+  await waitFor('a worker that stopped in order to show at once', async () => {
+    const { body } = await system.call(getHealth)
+    return 'worker' in body && body.worker === 'stopped'
+  }, { timeoutMs: 2000 })
+})
+
+test('metrics count requests, commits and jobs', async () => {
+  await fetch(`${system.api.url}/v1/webhooks/transactions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(transactionBody('txn_metrics')),
+  })
+  const text = await (await fetch(`${system.api.url}/metrics`)).text()
+  expect(text).toMatch(/sluice_http_request_duration_seconds_count\{method="POST",route="\/v1\/webhooks\/transactions",status="202"\} 1/)
+  expect(text).toMatch(/sluice_ingest_batch_rows_count\{kind="transaction"\} 1/)
+  expect(text).toContain('process_cpu_user_seconds_total')
+})
+
+test('OpenAPI 3.1 comes from the contracts, with a page to read it', async () => {
+  const answer = await fetch(`${system.api.url}/openapi.json`)
+  const document = (await answer.json()) as OpenApi
+  expect(document.openapi).toBe('3.1.0')
+  expect(Object.keys(document.paths)).toEqual(
+    expect.arrayContaining(['/', '/health', '/v1/webhooks/transactions', '/v1/transactions/{transaction_id}']),
+  )
+  const responses = document.paths['/v1/webhooks/transactions']?.post?.responses
+  expect(Object.keys(responses ?? {}).sort()).toEqual(['202', '400', '401', '413', '415', '500', '503'])
+  const page = await fetch(`${system.api.url}/docs`)
+  expect(page.status).toBe(200)
+  expect(page.headers.get('content-type')).toContain('text/html')
+})
+
+test('the server that everything runs on is durable: fsync, full_page_writes and synchronous_commit are on', async () => {
+  for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit']) {
+    const [row] = await system.database.query<Record<string, string>>(`SHOW ${setting}`)
+    expect(row).toEqual({ [setting]: 'on' })
+  }
+})
+
+test('no query leaves them off: the API’s own sessions commit synchronously', async () => {
+  const rows = await system.database.query<{ setconfig: string[] }>('SELECT setconfig FROM pg_db_role_setting')
+  expect(rows).toEqual([])
+})
+
+interface OpenApi {
+  openapi: string
+  paths: Record<string, { post?: { responses: Record<string, unknown> } }>
+}

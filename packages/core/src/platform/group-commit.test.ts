@@ -1,0 +1,109 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createGroupCommit, type GroupCommitOptions } from './group-commit.ts'
+
+const options = (over: Partial<GroupCommitOptions<string, string>>): GroupCommitOptions<string, string> => ({
+  commit: async (rows) => rows.map((row) => `${row}!`),
+  sizeBytes: (row) => row.length,
+  rowsPerCommitMax: 10,
+  bytesPerCommitMax: 1000,
+  waitingRowsMax: 1000,
+  waitingBytesMax: 100_000,
+  concurrentCommitsMax: 2,
+  deadlineMs: 500,
+  ...over,
+})
+
+const sqlError = (code: string) => Object.assign(new Error(code), { code })
+
+test('every row gets its own result, in any grouping, within the bounds', async () => {
+  const rows = fc.array(fc.string({ minLength: 1, maxLength: 30 }), { maxLength: 80 })
+  await fc.assert(
+    fc.asyncProperty(rows, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 60 }), async (input, perCommit, bytes) => {
+      let inFlight = 0
+      const group = createGroupCommit(
+        options({
+          rowsPerCommitMax: perCommit,
+          bytesPerCommitMax: bytes,
+          commit: async (batch) => {
+            expect(++inFlight).toBeLessThanOrEqual(2)
+            expect(batch.length).toBeLessThanOrEqual(perCommit)
+            if (batch.length > 1) expect(batch.join('').length).toBeLessThanOrEqual(bytes)
+            await new Promise((resolve) => setImmediate(resolve))
+            inFlight--
+            return batch.map((row) => `${row}!`)
+          },
+        }),
+      )
+      expect(await Promise.all(input.map(group.submit))).toEqual(input.map((row) => `${row}!`))
+      await group.drain()
+      expect(group.waiting()).toBe(0)
+    }),
+  )
+})
+
+test('rows that arrive together share one commit', async () => {
+  const sizes: number[] = []
+  const group = createGroupCommit(
+    options({
+      commit: async (rows) => {
+        sizes.push(rows.length)
+        return rows
+      },
+    }),
+  )
+  await Promise.all(['a', 'b', 'c'].map(group.submit))
+  expect(sizes).toEqual([3])
+})
+
+test('a bad row fails alone', async () => {
+  const group = createGroupCommit(
+    options({
+      commit: async (rows) => {
+        if (rows.includes('bad')) throw sqlError('22021')
+        return rows
+      },
+    }),
+  )
+  const results = await Promise.allSettled(['a', 'bad', 'b'].map(group.submit))
+  expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+})
+
+test('a deadlock is tried again; another failure is told to the whole group', async () => {
+  let tries = 0
+  const deadlocking = createGroupCommit(
+    options({
+      commit: async (rows) => {
+        if (++tries < 3) throw sqlError('40P01')
+        return rows
+      },
+    }),
+  )
+  expect(await deadlocking.submit('a')).toBe('a')
+  const failing = createGroupCommit(options({ commit: () => Promise.reject(sqlError('57P01')) }))
+  const results = await Promise.allSettled(['a', 'b'].map(failing.submit))
+  expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected'])
+})
+
+test('against a server that never answers, rows in flight and waiting are rejected at their deadline', async () => {
+  const group = createGroupCommit(
+    options({ commit: () => new Promise(() => {}), concurrentCommitsMax: 1, deadlineMs: 200 }),
+  )
+  const startedAt = performance.now()
+  const first = group.submit('in flight')
+  await new Promise((resolve) => setImmediate(resolve))
+  const results = await Promise.allSettled([first, group.submit('waiting')])
+  expect(performance.now() - startedAt).toBeLessThan(450)
+  for (const result of results) expect(result).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } })
+})
+
+test('beyond the bounds of what may wait, rows are refused at once', async () => {
+  const group = createGroupCommit(
+    options({ commit: () => new Promise(() => {}), waitingRowsMax: 2, waitingBytesMax: 10, deadlineMs: 100 }),
+  )
+  const kept = [group.submit('a'), group.submit('b')]
+  await expect(group.submit('c')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+  const bytes = createGroupCommit(options({ commit: () => new Promise(() => {}), waitingBytesMax: 10 }))
+  await expect(bytes.submit('longer than ten')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+  await Promise.allSettled(kept)
+})

@@ -1,0 +1,21 @@
+// Real servers for tests.
+export { type AppProcess, startApp } from './app-process.ts'
+export { type Ledger, postTransactions, transactionBody } from './ledger.ts'
+export {
+  createDatabase,
+  makeTemporaryFolder,
+  queryOn,
+  startPostgres,
+  type TestDatabase,
+  type TestServer,
+} from './postgres.ts'
+export { hasRedis, startRedis, type TestRedis } from './redis.ts'
+export { waitFor } from './wait.ts'
+export {
+  countEndings,
+  type QueueBackend,
+  queueBackends,
+  startSystem,
+  startSystemOn,
+  type TestSystem,
+} from './system.ts'

@@ -1,0 +1,103 @@
+// Real PostgreSQL for tests: one server for a run, a database of its own for each file; or a server of its own where the test breaks it.
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { prepareDatabase } from '@sluice/core'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '@sluice/embedded-postgres'
+import pg from 'pg'
+
+/** A folder that the server's user can reach too, when the tests run as root. */
+export function makeTemporaryFolder(purpose: string): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), `sluice-${purpose}-`))
+  chmodSync(folder, 0o711)
+  return folder
+}
+
+export interface TestServer extends EmbeddedPostgres {
+  /** Starts it again on the same port and data, after it was killed or stopped. */
+  startAgain: () => Promise<void>
+  /** Stops it and removes its files. */
+  remove: () => Promise<void>
+}
+
+/** A server of its own, durable as in production, with a migrated database. */
+export async function startPostgres(): Promise<TestServer> {
+  const folder = makeTemporaryFolder('pg')
+  const dataDir = path.join(folder, 'data')
+  let server = await startEmbeddedPostgres({ dataDir, database: 'sluice' })
+  await prepareDatabase(server.url)
+  return {
+    ...server,
+    get pid() {
+      return server.pid
+    },
+    async startAgain() {
+      await server.stop()
+      server = await startEmbeddedPostgres({ dataDir, database: 'sluice', port: server.port })
+    },
+    stop: () => server.stop(),
+    async remove() {
+      await server.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const TEMPLATE = 'sluice_template'
+
+/** Makes the migrated database that `createDatabase` copies; for the run's global set-up. */
+export async function prepareTemplate(serverUrl: string): Promise<void> {
+  await withAdmin(serverUrl, (admin) => admin.query(`CREATE DATABASE ${TEMPLATE}`))
+  await prepareDatabase(named(serverUrl, TEMPLATE))
+}
+
+export interface TestDatabase {
+  url: string
+  query: <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<Row[]>
+  drop: () => Promise<void>
+}
+
+/** A fresh, migrated database of its own on the run's server. */
+export async function createDatabase(serverUrl: string): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`
+  await withAdmin(serverUrl, async (admin) => {
+    // Two copies of one template at once are refused; copies take turns.
+    await admin.query('SELECT pg_advisory_lock(1)')
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`)
+  })
+  const url = named(serverUrl, name)
+  const query = queryOn(url)
+  return {
+    url,
+    query,
+    drop: () => withAdmin(serverUrl, (admin) => admin.query(`DROP DATABASE ${name} WITH (FORCE)`)).then(() => {}),
+  }
+}
+
+/** A function that runs one statement on a connection of its own, so that nothing is left open. */
+export function queryOn(url: string) {
+  return async function query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      return (await client.query<Row>(text, values)).rows
+    } finally {
+      await client.end()
+    }
+  }
+}
+
+const named = (serverUrl: string, database: string) =>
+  Object.assign(new URL(serverUrl), { pathname: `/${database}` }).href
+
+async function withAdmin<T>(serverUrl: string, work: (admin: pg.Client) => Promise<T>): Promise<T> {
+  const admin = new pg.Client({ connectionString: named(serverUrl, 'postgres') })
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.end()
+  }
+}
