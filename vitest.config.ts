@@ -12,7 +12,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: [`${roots}/**/*.test.ts`], exclude: ['**/*.{int,e2e}.test.ts', '**/node_modules/**'] },
+        test: {
+          name: 'unit',
+          include: [`${roots}/**/*.test.ts`],
+          exclude: ['**/*.{int,e2e}.test.ts', '**/node_modules/**'],
+        },
       },
       {
         extends: true,

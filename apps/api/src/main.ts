@@ -41,7 +41,10 @@ async function main(): Promise<void> {
     )
   }
   gracefulShutdown(log, async () => {
+    // Connections whose last request was in flight when the closing began are idle only after its answer.
+    const closeIdle = setInterval(() => app.server.closeIdleConnections(), 100)
     await app.close()
+    clearInterval(closeIdle)
     await recorder.drain()
     await queueing.close()
     await db.close()

@@ -40,10 +40,14 @@ test('health tells of database, queue and worker; a dead worker shows within 15 
     return 'worker' in body && body.worker === 'running'
   })
   await worker.stop()
-  await waitFor('a worker that stopped in order to show at once', async () => {
-    const { body } = await system.call(getHealth)
-    return 'worker' in body && body.worker === 'stopped'
-  }, { timeoutMs: 2000 })
+  await waitFor(
+    'a worker that stopped in order to show at once',
+    async () => {
+      const { body } = await system.call(getHealth)
+      return 'worker' in body && body.worker === 'stopped'
+    },
+    { timeoutMs: 2000 },
+  )
 })
 
 test('metrics count requests, commits and jobs', async () => {
@@ -53,7 +57,9 @@ test('metrics count requests, commits and jobs', async () => {
     body: JSON.stringify(transactionBody('txn_metrics')),
   })
   const text = await (await fetch(`${system.api.url}/metrics`)).text()
-  expect(text).toMatch(/sluice_http_request_duration_seconds_count\{method="POST",route="\/v1\/webhooks\/transactions",status="202"\} 1/)
+  expect(text).toMatch(
+    /sluice_http_request_duration_seconds_count\{method="POST",route="\/v1\/webhooks\/transactions",status="202"\} 1/,
+  )
   expect(text).toMatch(/sluice_ingest_batch_rows_count\{kind="transaction"\} 1/)
   expect(text).toContain('process_cpu_user_seconds_total')
 })
@@ -63,7 +69,12 @@ test('OpenAPI 3.1 comes from the contracts, with a page to read it', async () =>
   const document = (await answer.json()) as OpenApi
   expect(document.openapi).toBe('3.1.0')
   expect(Object.keys(document.paths)).toEqual(
-    expect.arrayContaining(['/', '/health', '/v1/webhooks/transactions', '/v1/transactions/{transaction_id}']),
+    expect.arrayContaining([
+      '/',
+      '/health',
+      '/v1/webhooks/transactions',
+      '/v1/transactions/{transaction_id}',
+    ]),
   )
   const responses = document.paths['/v1/webhooks/transactions']?.post?.responses
   expect(Object.keys(responses ?? {}).sort()).toEqual(['202', '400', '401', '413', '415', '500', '503'])
@@ -80,7 +91,9 @@ test('the server that everything runs on is durable: fsync, full_page_writes and
 })
 
 test('no query leaves them off: the API’s own sessions commit synchronously', async () => {
-  const rows = await system.database.query<{ setconfig: string[] }>('SELECT setconfig FROM pg_db_role_setting')
+  const rows = await system.database.query<{ setconfig: string[] }>(
+    'SELECT setconfig FROM pg_db_role_setting',
+  )
   expect(rows).toEqual([])
 })
 

@@ -1,5 +1,12 @@
 // SPEC 3 against a running API and worker, on both queue backends.
-import { type Accepted, type ErrorBody, getTransaction, listConflicts, listTransactions, postTransaction } from '@sluice/contracts'
+import {
+  type Accepted,
+  type ErrorBody,
+  getTransaction,
+  listConflicts,
+  listTransactions,
+  postTransaction,
+} from '@sluice/contracts'
 import { queueBackends, startSystem, type TestSystem, transactionBody, waitFor } from '@sluice/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
@@ -49,8 +56,12 @@ for (const { backend, available } of queueBackends) {
       expect(answers.filter((answer) => !('duplicate' in answer.body))).toHaveLength(1)
       expect(answers.filter((answer) => 'conflict' in answer.body)).toHaveLength(0)
       await processed('txn_100')
-      expect(await system.database.query(`SELECT 1 FROM transactions WHERE transaction_id = 'txn_100'`)).toHaveLength(1)
-      expect((await system.endings()).find((row) => row.transaction_id === 'txn_100')).toMatchObject({ times: 1 })
+      expect(
+        await system.database.query(`SELECT 1 FROM transactions WHERE transaction_id = 'txn_100'`),
+      ).toHaveLength(1)
+      expect((await system.endings()).find((row) => row.transaction_id === 'txn_100')).toMatchObject({
+        times: 1,
+      })
     })
 
     const oddIds = [
@@ -92,10 +103,16 @@ for (const { backend, available } of queueBackends) {
       const second = await system.call(listTransactions, { query: { limit: 2, offset: 2 } })
       expect(first).toMatchObject({
         status: 200,
-        body: { limit: 2, offset: 0, data: [{ transaction_id: 'txn_list_3' }, { transaction_id: 'txn_list_2' }] },
+        body: {
+          limit: 2,
+          offset: 0,
+          data: [{ transaction_id: 'txn_list_3' }, { transaction_id: 'txn_list_2' }],
+        },
       })
       expect(second.body).toMatchObject({ data: [{ transaction_id: 'txn_list_1' }, expect.anything()] })
-      const [{ count }] = (await system.database.query('SELECT count(*)::int FROM transactions')) as [{ count: number }]
+      const [{ count }] = (await system.database.query('SELECT count(*)::int FROM transactions')) as [
+        { count: number },
+      ]
       expect(second.body).toMatchObject({ total: count })
     })
   })
@@ -113,7 +130,10 @@ describe('redeliveries that contradict', () => {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: text,
-    }).then(async (response) => ({ status: response.status, body: (await response.json()) as Partial<Accepted> }))
+    }).then(async (response) => ({
+      status: response.status,
+      body: (await response.json()) as Partial<Accepted>,
+    }))
   const conflictsOf = async (id: string) => {
     const { body } = await system.call(listConflicts, { query: { limit: 100 } })
     return 'data' in body ? body.data.filter((conflict) => conflict.id === id) : []
@@ -122,14 +142,21 @@ describe('redeliveries that contradict', () => {
   test('each contract field counts, as a parsed value', async () => {
     const first = transactionBody('txn_c1', { amount: 100 })
     await post(first)
-    for (const change of [{ source_account: 'x' }, { destination_account: 'x' }, { amount: 100.5 }, { currency: 'USD' }]) {
+    for (const change of [
+      { source_account: 'x' },
+      { destination_account: 'x' },
+      { amount: 100.5 },
+      { currency: 'USD' },
+    ]) {
       expect(await post({ ...first, ...change })).toEqual({
         status: 202,
         body: { message: 'Accepted', transaction_id: 'txn_c1', duplicate: true, conflict: true },
       })
     }
     expect(await conflictsOf('txn_c1')).toHaveLength(4)
-    expect((await system.call(getTransaction, { params: { transaction_id: 'txn_c1' } })).body).toMatchObject(first)
+    expect((await system.call(getTransaction, { params: { transaction_id: 'txn_c1' } })).body).toMatchObject(
+      first,
+    )
   })
 
   test('order, white space, unknown fields and the spelling of a number do not count', async () => {
@@ -145,7 +172,9 @@ describe('redeliveries that contradict', () => {
 
   test('within one commit the first to arrive wins, and the others are told', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, n) => post(transactionBody('txn_c3', { amount: n % 2 === 0 ? 10 : 20 }))),
+      Array.from({ length: 30 }, (_, n) =>
+        post(transactionBody('txn_c3', { amount: n % 2 === 0 ? 10 : 20 })),
+      ),
     )
     const { body } = await system.call(getTransaction, { params: { transaction_id: 'txn_c3' } })
     expect(answers.filter(({ body }) => body.conflict).length).toBe(15)
@@ -156,7 +185,9 @@ describe('redeliveries that contradict', () => {
   test('one row for each distinct body, counted, at most 20, under concurrency too', async () => {
     await post(transactionBody('txn_c4', { amount: 1 }))
     const amounts = Array.from({ length: 40 }, (_, n) => n + 2)
-    await Promise.all([...amounts, ...amounts, ...amounts].map((amount) => post(transactionBody('txn_c4', { amount }))))
+    await Promise.all(
+      [...amounts, ...amounts, ...amounts].map((amount) => post(transactionBody('txn_c4', { amount }))),
+    )
     const conflicts = await conflictsOf('txn_c4')
     expect(conflicts).toHaveLength(20)
     // A known body is counted however many there are: send one of the kept ones again.
@@ -181,15 +212,25 @@ describe('whatever is posted', () => {
   })
   afterAll(() => system?.stop())
 
-  const send = (body: string | Uint8Array, headers: Record<string, string> = { 'content-type': 'application/json' }) =>
-    fetch(`${system.api.url}/v1/webhooks/transactions`, { method: 'POST', headers, body })
+  const send = (
+    body: string | Uint8Array,
+    headers: Record<string, string> = { 'content-type': 'application/json' },
+  ) => fetch(`${system.api.url}/v1/webhooks/transactions`, { method: 'POST', headers, body })
 
   test('any JSON is answered 202 or 400, in the error’s shape', async () => {
-    const field = fc.oneof(fc.string({ unit: 'binary', maxLength: 120 }), fc.jsonValue(), fc.double(), fc.constant(undefined))
+    const field = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 120 }),
+      fc.jsonValue(),
+      fc.double(),
+      fc.constant(undefined),
+    )
     const likely = fc.record({
       transaction_id: fc.oneof(fc.string({ unit: 'binary', minLength: 1, maxLength: 100 }), field),
       source_account: fc.oneof({ arbitrary: fc.string({ minLength: 1, maxLength: 10 }), weight: 5 }, field),
-      destination_account: fc.oneof({ arbitrary: fc.string({ minLength: 1, maxLength: 10 }), weight: 5 }, field),
+      destination_account: fc.oneof(
+        { arbitrary: fc.string({ minLength: 1, maxLength: 10 }), weight: 5 },
+        field,
+      ),
       amount: fc.oneof(fc.integer({ min: -1, max: 10 ** 12 }), fc.double({ min: 0, max: 1e12 }), field),
       currency: fc.oneof({ arbitrary: fc.constantFrom('INR', 'USD', 'JPY', 'KWD'), weight: 5 }, field),
     })
@@ -218,8 +259,14 @@ describe('whatever is posted', () => {
 
   test('amounts round-trip exactly', async () => {
     const amounts = fc
-      .tuple(fc.constantFrom(['JPY', 0], ['INR', 2], ['KWD', 3], ['CLF', 4]), fc.integer({ min: 1, max: 2 ** 50 }))
-      .map(([[currency, digits], units]) => ({ currency: currency as string, amount: Number(`${units}e-${digits}`) }))
+      .tuple(
+        fc.constantFrom(['JPY', 0], ['INR', 2], ['KWD', 3], ['CLF', 4]),
+        fc.integer({ min: 1, max: 2 ** 50 }),
+      )
+      .map(([[currency, digits], units]) => ({
+        currency: currency as string,
+        amount: Number(`${units}e-${digits}`),
+      }))
       .filter(({ amount }) => amount <= 999_999_999_999)
     let n = 0
     await fc.assert(
@@ -278,4 +325,5 @@ describe('whatever is posted', () => {
 })
 
 /** A double as a plain decimal, without an exponent. */
-const plainDecimal = (value: number) => (/e/.test(String(value)) ? value.toFixed(4).replace(/0+$/, '') : String(value))
+const plainDecimal = (value: number) =>
+  /e/.test(String(value)) ? value.toFixed(4).replace(/0+$/, '') : String(value)

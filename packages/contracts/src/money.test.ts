@@ -5,7 +5,9 @@ import { currencyDecimals, majorAmountProblem } from './money.ts'
 
 test('decimals are ISO 4217’s, not Intl’s', () => {
   expect(['JPY', 'INR', 'KWD', 'IQD', 'CLF', 'XCG'].map(currencyDecimals)).toEqual([0, 2, 3, 3, 4, 2])
-  expect(['XYZ', 'inr', '', '__proto__', 'constructor'].map(currencyDecimals)).toEqual(Array(5).fill(undefined))
+  expect(['XYZ', 'inr', '', '__proto__', 'constructor'].map(currencyDecimals)).toEqual(
+    Array(5).fill(undefined),
+  )
 })
 
 test.each([

@@ -7,8 +7,11 @@ export interface SchemaEngine {
   [method: string]: (params: never) => Promise<unknown>
 }
 
-/** Opens Prisma's own schema engine (WebAssembly) on a PostgreSQL URL; the caller ends the process or leaves it idle. */
-export function openSchemaEngine(url: string, adapters?: unknown[]): Promise<SchemaEngine>
+/**
+ * Opens Prisma's own schema engine (WebAssembly) on a PostgreSQL URL. It never closes its connection, and a timer of its
+ * lock fires later: only for processes that end by `process.exit` when they are done.
+ */
+export function openSchemaEngine(url: string): Promise<SchemaEngine>
 
 /** Runs one statement on a connection of its own. */
 export function runSql(connectionString: string, text: string): Promise<unknown>
@@ -19,5 +22,5 @@ export function createDatabase(url: string): Promise<unknown>
 /** Drops the database that `url` names, with its connections. */
 export function dropDatabase(url: string): Promise<unknown>
 
-/** Applies `prisma/migrations` below `prismaDir` as `prisma migrate deploy` would; answers the names it applied. */
+/** Applies `prisma/migrations` below `prismaDir` as `prisma migrate deploy` would, under the same caution; answers the names it applied. */
 export function applyMigrations(url: string, prismaDir: string): Promise<string[]>

@@ -73,13 +73,7 @@ async function connectToShadowDatabase(url) {
   return connect(withDatabase(url, name), () => runSql(url, `DROP DATABASE ${name} WITH (FORCE)`))
 }
 
-/** `adapters` collects the connections that the engine opens, for who wants to close them: the engine itself never does. */
-export async function openSchemaEngine(url, adapters = []) {
-  const connectAndKeep = async () => {
-    const adapter = await connect(url)
-    adapters.push(adapter)
-    return adapter
-  }
+export async function openSchemaEngine(url) {
   const wasmFile = createRequire(import.meta.url)
     .resolve('@prisma/schema-engine-wasm/schema_engine_bg')
     .replace(/\.js$/, '.wasm')
@@ -95,7 +89,7 @@ export async function openSchemaEngine(url, adapters = []) {
     bindMigrationAwareSqlAdapterFactory({
       provider: 'postgres',
       adapterName: '@prisma/adapter-pg',
-      connect: connectAndKeep,
+      connect: () => connect(url),
       connectToShadowDb: () => connectToShadowDatabase(url),
     }),
   )
@@ -115,20 +109,15 @@ export async function applyMigrations(url, prismaDir) {
         content: { tag: 'ok', value: readFileSync(path.join(baseDir, name, 'migration.sql'), 'utf8') },
       },
     }))
-  const adapters = []
-  const engine = await openSchemaEngine(url, adapters)
-  try {
-    const { appliedMigrationNames } = await engine.applyMigrations({
-      migrationsList: {
-        baseDir,
-        lockfile: { path: 'migration_lock.toml', content: readFileSync(lockFile, 'utf8') },
-        shadowDbInitScript: '',
-        migrationDirectories,
-      },
-      filters: { externalTables: [], externalEnums: [] },
-    })
-    return appliedMigrationNames
-  } finally {
-    await Promise.all(adapters.map((adapter) => adapter.dispose()))
-  }
+  const engine = await openSchemaEngine(url)
+  const { appliedMigrationNames } = await engine.applyMigrations({
+    migrationsList: {
+      baseDir,
+      lockfile: { path: 'migration_lock.toml', content: readFileSync(lockFile, 'utf8') },
+      shadowDbInitScript: '',
+      migrationDirectories,
+    },
+    filters: { externalTables: [], externalEnums: [] },
+  })
+  return appliedMigrationNames
 }

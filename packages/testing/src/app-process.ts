@@ -18,10 +18,20 @@ export interface AppProcess {
 }
 
 /** Starts `apps/<name>/dist/main.js` with just these variables and the PATH, on ports of its own; resolves when it serves. */
-export async function startApp(name: 'api' | 'worker', env: Record<string, string | undefined>): Promise<AppProcess> {
+export async function startApp(
+  name: 'api' | 'worker',
+  env: Record<string, string | undefined>,
+): Promise<AppProcess> {
   const child = spawn(process.execPath, ['--enable-source-maps', `apps/${name}/dist/main.js`], {
     cwd: repository,
-    env: { PATH: process.env.PATH, SANDBOX: 'true', PORT: '0', WORKER_METRICS_PORT: '0', LOG_LEVEL: 'info', ...env },
+    env: {
+      PATH: process.env.PATH,
+      SANDBOX: 'true',
+      PORT: '0',
+      WORKER_METRICS_PORT: '0',
+      LOG_LEVEL: 'info',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   let output = ''

@@ -10,7 +10,6 @@ export {
   type TestServer,
 } from './postgres.ts'
 export { hasRedis, startRedis, type TestRedis } from './redis.ts'
-export { waitFor } from './wait.ts'
 export {
   countEndings,
   type QueueBackend,
@@ -19,3 +18,4 @@ export {
   startSystemOn,
   type TestSystem,
 } from './system.ts'
+export { waitFor } from './wait.ts'

@@ -7,7 +7,7 @@ export interface Ledger {
   /** How many answers there were of each status; 0 stands for no answer at all. */
   statuses: Map<number, number>
   /** The slowest answer. */
-  slowestMs: number
+  slowest: { ms: number; status: number; at: string }
 }
 
 export interface LoadOptions {
@@ -33,7 +33,11 @@ export const transactionBody = (transactionId: string, fields: Record<string, un
 /** Posts unique transactions over several connections until told to stop; answers the ledger. Never rejects. */
 export async function postTransactions(options: LoadOptions): Promise<Ledger> {
   const { url, connections = 20, signal, count = Number.POSITIVE_INFINITY, resend = false } = options
-  const ledger: Ledger = { acknowledged: new Set(), statuses: new Map(), slowestMs: 0 }
+  const ledger: Ledger = {
+    acknowledged: new Set(),
+    statuses: new Map(),
+    slowest: { ms: 0, status: 0, at: '' },
+  }
   const prefix = randomBytes(4).toString('hex')
   let sent = 0
 
@@ -47,7 +51,9 @@ export async function postTransactions(options: LoadOptions): Promise<Ledger> {
         signal: AbortSignal.timeout(5000),
       })
       await response.arrayBuffer()
-      ledger.slowestMs = Math.max(ledger.slowestMs, performance.now() - startedAt)
+      const ms = performance.now() - startedAt
+      if (ms > ledger.slowest.ms)
+        ledger.slowest = { ms, status: response.status, at: new Date().toISOString() }
       return response.status
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 20)) // a dead API would be asked in a tight loop

@@ -1,10 +1,11 @@
 // Real PostgreSQL for tests: one server for a run, a database of its own for each file; or a server of its own where the test breaks it.
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { prepareDatabase } from '@sluice/core'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '@sluice/embedded-postgres'
+import { promisify } from 'node:util'
+import { startEmbeddedPostgres } from '@sluice/embedded-postgres'
 import pg from 'pg'
 
 /** A folder that the server's user can reach too, when the tests run as root. */
@@ -14,11 +15,16 @@ export function makeTemporaryFolder(purpose: string): string {
   return folder
 }
 
-export interface TestServer extends EmbeddedPostgres {
+export interface TestServer extends TestDatabase {
+  /** Stops every process of the server where it stands, so that nothing answers and nothing is refused. */
+  freeze: () => Promise<void>
+  thaw: () => Promise<void>
+  /** Ends the server with SIGKILL, as a power cut would. */
+  kill: () => Promise<void>
+  /** A fast shutdown: sessions are ended. */
+  stop: () => Promise<void>
   /** Starts it again on the same port and data, after it was killed or stopped. */
   startAgain: () => Promise<void>
-  /** Stops it and removes its files. */
-  remove: () => Promise<void>
 }
 
 /** A server of its own, durable as in production, with a migrated database. */
@@ -27,21 +33,48 @@ export async function startPostgres(): Promise<TestServer> {
   const dataDir = path.join(folder, 'data')
   let server = await startEmbeddedPostgres({ dataDir, database: 'sluice' })
   await prepareDatabase(server.url)
+  const signalAll = async (signal: NodeJS.Signals) => {
+    for (const pid of await withChildren(server.pid)) process.kill(pid, signal)
+  }
   return {
-    ...server,
-    get pid() {
-      return server.pid
+    url: server.url,
+    query: queryOn(server.url),
+    session: () => openSession(server.url),
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
+    async kill() {
+      process.kill(server.pid, 'SIGKILL')
+      await server.exited
     },
+    stop: () => server.stop(),
     async startAgain() {
       await server.stop()
       server = await startEmbeddedPostgres({ dataDir, database: 'sluice', port: server.port })
     },
-    stop: () => server.stop(),
-    async remove() {
+    async drop() {
       await server.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** The postmaster and its sessions, each of which is a process group of its own. */
+async function withChildren(pid: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
+  const children = stdout
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([, parent]) => parent === pid)
+    .map(([child]) => child as number)
+  return [pid, ...children]
+}
+
+/** As `npm run db:migrate` does it, in a process of its own. */
+async function prepareDatabase(url: string): Promise<void> {
+  const script = path.resolve(import.meta.dirname, '../../core/dist/migrate.js')
+  await promisify(execFile)(process.execPath, [script], {
+    env: { PATH: process.env.PATH, DATABASE_URL: url },
+  })
 }
 
 const TEMPLATE = 'sluice_template'
@@ -55,6 +88,8 @@ export async function prepareTemplate(serverUrl: string): Promise<void> {
 export interface TestDatabase {
   url: string
   query: <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<Row[]>
+  /** A session that stays open, to hold locks with; the caller ends it. */
+  session: () => Promise<pg.Client>
   drop: () => Promise<void>
 }
 
@@ -71,22 +106,32 @@ export async function createDatabase(serverUrl: string): Promise<TestDatabase> {
   return {
     url,
     query,
-    drop: () => withAdmin(serverUrl, (admin) => admin.query(`DROP DATABASE ${name} WITH (FORCE)`)).then(() => {}),
+    session: () => openSession(url),
+    drop: () =>
+      withAdmin(serverUrl, (admin) => admin.query(`DROP DATABASE ${name} WITH (FORCE)`)).then(() => {}),
   }
 }
 
 /** A function that runs one statement on a connection of its own, so that nothing is left open. */
 export function queryOn(url: string) {
-  return async function query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 })
-    client.on('error', () => {})
-    await client.connect()
+  return async function query<Row extends pg.QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+  ): Promise<Row[]> {
+    const client = await openSession(url)
     try {
       return (await client.query<Row>(text, values)).rows
     } finally {
       await client.end()
     }
   }
+}
+
+async function openSession(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 })
+  client.on('error', () => {})
+  await client.connect()
+  return client
 }
 
 const named = (serverUrl: string, database: string) =>

@@ -29,7 +29,18 @@ export async function startRedis(): Promise<TestRedis> {
   let server: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no']
+    const args = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      folder,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+    ]
     server = spawn('redis-server', args, { stdio: 'ignore' })
     await waitFor('redis-server to answer', () => withClient(url, (client) => client.ping()))
   }

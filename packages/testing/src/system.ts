@@ -51,7 +51,12 @@ export async function startSystemOn(
   const system = {
     database,
     redis,
-    env: { DATABASE_URL: database.url, REDIS_URL: redis?.url, TRANSACTION_PROCESSING_DELAY_MS: '1000', ...env },
+    env: {
+      DATABASE_URL: database.url,
+      REDIS_URL: redis?.url,
+      TRANSACTION_PROCESSING_DELAY_MS: '1000',
+      ...env,
+    },
     workers: [] as AppProcess[],
   }
   const startWorker = async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { ConfigError, readConfig, readServiceConfig, variables } from './config.ts'
+import { type ConfigError, readConfig, readServiceConfig, variables } from './config.ts'
 
 test('an empty environment is a valid sandbox', () => {
   expect(readConfig({})).toMatchObject({
@@ -41,7 +41,8 @@ test('every problem is reported at once, by the variable’s name', () => {
   }
   const problems = problemsOf(wrong)
   expect(problems).toHaveLength(Object.keys(wrong).length)
-  for (const name of Object.keys(wrong)) expect(problems.filter((line) => line.startsWith(`${name} `))).toHaveLength(1)
+  for (const name of Object.keys(wrong))
+    expect(problems.filter((line) => line.startsWith(`${name} `))).toHaveLength(1)
 })
 
 test('a wrong URL is not quoted: it may carry a password', () => {

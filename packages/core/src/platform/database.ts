@@ -31,13 +31,13 @@ export interface DatabaseOptions {
   batchTimeoutMs?: number
 }
 
-const CONNECT_TIMEOUT_MS = 800
+const CONNECT_TIMEOUT_MS = 700
 const READ_TIMEOUT_MS = 3000
 const BATCH_CONNECTIONS = 3
 const READ_CONNECTIONS = 8
 
 export function openDatabase(options: DatabaseOptions): Database {
-  const batchPool = openPool(options, BATCH_CONNECTIONS, options.batchTimeoutMs ?? 800)
+  const batchPool = openPool(options, BATCH_CONNECTIONS, options.batchTimeoutMs ?? 700)
   const readPool = openPool(options, READ_CONNECTIONS, READ_TIMEOUT_MS)
   const prisma = new PrismaClient({
     adapter: new PrismaPg(readPool),

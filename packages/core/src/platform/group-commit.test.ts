@@ -19,26 +19,31 @@ const sqlError = (code: string) => Object.assign(new Error(code), { code })
 test('every row gets its own result, in any grouping, within the bounds', async () => {
   const rows = fc.array(fc.string({ minLength: 1, maxLength: 30 }), { maxLength: 80 })
   await fc.assert(
-    fc.asyncProperty(rows, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 60 }), async (input, perCommit, bytes) => {
-      let inFlight = 0
-      const group = createGroupCommit(
-        options({
-          rowsPerCommitMax: perCommit,
-          bytesPerCommitMax: bytes,
-          commit: async (batch) => {
-            expect(++inFlight).toBeLessThanOrEqual(2)
-            expect(batch.length).toBeLessThanOrEqual(perCommit)
-            if (batch.length > 1) expect(batch.join('').length).toBeLessThanOrEqual(bytes)
-            await new Promise((resolve) => setImmediate(resolve))
-            inFlight--
-            return batch.map((row) => `${row}!`)
-          },
-        }),
-      )
-      expect(await Promise.all(input.map(group.submit))).toEqual(input.map((row) => `${row}!`))
-      await group.drain()
-      expect(group.waiting()).toBe(0)
-    }),
+    fc.asyncProperty(
+      rows,
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 60 }),
+      async (input, perCommit, bytes) => {
+        let inFlight = 0
+        const group = createGroupCommit(
+          options({
+            rowsPerCommitMax: perCommit,
+            bytesPerCommitMax: bytes,
+            commit: async (batch) => {
+              expect(++inFlight).toBeLessThanOrEqual(2)
+              expect(batch.length).toBeLessThanOrEqual(perCommit)
+              if (batch.length > 1) expect(batch.join('').length).toBeLessThanOrEqual(bytes)
+              await new Promise((resolve) => setImmediate(resolve))
+              inFlight--
+              return batch.map((row) => `${row}!`)
+            },
+          }),
+        )
+        expect(await Promise.all(input.map(group.submit))).toEqual(input.map((row) => `${row}!`))
+        await group.drain()
+        expect(group.waiting()).toBe(0)
+      },
+    ),
   )
 })
 

@@ -9,7 +9,7 @@ const MIGRATION_LOCK = 7_217_031
 
 const prismaDir = path.resolve(import.meta.dirname, '../../../../prisma')
 
-/** Applies what is missing; answers the names of the migrations it applied. */
+/** Applies what is missing; answers the names of the migrations it applied. The process must end by `process.exit` after. */
 export async function prepareDatabase(databaseUrl: string, redisUrl?: string): Promise<string[]> {
   const lock = new pg.Client({ connectionString: databaseUrl })
   await lock.connect()

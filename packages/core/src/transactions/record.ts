@@ -52,7 +52,7 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
     waitingRowsMax: 20_000,
     waitingBytesMax: 64 * 1024 * 1024,
     concurrentCommitsMax: 2,
-    deadlineMs: 800,
+    deadlineMs: 700,
   })
   return {
     async record(delivery) {

@@ -1,0 +1,151 @@
+// What was acknowledged is never lost and takes effect exactly once: workers killed, Redis emptied, stopped and restarted.
+import { postTransactions, queueBackends, startSystem, type TestSystem, waitFor } from '@sluice/testing'
+import { afterEach, describe, expect, inject, test } from 'vitest'
+
+let system: TestSystem
+afterEach(() => system?.stop())
+
+/** Everything acknowledged is processed, each once; answers how long after its due time the last one was. */
+async function expectAllProcessedOnce(acknowledged: ReadonlySet<string>, timeoutMs: number): Promise<void> {
+  await waitFor(
+    'every transaction to be processed',
+    async () => {
+      const [row] = await system.database.query<{ open: number }>(
+        'SELECT count(*)::int AS open FROM transactions WHERE processed_at IS NULL',
+      )
+      return row?.open === 0
+    },
+    { timeoutMs, intervalMs: 200 },
+  )
+  const endings = await system.endings()
+  expect(endings.filter(({ times }) => times !== 1)).toEqual([])
+  const ended = new Set(endings.map((row) => row.transaction_id))
+  expect([...acknowledged].filter((id) => !ended.has(id))).toEqual([])
+}
+
+for (const { backend, available } of queueBackends) {
+  describe.skipIf(!available)(`with the queue on ${backend}`, () => {
+    test('a worker killed with -9 in the middle of its jobs: another takes them over within 10 s', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 2 })
+      const ledger = await postTransactions({ url: () => system.api.url, count: 300 })
+      expect(ledger.acknowledged.size).toBe(300)
+      // The jobs are taken and then held up: rows locked by somebody else keep them active.
+      const release = await lockRows(system)
+      await waitFor('jobs to be active in both workers', async () => (await waitingOnLocks(system)) >= 2)
+      await system.workers[0]!.stop('SIGKILL')
+      const killedAt = Date.now()
+      await release()
+      await expectAllProcessedOnce(ledger.acknowledged, 10_000)
+      expect(Date.now() - killedAt).toBeLessThan(10_000)
+    })
+
+    test('workers killed with -9 again and again under load: nothing is lost or processed twice', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
+      const stop = new AbortController()
+      const load = postTransactions({
+        url: () => system.api.url,
+        signal: stop.signal,
+        connections: 10,
+        resend: true,
+      })
+      for (let kill = 0; kill < 4; kill++) {
+        await new Promise((resolve) => setTimeout(resolve, 1000 + Math.random() * 500))
+        await system.workers.at(-1)!.stop('SIGKILL')
+        await system.startWorker()
+      }
+      stop.abort()
+      const ledger = await load
+      expect(ledger.acknowledged.size).toBeGreaterThan(100)
+      await expectAllProcessedOnce(ledger.acknowledged, 15_000)
+    })
+
+    test('SIGTERM to a worker: running jobs end, it exits with 0 in time, the next one goes on', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
+      const ledger = await postTransactions({ url: () => system.api.url, count: 500 })
+      const startedAt = Date.now()
+      expect(await system.workers[0]!.stop()).toEqual({ code: 0, signal: null })
+      expect(Date.now() - startedAt).toBeLessThan(10_000)
+      await system.startWorker()
+      await expectAllProcessedOnce(ledger.acknowledged, 15_000)
+    })
+
+    test('three workers at once share the work without doing any of it twice', async () => {
+      system = await startSystem({
+        postgresUrl: inject('postgresUrl'),
+        backend,
+        workers: 3,
+        env: { TRANSACTION_PROCESSING_DELAY_MS: '0', DISPATCH_INTERVAL_MS: '50' },
+      })
+      const ledger = await postTransactions({ url: () => system.api.url, count: 3000, connections: 100 })
+      await expectAllProcessedOnce(ledger.acknowledged, 20_000)
+    })
+  })
+}
+
+describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
+  const underLoad = async (what: () => Promise<void>) => {
+    const stop = new AbortController()
+    const load = postTransactions({ url: () => system.api.url, signal: stop.signal, connections: 10 })
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await what()
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    stop.abort()
+    const ledger = await load
+    expect([...ledger.statuses.keys()]).toEqual([202])
+    expect(ledger.slowest.ms).toBeLessThan(1000)
+    return ledger
+  }
+
+  test('emptied under load, twice: 202s go on, nothing is lost', async () => {
+    system = await startSystem({ postgresUrl: inject('postgresUrl'), backend: 'redis' })
+    const ledger = await underLoad(async () => {
+      await system.redis!.flush()
+      await new Promise((resolve) => setTimeout(resolve, 700))
+      await system.redis!.flush()
+    })
+    await expectAllProcessedOnce(ledger.acknowledged, 30_000)
+  })
+
+  test('stopped and restarted, empty, under load: 202s go on, nothing is lost', async () => {
+    system = await startSystem({ postgresUrl: inject('postgresUrl'), backend: 'redis' })
+    const ledger = await underLoad(async () => {
+      await system.redis!.stop()
+      await new Promise((resolve) => setTimeout(resolve, 2000))
+      await system.redis!.start()
+    })
+    await expectAllProcessedOnce(ledger.acknowledged, 30_000)
+  })
+
+  test('away when API and worker start: deliveries are taken, and processed once it comes', async () => {
+    system = await startSystem({ postgresUrl: inject('postgresUrl'), backend: 'redis', workers: 0 })
+    await system.redis!.stop()
+    const [api] = await Promise.all([system.startApi(), system.startWorker()])
+    const health = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
+    expect(health).toMatchObject({ redis: 'disconnected', status: 'degraded' })
+    const ledger = await postTransactions({ url: () => api.url, count: 200 })
+    expect(ledger.acknowledged.size).toBe(200)
+    await system.redis!.start()
+    await expectAllProcessedOnce(ledger.acknowledged, 20_000)
+    const after = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
+    expect(after).toMatchObject({ redis: 'connected', status: 'healthy' })
+  })
+})
+
+/** Locks every row from a session of the test's own; answers how to let go. */
+async function lockRows({ database }: TestSystem): Promise<() => Promise<void>> {
+  const session = await database.session()
+  await session.query('BEGIN')
+  await session.query('SELECT 1 FROM transactions WHERE processed_at IS NULL FOR UPDATE')
+  return async () => {
+    await session.query('COMMIT')
+    await session.end()
+  }
+}
+
+async function waitingOnLocks({ database }: TestSystem): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    `SELECT count(DISTINCT client_port)::int AS count FROM pg_stat_activity
+     WHERE application_name = 'sluice-worker' AND wait_event_type = 'Lock' AND datname = current_database()`,
+  )
+  return row?.count ?? 0
+}
