@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -60,13 +61,26 @@ export async function startPostgres(): Promise<TestServer> {
 
 /** The postmaster and its sessions, each of which is a process group of its own. */
 async function withChildren(pid: number): Promise<number[]> {
+  const parents = process.platform === 'linux' ? await parentsFromProc() : await parentsFromPs()
+  return [pid, ...parents.filter(([, parent]) => parent === pid).map(([child]) => child)]
+}
+
+type ProcessAndParent = [pid: number, parent: number]
+
+/** Slim images have no `ps`. The name in a stat line is in brackets and may hold anything. */
+async function parentsFromProc(): Promise<ProcessAndParent[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  return Promise.all(
+    pids.map(async (pid): Promise<ProcessAndParent> => {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '') // it may have ended meanwhile
+      return [Number(pid), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])]
+    }),
+  )
+}
+
+async function parentsFromPs(): Promise<ProcessAndParent[]> {
   const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
-  const children = stdout
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([, parent]) => parent === pid)
-    .map(([child]) => child as number)
-  return [pid, ...children]
+  return stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number) as ProcessAndParent)
 }
 
 /** As `npm run db:migrate` does it, in a process of its own. */

@@ -5,7 +5,7 @@ import { type Prisma, PrismaClient } from '../generated/client.ts'
 import type { Logger } from './logger.ts'
 
 /** A statement with a name is prepared once for each connection. */
-export interface Statement {
+interface Statement {
   name?: string
   text: string
   values: unknown[]

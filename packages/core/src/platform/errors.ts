@@ -23,7 +23,7 @@ export const unavailable = (cause?: unknown) =>
   new SluiceError('SERVICE_UNAVAILABLE', 'The service cannot store this right now; send it again', { cause })
 
 /** A PostgreSQL error's SQLSTATE, from node-postgres or through Prisma; undefined for others. */
-export function sqlState(error: unknown): string | undefined {
+function sqlState(error: unknown): string | undefined {
   const { code, meta } = error as {
     code?: unknown
     meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }

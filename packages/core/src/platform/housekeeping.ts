@@ -27,11 +27,11 @@ const oldPayloads = (retentionDays: number): Chore => ({
       ORDER BY created_at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
 })
 
+export const standardChores = (retentionDays: number | undefined): Chore[] =>
+  retentionDays === undefined ? [deadHeartbeats] : [deadHeartbeats, oldPayloads(retentionDays)]
+
 export function startHousekeeping(deps: { db: Database; log: Logger; retentionDays: number | undefined }) {
-  const chores = [
-    deadHeartbeats,
-    ...(deps.retentionDays === undefined ? [] : [oldPayloads(deps.retentionDays)]),
-  ]
+  const chores = standardChores(deps.retentionDays)
   const timer = setInterval(() => {
     runChores(deps, chores).catch((err) => deps.log.warn({ err }, 'housekeeping failed; it will run again'))
   }, INTERVAL_MS)

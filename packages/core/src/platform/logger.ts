@@ -1,11 +1,12 @@
 // JSON logs, one line for each unit of work.
-import { type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
 import type { Config } from './config.ts'
 
 export type { Logger } from 'pino'
 
-export function createLogger(config: Pick<Config, 'logLevel'>, app: string): Logger {
-  return pino({
+/** Writes to standard output, or to `out`. */
+export function createLogger(config: Pick<Config, 'logLevel'>, app: string, out?: DestinationStream): Logger {
+  const options: LoggerOptions = {
     level: config.logLevel,
     base: { app, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -15,7 +16,8 @@ export function createLogger(config: Pick<Config, 'logLevel'>, app: string): Log
       paths: ['*.password', '*.secret', '*.authorization', '*["x-api-secret"]'],
       censor: '[redacted]',
     },
-  })
+  }
+  return out === undefined ? pino(options) : pino(options, out)
 }
 
 /** An error without what PostgreSQL adds of the row itself (detail, where), which may hold anything that was posted. */

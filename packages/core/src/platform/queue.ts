@@ -29,11 +29,11 @@ export interface JobEntry {
 /** What a handler may answer: nothing when the work is done, or when to look again. */
 export type JobOutcome = { lookAgainInMs: number } | undefined
 
-export type JobHandler = (rowId: string) => Promise<JobOutcome>
+type JobHandler = (rowId: string) => Promise<JobOutcome>
 
-export type RedisState = 'connected' | 'disconnected' | 'not_configured'
+type RedisState = 'connected' | 'disconnected' | 'not_configured'
 
-export interface QueueCounts {
+interface QueueCounts {
   waiting: number
   active: number
   delayed: number
@@ -79,7 +79,7 @@ const jobOptions = {
 } as const
 
 /** BullMQ refuses integers and colons in ids; the prefix and percent-encoding make any text fit. */
-export const jobIdOf = (rowId: string) => `row-${encodeURIComponent(rowId)}`
+const jobIdOf = (rowId: string) => `row-${encodeURIComponent(rowId)}`
 
 export function openQueueing(options: QueueingOptions): Queueing {
   const { log } = options

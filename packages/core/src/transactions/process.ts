@@ -12,7 +12,7 @@ export interface ProcessorDeps {
 }
 
 /** `missing`: there is no such row (removed since). `not_due`: rung for too early, by this much. */
-export type ProcessOutcome = 'processed' | 'already_processed' | 'missing' | { notDueForMs: number }
+type ProcessOutcome = 'processed' | 'already_processed' | 'missing' | { notDueForMs: number }
 
 export interface TransactionProcessor {
   /** Ends the transaction if it is due and nobody has; doing it again changes nothing. */

@@ -1,0 +1,61 @@
+/** The environment the whole system runs in: `.env` of the clone below the real one, ports of 0 replaced by free ones. */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { type Config, readConfig } from '@sluice/core'
+import { freePort, isFree } from '@sluice/embedded-postgres'
+import { LaunchError } from './errors.ts'
+import type { Say } from './output.ts'
+import { pause } from './stop-request.ts'
+
+export interface Environment {
+  config: Config
+  /** For the children: ours, with the ports that were chosen. */
+  env: NodeJS.ProcessEnv
+}
+
+/** @throws ConfigError naming every problem at once */
+export async function readEnvironment(root: string): Promise<Environment> {
+  const file = path.join(root, '.env')
+  if (existsSync(file)) process.loadEnvFile(file) // never overrides what is set
+  const { host, port, workerMetricsPort } = readConfig(process.env)
+  const env = { ...process.env }
+  const choose = async () =>
+    String(await freePort(host).catch((error) => Promise.reject(cannotListen(host, error))))
+  if (port === 0) env.PORT = await choose()
+  if (workerMetricsPort === 0) env.WORKER_METRICS_PORT = await choose()
+  return { config: readConfig(env), env }
+}
+
+/**
+ * Refuses ports that somebody else listens on, before anything is started.
+ * @param patienceMs how long the processes of a killed launcher may take to let go of theirs
+ * @throws LaunchError naming the port and its variable
+ */
+export async function requireFreePorts(config: Config, patienceMs: number, say: Say): Promise<void> {
+  const { host, port, workerMetricsPort } = config
+  if (port === workerMetricsPort) {
+    throw new LaunchError(`PORT and WORKER_METRICS_PORT are both ${port}: give each its own.`)
+  }
+  const ports = { PORT: port, WORKER_METRICS_PORT: workerMetricsPort }
+  const deadline = Date.now() + patienceMs
+  let told = patienceMs === 0
+  for (const [variable, number] of Object.entries(ports)) {
+    const free = () =>
+      isFree(number, host).catch((error) =>
+        Promise.reject(cannotListen(`${host} with ${variable} ${number}`, error)),
+      )
+    while (!(await free())) {
+      if (Date.now() >= deadline) {
+        throw new LaunchError(
+          `Port ${number} is taken: stop what listens on it, or set ${variable} to another port (0 picks a free one).`,
+        )
+      }
+      if (!told) say(`Waiting for the processes of the last run to let go of port ${number} …`)
+      told = true
+      await pause(200)
+    }
+  }
+}
+
+const cannotListen = (where: string, error: unknown) =>
+  new LaunchError(`HOST ${where} can't be listened on: ${error instanceof Error ? error.message : error}.`)

@@ -1,0 +1,106 @@
+/** For the tests: Sluice as a user starts it, in a process group of its own, and what of it runs. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+
+const root = path.resolve(import.meta.dirname, '../../..')
+
+export interface Running {
+  pid: number
+  command: string
+}
+
+export class Launched {
+  readonly child: ChildProcess
+  readonly exited: Promise<number | NodeJS.Signals | null>
+  output = ''
+
+  constructor(env: NodeJS.ProcessEnv, command: string[] = [process.execPath, 'tools/start.mjs']) {
+    this.child = spawn(command[0]!, command.slice(1), {
+      cwd: root,
+      env: { ...environment(), PORT: '0', WORKER_METRICS_PORT: '0', LOG_LEVEL: 'warn', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
+    for (const stream of [this.child.stdout!, this.child.stderr!]) {
+      stream.on('data', (chunk) => {
+        this.output += chunk
+      })
+    }
+    this.exited = new Promise((resolve) =>
+      this.child.once('close', (code, signal) => resolve(code ?? signal)),
+    )
+  }
+
+  get pid(): number {
+    return this.child.pid!
+  }
+
+  /** Resolves to the API's address once everything runs. */
+  async running(): Promise<string> {
+    const line = /^ {2}API +(\S+)$/m
+    await Promise.race([
+      until(() => line.test(this.output)),
+      this.exited.then((how) => Promise.reject(new Error(`It ended with ${how}:\n${this.output}`))),
+    ])
+    return line.exec(this.output)![1]!
+  }
+
+  /** As a terminal does with Ctrl-C: to every process of the group. */
+  signalGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal)
+  }
+
+  /** Everything below it: with npm in between, grandchildren too. */
+  descendants(): Running[] {
+    const all = processTable()
+    const below = (pid: number): typeof all =>
+      all.filter((entry) => entry.parent === pid).flatMap((entry) => [entry, ...below(entry.pid)])
+    return below(this.pid)
+  }
+
+  descendant(name: string): Running {
+    const found = this.descendants().find(({ command }) => command.includes(name))
+    if (!found) throw new Error(`No ${name} among ${JSON.stringify(this.descendants())}`)
+    return found
+  }
+}
+
+/** Waits for what a system of several processes takes a while to reach. */
+export async function until(done: () => unknown, timeoutMs = 30_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  while (!(await done())) {
+    if (Date.now() > deadline) throw new Error(`Not so within ${timeoutMs} ms: ${done}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Ours without what would make it another system than a fresh one. */
+function environment(): NodeJS.ProcessEnv {
+  const { DATABASE_URL, REDIS_URL, NODE_ENV, VITEST, ...env } = process.env
+  return env
+}
+
+function processTable(): (Running & { parent: number })[] {
+  if (process.platform !== 'linux') {
+    const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid=,command='], { encoding: 'utf8' })
+    return [...stdout.matchAll(/^ *(\d+) +(\d+) +(.*)$/gm)].map(([, pid, parent, command]) => ({
+      pid: Number(pid),
+      parent: Number(parent),
+      command: command!,
+    }))
+  }
+  return readdirSync('/proc').flatMap((name) => {
+    try {
+      const stat = readFileSync(`/proc/${Number(name)}/stat`, 'utf8')
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+      return {
+        pid: Number(name),
+        parent,
+        command: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' '),
+      }
+    } catch {
+      return [] // not a process, or gone meanwhile
+    }
+  })
+}

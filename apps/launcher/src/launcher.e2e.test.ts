@@ -1,0 +1,143 @@
+/** `npm start`, whole: whatever ends it, nothing stays behind; whatever dies in it, comes back. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { freePort, isAlive } from '@sluice/embedded-postgres'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Launched, type Running, until } from './launched.ts'
+
+let dataDir: string
+let launched: Launched[]
+
+beforeEach(() => {
+  dataDir = mkdtempSync(path.join(os.tmpdir(), 'sluice-e2e-'))
+  launched = []
+})
+afterEach(async () => {
+  for (const { child } of launched) child.kill('SIGTERM')
+  await Promise.all(launched.map(({ exited }) => exited))
+  rmSync(dataDir, { recursive: true })
+})
+
+function launch(env: NodeJS.ProcessEnv = {}, command?: string[]): Launched {
+  const started = new Launched({ DATA_DIR: dataDir, ...env }, command)
+  launched.push(started)
+  return started
+}
+
+const answers = async (url: string) => {
+  const response = await fetch(`${url}/health`).catch(() => undefined)
+  return response?.status === 200
+}
+const allGone = (processes: Running[]) => processes.every(({ pid }) => !isAlive(pid))
+
+describe('stopping', { timeout: 90_000 }, () => {
+  test.each([
+    ['SIGTERM to it', (sluice: Launched) => sluice.child.kill('SIGTERM')],
+    ['SIGHUP to it', (sluice: Launched) => sluice.child.kill('SIGHUP')],
+    ['Ctrl-C in its terminal', (sluice: Launched) => sluice.signalGroup('SIGINT')],
+    [
+      'its terminal closing',
+      (sluice: Launched) => {
+        sluice.child.stdout!.destroy()
+        sluice.child.stderr!.destroy()
+        sluice.signalGroup('SIGHUP')
+      },
+    ],
+  ])('%s ends everything with exit code 0', async (_how, end) => {
+    const sluice = launch()
+    expect(await answers(await sluice.running())).toBe(true)
+    const processes = sluice.descendants()
+    for (const part of ['apps/api', 'apps/worker', 'postgres']) sluice.descendant(part)
+    end(sluice)
+    expect(await sluice.exited).toBe(0)
+    await until(() => allGone(processes), 3000)
+  })
+
+  test.each([
+    ['SIGTERM to npm', (sluice: Launched) => sluice.child.kill('SIGTERM')],
+    ['Ctrl-C in its terminal', (sluice: Launched) => sluice.signalGroup('SIGINT')],
+  ])('under npm, %s ends everything with exit code 0', async (_how, end) => {
+    const sluice = launch({}, ['npm', 'start'])
+    await sluice.running()
+    const processes = sluice.descendants()
+    end(sluice)
+    expect(await sluice.exited).toBe(0)
+    await until(() => allGone(processes), 3000)
+  })
+
+  test('a signal while it starts ends everything with exit code 0', async () => {
+    for (const step of ['tsc', 'initdb', 'migrate.js', 'apps/api']) {
+      const sluice = launch()
+      await until(() => sluice.descendants().some(({ command }) => command.includes(step)))
+      const processes = sluice.descendants()
+      sluice.child.kill('SIGTERM')
+      expect(await sluice.exited, step).toBe(0)
+      await until(() => allGone(processes), 3000)
+    }
+  })
+
+  test('when it is killed (-9) everything else ends too, and the next start takes over', async () => {
+    const sluice = launch()
+    await sluice.running()
+    const processes = sluice.descendants()
+    sluice.child.kill('SIGKILL')
+    const next = launch()
+    expect(await answers(await next.running())).toBe(true)
+    await until(() => allGone(processes), 15_000)
+  })
+})
+
+describe('starting', { timeout: 90_000 }, () => {
+  test('a second start on the same data names the owner in one line and leaves it alone', async () => {
+    const first = launch()
+    const url = await first.running()
+    const second = launch()
+    expect(await second.exited).toBe(1)
+    expect(second.output.trim()).toMatch(
+      new RegExp(`^Sluice already runs on this data: process ${first.pid} at ${url}, since [^\n]*$`),
+    )
+    expect(await answers(url)).toBe(true)
+  })
+
+  test.each(['PORT', 'WORKER_METRICS_PORT'])('a taken %s is one line that names it', async (variable) => {
+    const port = await freePort()
+    const listener = net.createServer().listen(port, '127.0.0.1')
+    const sluice = launch({ [variable]: String(port) })
+    expect(await sluice.exited).toBe(1)
+    expect(sluice.output.trim()).toMatch(new RegExp(`^Port ${port} is taken: [^\n]* ${variable} [^\n]*$`))
+    listener.close()
+  })
+
+  test('every problem of the environment is reported at once', async () => {
+    const sluice = launch({ PORT: 'eighty', SANDBOX: 'perhaps' })
+    expect(await sluice.exited).toBe(1)
+    expect(sluice.output).toMatch(/PORT must be/)
+    expect(sluice.output).toMatch(/SANDBOX must be/)
+  })
+
+  test('with NODE_ENV=production it runs, and says that webhooks are refused', async () => {
+    const sluice = launch({ NODE_ENV: 'production' })
+    expect(await answers(await sluice.running())).toBe(true)
+    expect(sluice.output).toContain('SANDBOX is off')
+  })
+})
+
+describe('supervising', { timeout: 90_000 }, () => {
+  test('an app or a database that is killed (-9) comes back', async () => {
+    const sluice = launch()
+    const url = await sluice.running()
+    for (const name of ['apps/api', 'apps/worker', 'postgres']) {
+      const killed = sluice.descendant(name)
+      process.kill(killed.pid, 'SIGKILL')
+      await until(() =>
+        sluice.descendants().some(({ pid, command }) => pid !== killed.pid && command.includes(name)),
+      )
+      await until(() => answers(url))
+    }
+    expect(sluice.output).toMatch(/The API was ended by SIGKILL; starting it again in 0.2 s\./)
+    expect(sluice.output).toMatch(/The worker was ended by SIGKILL; starting it again/)
+    await until(() => sluice.output.includes('PostgreSQL is back.'))
+  })
+})

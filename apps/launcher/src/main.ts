@@ -1,0 +1,69 @@
+/** The launcher: `npm start` in one function. Everything it starts it also ends, in the reverse order. */
+import { randomBytes } from 'node:crypto'
+import { ConfigError } from '@sluice/core'
+import { EmbeddedPostgresError } from '@sluice/embedded-postgres'
+import { banner } from './banner.ts'
+import { claimOwnData, givenDatabase, migrate, startOwnDatabase } from './database.ts'
+import { watchSources } from './dev-watch.ts'
+import { readEnvironment, requireFreePorts } from './environment.ts'
+import { LaunchError } from './errors.ts'
+import { say, surviveClosedOutput } from './output.ts'
+import { aborted, listenForStop } from './stop-request.ts'
+import { supervise } from './supervisor.ts'
+
+export interface LaunchOptions {
+  /** The clone. */
+  root: string
+  /** Compile and restart on every change of the sources. */
+  watch?: boolean
+}
+
+/** How long the processes of a killed launcher may take to let go of their ports. */
+const FORMER_OWNER_MS = 13_000
+
+/** Runs the system until it is asked to stop. Resolves to the exit code, when nothing of it runs any more. */
+export async function launch({ root, watch = false }: LaunchOptions): Promise<number> {
+  surviveClosedOutput()
+  const { stop, force } = listenForStop()
+  const endings: (() => unknown)[] = []
+  try {
+    const { config, env } = await readEnvironment(root)
+    const ownData = claimOwnData(config, root, config.publicApiUrl)
+    if (ownData) endings.push(ownData.claim.release)
+    await requireFreePorts(config, ownData?.claim.tookOver ? FORMER_OWNER_MS : 0, say)
+
+    const database = ownData ? await startOwnDatabase(ownData, stop, say) : givenDatabase(config.databaseUrl!)
+    endings.push(database.stop)
+    const childEnv = { ...env, DATABASE_URL: database.url }
+    await migrate(root, childEnv, stop)
+    if (stop.aborted) return 0
+
+    const apps = [
+      { name: 'API', script: 'apps/api/dist/main.js', env: childEnv },
+      { name: 'worker', script: 'apps/worker/dist/main.js', env: childEnv },
+    ].map((app) => supervise(app, root, say))
+    endings.push(() => Promise.all(apps.map((app) => app.stop(force))))
+    await Promise.race([Promise.all(apps.map((app) => app.ready)), aborted(stop)])
+    if (stop.aborted) return 0
+
+    const transactionId = `txn_${randomBytes(6).toString('hex')}`
+    say(banner({ config, whereDataLies: database.whereDataLies, transactionId, watch }))
+    const restartAll = () => {
+      for (const app of apps) app.restart()
+    }
+    if (watch) endings.push(watchSources(root, say, restartAll))
+    await aborted(stop)
+    return 0
+  } catch (error) {
+    if (stop.aborted) return 0
+    console.error(isForPeople(error) ? error.message : error)
+    return 1
+  } finally {
+    if (stop.aborted) say('Stopping …')
+    for (const end of endings.reverse()) await Promise.resolve().then(end).catch(console.error) // each, whatever the others do
+    if (stop.aborted) say('Stopped.')
+  }
+}
+
+const isForPeople = (error: unknown): error is Error =>
+  error instanceof LaunchError || error instanceof ConfigError || error instanceof EmbeddedPostgresError

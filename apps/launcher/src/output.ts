@@ -1,0 +1,13 @@
+/** The launcher's own lines. The children write theirs to the same terminal themselves. */
+export type Say = (line: string) => void
+
+export const say: Say = (line) => console.log(line)
+
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
+}
+
+/** A closed terminal (EIO) or pipe (EPIPE) must not end the launcher before it has ended everything else. */
+export function surviveClosedOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}

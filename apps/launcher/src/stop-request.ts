@@ -1,0 +1,48 @@
+/** What signals ask of the launcher: to stop in order, and, when asked again, to stop at once. */
+
+export interface StopRequest {
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
+  stop: AbortSignal
+  /** Aborted by a later one: whoever waits for a child's graceful end stops waiting. */
+  force: AbortSignal
+}
+
+/** One Ctrl-C arrives twice under npm: from the terminal, and passed on by npm. */
+const SAME_KEYSTROKE_MS = 1000
+
+export function listenForStop(): StopRequest {
+  const stop = new AbortController()
+  const force = new AbortController()
+  let firstAt = 0
+  const onSignal = () => {
+    if (!stop.signal.aborted) {
+      firstAt = Date.now()
+      stop.abort()
+    } else if (Date.now() - firstAt > SAME_KEYSTROKE_MS) force.abort()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  return { stop: stop.signal, force: force.signal }
+}
+
+/** Resolves when the signal is aborted, at once if it is already. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** Resolves after `ms`, or earlier when one of the signals is aborted. */
+export function pause(ms: number, ...signals: AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    const wake = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    for (const signal of signals) {
+      if (signal.aborted) wake()
+      else signal.addEventListener('abort', wake, { once: true })
+    }
+  })
+}

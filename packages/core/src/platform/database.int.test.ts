@@ -1,0 +1,177 @@
+// Migrations, the constraints that they carry, housekeeping and group commits on a real database.
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { createDatabase, type TestDatabase } from '@sluice/testing'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { createTransactionProcessor } from '../transactions/process.ts'
+import { createTransactionRecorder } from '../transactions/record.ts'
+import { atomically, type Database, openDatabase } from './database.ts'
+import { runChores, standardChores } from './housekeeping.ts'
+import { createMetrics } from './metrics.ts'
+import type { Queueing } from './queue.ts'
+
+const repository = path.resolve(import.meta.dirname, '../../../..')
+const run = (file: string, args: string[], env: Record<string, string>) =>
+  promisify(execFile)(file, args, {
+    cwd: repository,
+    env: { PATH: process.env.PATH, CHECKPOINT_DISABLE: '1', ...env },
+  })
+
+const log = pino({ level: 'silent' })
+const metrics = createMetrics()
+let database: TestDatabase
+let db: Database
+beforeEach(async () => {
+  database = await createDatabase(inject('postgresUrl'))
+  db = openDatabase({ url: database.url, applicationName: 'test', log, batchTimeoutMs: 5000 })
+})
+afterEach(async () => {
+  await db.close()
+  await database.drop()
+})
+
+test('schema.prisma says what the migrations make', async () => {
+  const args = [
+    'migrate',
+    'diff',
+    '--from-migrations',
+    'prisma/migrations',
+    '--to-schema',
+    'prisma/schema.prisma',
+  ]
+  await run('node_modules/.bin/prisma', [...args, '--exit-code'], { DATABASE_URL: database.url })
+})
+
+test('migrating is idempotent, by several processes at once, and known to prisma migrate', async () => {
+  await database.query('DROP SCHEMA public CASCADE')
+  await database.query('CREATE SCHEMA public')
+  const migrate = () =>
+    run(process.execPath, ['packages/core/dist/migrate.js'], { DATABASE_URL: database.url })
+  const outputs = await Promise.all([migrate(), migrate(), migrate()])
+  expect(outputs.filter(({ stdout }) => stdout.startsWith('Applied 1_transactions'))).toHaveLength(1)
+  const { stdout } = await run('node_modules/.bin/prisma', ['migrate', 'status'], {
+    DATABASE_URL: database.url,
+  })
+  expect(stdout).toContain('Database schema is up to date!')
+})
+
+const insert = (fields: Record<string, string>) => {
+  const row = {
+    transaction_id: `'t'`,
+    source_account: `'a'`,
+    destination_account: `'b'`,
+    amount: '1',
+    currency: `'INR'`,
+    request_id: `'r'`,
+    due_at: 'now()',
+    ...fields,
+  }
+  return database.query(
+    `INSERT INTO transactions (${Object.keys(row).join()}) VALUES (${Object.values(row).join()})`,
+  )
+}
+
+test.each([
+  ['a negative amount', { amount: '-1' }],
+  ['no amount', { amount: '0' }],
+  ['too large an amount', { amount: '999999999999.5' }],
+  ['an end before its time', { due_at: `now() + interval '1 s'`, processed_at: 'now()' }],
+  ['a time before its creation', { due_at: `now() - interval '1 s'` }],
+])('the database refuses %s', async (_name, fields) => {
+  await expect(insert(fields as Record<string, string>)).rejects.toMatchObject({ code: '23514' })
+})
+
+test('what waits for a commit does not happen when it fails', async () => {
+  const effects: string[] = []
+  await expect(
+    atomically(db, async (_tx, afterCommit) => {
+      afterCommit(() => effects.push('told'))
+      throw new Error('no')
+    }),
+  ).rejects.toThrow('no')
+  await atomically(db, async (_tx, afterCommit) => afterCommit(() => effects.push('done')))
+  expect(effects).toEqual(['done'])
+})
+
+test('housekeeping removes dead heartbeats and old payloads, and nothing else', async () => {
+  await insert({
+    transaction_id: `'old'`,
+    payload: `'{}'`,
+    created_at: `now() - interval '9 days'`,
+    processed_at: 'now()',
+  })
+  await insert({ transaction_id: `'open'`, payload: `'{}'`, created_at: `now() - interval '9 days'` })
+  await insert({ transaction_id: `'new'`, payload: `'{}'`, processed_at: 'now()' })
+  await database.query(`INSERT INTO worker_heartbeats (worker_id, hostname, pid, beat_at)
+    VALUES ('dead', 'h', 1, now() - interval '2 hours'), ('live', 'h', 2, now())`)
+  await runChores({ db, log }, standardChores(7))
+  const rows = await database.query<{ transaction_id: string; payload: string | null }>(
+    'SELECT transaction_id, payload FROM transactions ORDER BY 1',
+  )
+  expect(rows).toEqual([
+    { transaction_id: 'new', payload: '{}' },
+    { transaction_id: 'old', payload: null },
+    { transaction_id: 'open', payload: '{}' },
+  ])
+  expect(await database.query('SELECT worker_id FROM worker_heartbeats')).toEqual([{ worker_id: 'live' }])
+})
+
+const noQueue = { isReady: () => false } as Partial<Queueing> as Queueing
+const delivery = (transaction_id: string) => ({
+  transaction_id,
+  source_account: 'a',
+  destination_account: 'b',
+  amount: 1,
+  currency: 'INR',
+  payload: '{}',
+  requestId: 'r',
+})
+
+test('batches of several processes that share ids in every order neither deadlock nor lose one', async () => {
+  const recorders = Array.from({ length: 4 }, () =>
+    createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 }),
+  )
+  const ids = Array.from({ length: 400 }, (_, n) => `txn_${n}`)
+  const shuffled = () => ids.toSorted(() => Math.random() - 0.5)
+  for (let round = 0; round < 5; round++) {
+    const outcomes = await Promise.all(
+      recorders.flatMap(({ record }) => shuffled().map((id) => record(delivery(`${round}_${id}`)))),
+    )
+    expect(outcomes.filter((outcome) => outcome === 'accepted')).toHaveLength(400)
+    expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(1200)
+  }
+})
+
+test('a row that only the database refuses does not fail its batch', async () => {
+  await database.query(`ALTER TABLE transactions ADD CHECK (source_account <> 'refused')`)
+  const { record } = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 })
+  const outcomes = await Promise.allSettled([
+    record(delivery('a')),
+    record({ ...delivery('b'), source_account: 'refused' }),
+    record(delivery('c')),
+  ])
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+})
+
+test('a transaction ends once, however many ring for it, and not before its time', async () => {
+  const { record } = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 })
+  const later = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 60_000 })
+  await Promise.all([record(delivery('due')), later.record(delivery('not_due'))])
+  const { processTransaction } = createTransactionProcessor({ db, metrics, log })
+  expect(await Promise.all(Array.from({ length: 20 }, () => processTransaction('due')))).toEqual(
+    Array(20).fill(undefined),
+  )
+  const [row] = await database.query<{ processed_at: Date }>(
+    `SELECT processed_at FROM transactions WHERE transaction_id = 'due'`,
+  )
+  await processTransaction('due')
+  await processTransaction('unknown')
+  expect(await database.query(`SELECT processed_at FROM transactions WHERE transaction_id = 'due'`)).toEqual([
+    row,
+  ])
+  const outcome = await processTransaction('not_due')
+  expect(outcome?.lookAgainInMs).toBeGreaterThan(50_000)
+  expect(outcome?.lookAgainInMs).toBeLessThanOrEqual(60_000)
+})

@@ -1,0 +1,133 @@
+// The dispatcher on a real database: it finds what never got a job and what lost it, once, in order, in bounded rounds.
+import { createDatabase, type TestDatabase } from '@sluice/testing'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { transactionWork } from '../transactions/jobs.ts'
+import { type Database, openDatabase } from './database.ts'
+import { createDispatcher } from './dispatcher.ts'
+import { createMetrics } from './metrics.ts'
+import type { JobEntry, Queueing } from './queue.ts'
+
+const log = pino({ level: 'silent' })
+let database: TestDatabase
+let db: Database
+beforeEach(async () => {
+  database = await createDatabase(inject('postgresUrl'))
+  db = openDatabase({ url: database.url, applicationName: 'test', log })
+})
+afterEach(async () => {
+  await db.close()
+  await database.drop()
+})
+
+/** A queue that keeps what it is given; what a dispatcher does with a failing or full one is decided by these answers. */
+function recordingQueue({ waiting = 0, fails = false, ready = true } = {}) {
+  const entries: JobEntry[] = []
+  const queueing = {
+    isReady: () => ready,
+    counts: async () => ({ waiting, active: 0, delayed: 0 }),
+    enqueue: async (_kind: unknown, batch: readonly JobEntry[]) => {
+      if (fails) throw new Error('the queue is away')
+      entries.push(...batch)
+    },
+  } as Partial<Queueing> as Queueing
+  return { entries, queueing }
+}
+
+const dispatcherOn = (queueing: Queueing) =>
+  createDispatcher({ db, queueing, metrics: createMetrics(), log }, [transactionWork])
+
+/** Rows due in `fromSeconds`, then one each millisecond; enqueued `enqueuedAgoSeconds` ago, or never. */
+const insertRows = (
+  prefix: string,
+  count: number,
+  fromSeconds: number,
+  enqueuedAgoSeconds: number | null = null,
+) =>
+  database.query(
+    `INSERT INTO transactions (transaction_id, source_account, destination_account, amount, currency, request_id,
+                               created_at, due_at, enqueued_at)
+     SELECT $1 || n, 'a', 'b', 1, 'INR', 'r', now() - interval '1 hour',
+            now() + $3::float8 * interval '1 second' + n * interval '1 millisecond', now() - $4::float8 * interval '1 second'
+     FROM generate_series(1, $2::int) AS n`,
+    [prefix, count, fromSeconds, enqueuedAgoSeconds],
+  )
+
+test('rows without a job are enqueued once, by any number of dispatchers at once', async () => {
+  await insertRows('soon', 5000, 1)
+  const queues = Array.from({ length: 4 }, () => recordingQueue())
+  await Promise.all(queues.map(({ queueing }) => dispatcherOn(queueing).round()))
+  const ids = queues.flatMap(({ entries }) => entries.map(({ id }) => id))
+  expect(ids).toHaveLength(5000)
+  expect(new Set(ids).size).toBe(5000)
+  expect(await dispatcherOn(recordingQueue().queueing).round()).toBe(0)
+})
+
+test('in order of due time, with the delay that is left, rounded so that no job is early', async () => {
+  await insertRows('later', 600, 8)
+  await insertRows('sooner', 600, 4)
+  await insertRows('overdue', 1, -5)
+  const { entries, queueing } = recordingQueue()
+  await dispatcherOn(queueing).round()
+  expect(entries[0]).toEqual({ id: 'overdue1', delayMs: 0 })
+  const firstLater = entries.findIndex(({ id }) => id.startsWith('later'))
+  const lastBatchOfSooner = Math.max(...entries.map(({ id }, i) => (id.startsWith('sooner') ? i : -1)))
+  expect(firstLater).toBeGreaterThan(500)
+  expect(lastBatchOfSooner).toBeLessThan(1000)
+  for (const { id, delayMs } of entries.filter(({ id }) => id.startsWith('later'))) {
+    expect(delayMs, id).toBeGreaterThan(7000)
+    expect(delayMs, id).toBeLessThan(8700)
+  }
+})
+
+test('ahead of time at a bounded rate while rows come in, faster once they don’t', async () => {
+  await insertRows('a', 20_000, 60)
+  const { entries, queueing } = recordingQueue()
+  const dispatcher = dispatcherOn(queueing)
+  await dispatcher.round()
+  expect(entries.length).toBeLessThanOrEqual(4500)
+  await insertRows('b', 10, 120) // still coming in
+  const before = entries.length
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  await dispatcher.round()
+  expect(entries.length - before).toBeLessThan(2500)
+  const then = entries.length
+  await dispatcher.round()
+  expect(entries.length - then).toBe(5000)
+})
+
+test('rows whose job was lost are rung for again, not before their time, and not twice in a row', async () => {
+  await insertRows('lost', 10, -60, 70)
+  await insertRows('just-due', 10, -0.5, 70)
+  await insertRows('just-rung', 10, -60, 5)
+  await insertRows('not-due', 10, 60, 70)
+  const { entries, queueing } = recordingQueue()
+  const dispatcher = dispatcherOn(queueing)
+  await dispatcher.round()
+  expect(entries.every(({ id, delayMs }) => id.startsWith('lost') && delayMs === 0)).toBe(true)
+  expect(entries).toHaveLength(10)
+  await dispatcher.round()
+  expect(entries).toHaveLength(10)
+})
+
+test('a backlog in the queue is no loss: its rows are left alone for a minute', async () => {
+  await insertRows('waiting', 10, -30, 70)
+  await insertRows('lost', 10, -90, 170)
+  const { entries, queueing } = recordingQueue({ waiting: 5000 })
+  await dispatcherOn(queueing).round()
+  expect(entries.map(({ id }) => id.replace(/\d+/, ''))).toEqual(Array(10).fill('lost'))
+})
+
+test('what the queue does not take is given back', async () => {
+  await insertRows('soon', 10, 1)
+  await expect(dispatcherOn(recordingQueue({ fails: true }).queueing).round()).rejects.toThrow('away')
+  const { entries, queueing } = recordingQueue()
+  await dispatcherOn(queueing).round()
+  expect(entries).toHaveLength(10)
+})
+
+test('nothing is claimed while the queue is away', async () => {
+  await insertRows('soon', 10, 1)
+  expect(await dispatcherOn(recordingQueue({ ready: false }).queueing).round()).toBe(0)
+  expect(await database.query('SELECT 1 FROM transactions WHERE enqueued_at IS NOT NULL')).toEqual([])
+})

@@ -1,0 +1,59 @@
+/** The owner lock: one live owner, named to whoever comes second; dead owners and recycled pids don't count. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { claim, type Owner } from './claim.ts'
+import { AlreadyRunningError } from './errors.ts'
+import { startMark } from './processes.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'sluice-claim-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const leaveOwner = (owner: Partial<Owner> | string) =>
+  writeFileSync(path.join(folder, 'owner.json'), typeof owner === 'string' ? owner : JSON.stringify(owner))
+
+/** Above any system's largest pid. */
+const DEAD_PID = 2 ** 30
+
+test('the second to claim learns in one line who the first is, where, and since when', () => {
+  const { owner } = claim(folder, 'http://127.0.0.1:8000')
+  const second = () => claim(folder, 'http://127.0.0.1:9000')
+  expect(second).toThrow(AlreadyRunningError)
+  expect(second).toThrow(`process ${process.pid} at http://127.0.0.1:8000, since ${owner.since}`)
+  expect(second).toThrow(/^[^\n]*$/)
+})
+
+test('a released folder may be claimed again, and nothing is left in it', () => {
+  claim(folder).release()
+  expect(readdirSync(folder)).toEqual([])
+  expect(claim(folder).tookOver).toBe(false)
+})
+
+test('a dead owner is followed', () => {
+  leaveOwner({ pid: DEAD_PID, since: '2026-01-01T00:00:00.000Z' })
+  const { tookOver, owner } = claim(folder)
+  expect(tookOver).toBe(true)
+  expect(JSON.parse(readFileSync(path.join(folder, 'owner.json'), 'utf8'))).toEqual(owner)
+})
+
+test('a live process that was started at another time only has the pid of the owner', () => {
+  leaveOwner({ pid: process.pid, startMark: `${startMark(process.pid)}0`, since: '2026-01-01T00:00:00.000Z' })
+  expect(claim(folder).tookOver).toBe(true)
+})
+
+test('a record that nobody can read belongs to nobody', () => {
+  leaveOwner('{"pid":')
+  expect(claim(folder).tookOver).toBe(true)
+})
+
+test('releasing late leaves the next owner alone', () => {
+  const first = claim(folder)
+  const next = JSON.stringify({ pid: process.ppid, since: '2026-01-01T00:00:00.000Z' })
+  leaveOwner(next)
+  first.release()
+  expect(readFileSync(path.join(folder, 'owner.json'), 'utf8')).toBe(next)
+})

@@ -1,0 +1,132 @@
+/** PostgreSQL's own files: made by initdb beside their final place, so that a killed initdb leaves nothing half made. */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import path from 'node:path'
+import type { Account } from './account.ts'
+import type { Binaries } from './binaries.ts'
+import type { DataDir } from './data-dir.ts'
+import { EmbeddedPostgresError } from './errors.ts'
+
+/** PostgreSQL keeps to files it knows, so the password may live, and be renamed into place, with them. */
+const PASSWORD = 'sluice-password'
+const DRAFT = 'initdb-'
+
+/** Makes the cluster if there is none; refuses another major version's. Call it only with the claim in hand. */
+export async function ensureCluster(dir: DataDir, binaries: Binaries, signal?: AbortSignal): Promise<void> {
+  removeDrafts(dir.root)
+  if (!existsSync(path.join(dir.cluster, 'PG_VERSION'))) return create(dir, binaries, signal)
+  const found = readFileSync(path.join(dir.cluster, 'PG_VERSION'), 'utf8').trim()
+  if (found === binaries.major) return
+  throw new EmbeddedPostgresError(
+    'other_version',
+    `The data in ${dir.root} was written by PostgreSQL ${found}, but this Sluice brings PostgreSQL ${binaries.major}: start it with the Sluice that wrote it and export what you need, or set DATA_DIR to a new folder (or delete this one) to begin afresh.`,
+  )
+}
+
+export function readPassword(dir: DataDir): string {
+  try {
+    return readFileSync(path.join(dir.cluster, PASSWORD), 'utf8').trim()
+  } catch {
+    throw new EmbeddedPostgresError(
+      'foreign_files',
+      `The file ${path.join(dir.cluster, PASSWORD)} is missing or unreadable, so nobody can log in to this server: restore it, or set DATA_DIR to a new folder.`,
+    )
+  }
+}
+
+/** The environment of PostgreSQL's programs: nobody's PGDATA, PGOPTIONS or locale reaches them. */
+export const serverEnv = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' })
+
+async function create(dir: DataDir, binaries: Binaries, signal?: AbortSignal): Promise<void> {
+  const draft = path.join(dir.root, DRAFT + randomBytes(4).toString('hex'))
+  const passwordFile = `${draft}.password`
+  const password = randomBytes(18).toString('base64url')
+  try {
+    writePrivately(passwordFile, password, dir.account)
+    mkdirSync(draft, { mode: 0o700 })
+    if (dir.account) chownSync(draft, dir.account.uid, dir.account.gid)
+    await initdb(binaries.initdb, draft, passwordFile, dir, signal)
+    writePrivately(path.join(draft, PASSWORD), password, dir.account)
+    renameSync(draft, dir.cluster)
+    syncFolder(dir.root)
+  } finally {
+    rmSync(passwordFile, { force: true })
+    rmSync(draft, { recursive: true, force: true })
+  }
+}
+
+function initdb(
+  program: string,
+  draft: string,
+  passwordFile: string,
+  dir: DataDir,
+  signal?: AbortSignal,
+): Promise<void> {
+  const args = [
+    ['--pgdata', draft],
+    ['--username', 'postgres', '--pwfile', passwordFile, '--auth', 'scram-sha-256'],
+    ['--encoding', 'UTF8', '--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8'],
+    ['--no-instructions'],
+  ].flat()
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      ...runAs(dir.account),
+      cwd: dir.root,
+      env: serverEnv(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // a Ctrl-C in the terminal is for us to pass on
+      ...(signal && { signal }),
+    })
+    let output = ''
+    child.stdout.on('data', (chunk) => (output += chunk))
+    child.stderr.on('data', (chunk) => (output += chunk))
+    child.once('error', (error) => {
+      if (!signal?.aborted) reject(failed(error.message))
+    })
+    child.once('close', (code) => {
+      if (code === 0) resolve()
+      else if (signal?.aborted)
+        reject(new EmbeddedPostgresError('stopped', 'Stopped while PostgreSQL was being set up.'))
+      else reject(failed(output.trim()))
+    })
+  })
+}
+
+const failed = (why: string) =>
+  new EmbeddedPostgresError('initdb_failed', `PostgreSQL's files could not be made (initdb):\n${why}`)
+
+export const runAs = (account?: Account) => (account ? { uid: account.uid, gid: account.gid } : {})
+
+function removeDrafts(root: string): void {
+  for (const name of readdirSync(root)) {
+    if (name.startsWith(DRAFT)) rmSync(path.join(root, name), { recursive: true, force: true })
+  }
+}
+
+function writePrivately(file: string, text: string, account?: Account): void {
+  const fd = openSync(file, 'wx', 0o600)
+  writeSync(fd, text)
+  fsyncSync(fd)
+  closeSync(fd)
+  if (account) chownSync(file, account.uid, account.gid)
+}
+
+/** initdb has synced the files; this makes their new name survive a power cut too. */
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r')
+  fsyncSync(fd)
+  closeSync(fd)
+}

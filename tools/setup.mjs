@@ -1,0 +1,98 @@
+// From a fresh clone to one that is installed, generated and built; a second run finds nothing to do. Node built-ins only.
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { withLock } from './lock.mjs'
+import { bin, main, progress, root, runQuietly, stopOnSignals, ToolError } from './process.mjs'
+
+const at = (...names) => path.join(root, ...names)
+const INSTALL_STAMP = at('node_modules', '.sluice-installed')
+const GENERATED = at('packages', 'core', 'src', 'generated')
+const GENERATE_STAMP = path.join(GENERATED, '.stamp')
+
+/**
+ * @param {{ quiet?: boolean, stop?: AbortSignal }} options `quiet` says nothing at all unless something fails
+ * @throws ToolError with the output of the program that failed; Stopped
+ */
+export async function setup({ quiet = false, stop } = {}) {
+  checkNode()
+  const say = quiet ? undefined : progress()
+  const waiting = () => console.error('Another set-up of this clone is under way; waiting for it …')
+  await withLock(at('.setup.lock'), { stop, waiting }, async (onSpawn) => {
+    const options = { stop, say, onSpawn }
+    if (!isInstalled()) await install(options)
+    if (!isGenerated()) await generate(options)
+    await build(options)
+  })
+}
+
+/** The ranges of package.json's `engines`, spelt out: semver isn't installed yet. */
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if ((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major >= 24) return
+  const { engines } = readJson(at('package.json'))
+  throw new ToolError(`Sluice needs Node ${engines.node}; this is Node ${process.versions.node}.`)
+}
+
+/** The stamp tells that an installation came to its end; looking at the packages, that nobody has removed any since. */
+function isInstalled() {
+  if (readText(INSTALL_STAMP) !== installKey()) return false
+  const { packages } = readJson(at('package-lock.json'))
+  return Object.entries(packages).every(
+    ([folder, { optional, link }]) =>
+      !folder.includes('node_modules/') || optional || link || existsSync(at(folder, 'package.json')),
+  )
+}
+
+async function install(options) {
+  rmSync(INSTALL_STAMP, { force: true })
+  // --include=dev: the build needs its tools with NODE_ENV=production too. `npm ci` begins by removing what is there,
+  // which also heals what an interrupted installation left.
+  const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
+  const npm = process.env.npm_execpath
+  const [command, first] = npm?.endsWith('npm-cli.js') ? [process.execPath, [npm]] : ['npm', []]
+  await runQuietly(
+    'Installing packages (the first time takes a minute)',
+    command,
+    [...first, ...args],
+    options,
+  )
+  writeFileSync(INSTALL_STAMP, installKey())
+}
+
+const installKey = () =>
+  hash(readText(at('package-lock.json')), process.platform, process.arch, process.versions.modules)
+
+const isGenerated = () => readText(GENERATE_STAMP) === generateKey()
+
+async function generate(options) {
+  rmSync(GENERATE_STAMP, { force: true })
+  const env = { CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1' }
+  await runQuietly('Generating the database client', bin('prisma'), ['generate'], { ...options, env })
+  writeFileSync(GENERATE_STAMP, generateKey())
+}
+
+const generateKey = () => hash(readText(at('prisma', 'schema.prisma')), readText(at('package-lock.json')))
+
+/** tsc -b is incremental: a third of a second when nothing has changed, and then not worth a word. */
+async function build({ say, ...options }) {
+  const first = !existsSync(at('apps', 'launcher', 'dist'))
+  await runQuietly('Building', bin('tsc'), ['-b'], first ? { ...options, say } : options)
+}
+
+const hash = (...parts) => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'))
+
+function readText(file) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+if (realpathSync(process.argv[1]) === import.meta.filename) {
+  const { stop } = stopOnSignals()
+  await main(() => setup({ stop }))
+}

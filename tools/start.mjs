@@ -1,0 +1,20 @@
+// `npm start` and `npm run dev`: sets the clone up, then becomes the launcher, in this process, so that signals reach it.
+import { main, root, Stopped, stopOnSignals } from './process.mjs'
+import { setup } from './setup.mjs'
+
+await main(async () => {
+  const { stop, release } = stopOnSignals()
+  try {
+    await setup({ stop })
+  } catch (error) {
+    if (error instanceof Stopped) return 0 // to stop is what was asked for
+    throw error
+  }
+  process.setSourceMapsEnabled(true)
+  const { launch } = await import(`${root}/apps/launcher/dist/main.js`)
+  if (stop.aborted) return 0
+  const running = launch({ root, watch: process.argv.includes('--watch') })
+  release() // from here on the launcher listens
+  return running
+})
+process.exit() // with main's exit code: nothing that still hangs on may hold up the end
