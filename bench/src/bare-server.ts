@@ -1,0 +1,21 @@
+// The yardstick: the transaction route's own schemas on a Fastify that stores nothing, in a process of its own.
+import { postTransaction, routeSchema, type TransactionDelivery } from '@sluice/contracts'
+import Fastify from 'fastify'
+
+const app = Fastify({
+  logger: false,
+  ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }, // bodies are taken as they are, as the API does
+})
+
+app.post<{ Body: TransactionDelivery }>(
+  postTransaction.url,
+  { schema: routeSchema(postTransaction) },
+  (request, reply) => {
+    reply.code(202).send({ message: 'Accepted', transaction_id: request.body.transaction_id })
+  },
+)
+
+const url = await app.listen({ host: '127.0.0.1', port: 0 })
+process.on('SIGINT', () => {}) // the benchmark ends us, in its own order
+process.on('disconnect', () => process.exit())
+process.send?.({ type: 'ready', url })

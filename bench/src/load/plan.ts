@@ -1,0 +1,34 @@
+// What the benchmark asks of its load generator, and what it gets back; the messages between the two processes.
+import type { Summary } from '../stats.ts'
+
+export type LoadPlan = {
+  url: string
+  /** Part of every id, see transactions.ts. */
+  run: string
+  connections: number
+  /** `closed`: each connection sends as soon as it has its answer. `open`: arrivals at a fixed rate, whatever comes back. */
+  arrivals: { kind: 'closed'; durationMs: number } | { kind: 'open'; ratePerSecond: number; count: number }
+}
+
+export type LoadResult = {
+  sent: number
+  /** Answered 202. */
+  acknowledged: number
+  /** Answers other than 202, by status. */
+  otherStatuses: Record<string, number>
+  /** Requests without an answer. */
+  lost: number
+  /** Numbers of the requests that were sent and not acknowledged: all others must be in the database. */
+  unacknowledged: number[]
+  /** Acknowledged until the last request was sent, by second. */
+  acknowledgedPerSecond: number
+  /** From the moment a request was due (open) or sent (closed) to the end of its response. */
+  latencyMs: Summary
+  /** CPU that the generator itself took, in seconds. */
+  generatorCpuSeconds: number
+}
+
+export type GeneratorReply =
+  | { type: 'ready' }
+  | { type: 'done'; result: LoadResult }
+  | { type: 'failed'; message: string }

@@ -1,0 +1,104 @@
+// Tens of thousands of transactions waiting for their time at once: what they cost one worker in memory, and if they are late.
+import { checkLedger, ledgerVerdict, processingLateness, untilProcessed } from '../ledger.ts'
+import { memoryMb, processStatsAvailable } from '../process-stats.ts'
+import {
+  type Context,
+  every,
+  failures,
+  type Outcome,
+  PROCESSING_DELAY_MS,
+  type Scenario,
+} from '../scenario.ts'
+import { type Backend, startSystem } from '../system.ts'
+import { newRun } from '../transactions.ts'
+
+const RATE_PER_SECOND = 10_000
+const SAMPLE_EVERY_MS = 250
+
+export const inflight: Scenario = {
+  name: 'inflight',
+  summary: '50,000 transactions in flight on one worker: memory of worker and API, lateness, both backends',
+  async run(context) {
+    const results: Awaited<ReturnType<typeof measure>>[] = []
+    for (const backend of context.options.backends) results.push(await measure(context, backend))
+    return report(results)
+  },
+}
+
+async function measure({ environment, generator, options, say }: Context, backend: Backend) {
+  const system = await startSystem(environment, { backend, processingDelayMs: PROCESSING_DELAY_MS })
+  const worker = await system.startWorker()
+  const died = [system.api.died, worker.died]
+  const { sql } = system.database
+
+  const memory: { api: number; worker: number }[] = []
+  const sample = () => {
+    const [ofApi, ofWorker] = [memoryMb(system.api.pid), memoryMb(worker.pid)]
+    if (ofApi && ofWorker) memory.push({ api: ofApi.current, worker: ofWorker.current })
+  }
+  sample()
+  const stopSampling = every(SAMPLE_EVERY_MS, sample)
+  const run = newRun()
+  const arrivals = { kind: 'open', ratePerSecond: RATE_PER_SECOND, count: options.count } as const
+  const plan = { url: system.postUrl, run, connections: options.connections, arrivals }
+  const load = await Promise.race([generator.run(plan), ...died])
+  say(`${backend}: posted ${load.sent} at ${Math.round(load.acknowledgedPerSecond)}/s`)
+  const ledger = ledgerVerdict(await checkLedger(sql, run, load))
+  await untilProcessed(sql, died)
+  stopSampling()
+
+  const lateness = await processingLateness(sql, run, PROCESSING_DELAY_MS)
+  const peakMb = { api: memoryMb(system.api.pid)?.peak, worker: memoryMb(worker.pid)?.peak }
+  await system.stop()
+  return { backend, load, lateness, ledger, peakMb, memory }
+}
+
+function report(results: Awaited<ReturnType<typeof measure>>[]): Outcome {
+  return {
+    tables: [
+      {
+        title: `inflight: posted at ${RATE_PER_SECOND.toLocaleString('en-US')}/s, due ${PROCESSING_DELAY_MS / 1000} s later, one worker`,
+        columns: [
+          'backend',
+          'count',
+          'ack/s',
+          'ack p99 ms',
+          'not 202',
+          'lost',
+          'late p50 ms',
+          'p99 ms',
+          'max ms',
+          'worker MB',
+          'peak',
+          'API MB',
+          'peak',
+          'ledger',
+        ],
+        rows: results.map(({ backend, load, lateness, peakMb, memory, ledger }) => [
+          backend,
+          load.sent,
+          load.acknowledgedPerSecond,
+          load.latencyMs.p99,
+          ...failures(load),
+          lateness.p50,
+          lateness.p99,
+          lateness.max,
+          memory[0]?.worker ?? Number.NaN,
+          peakMb.worker ?? Number.NaN,
+          memory[0]?.api ?? Number.NaN,
+          peakMb.api ?? Number.NaN,
+          ledger,
+        ]),
+        notes: [
+          processStatsAvailable
+            ? 'MB: resident memory when idle; peak: the greatest since the process began'
+            : 'memory is read from /proc, which this system has not',
+        ],
+      },
+    ],
+    data: results.map(({ load: { unacknowledged: _, ...load }, ...rest }) => ({ ...rest, load })),
+    problems: results.flatMap(({ backend, ledger }) =>
+      ledger.startsWith('ok') ? [] : [`inflight, ${backend}: ${ledger}`],
+    ),
+  }
+}

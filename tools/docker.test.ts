@@ -1,0 +1,217 @@
+// The Docker files, as far as they can be checked without Docker: their syntax, their schema, and that they agree with
+// each other, with package.json and with what the programs read from their environment.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { variables } from '@sluice/core'
+import { describe, expect, test } from 'vitest'
+import { parse, parseDocument } from 'yaml'
+import { contextFiles, parseDockerfile } from './docker-check.mjs'
+
+const root = path.resolve(import.meta.dirname, '..')
+const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
+const bin = (name: string) => path.join(root, 'node_modules', '.bin', name)
+/** A variable of compose, for which JavaScript has a meaning of its own. */
+const variable = (text: string) => `\${${text}}`
+
+type Service = {
+  image?: string
+  build?: { context: string; dockerfile: string }
+  container_name?: string
+  ports?: string[]
+  environment?: Record<string, string | number | null>
+  healthcheck?: { test: string[] }
+  depends_on?: Record<string, { condition: string }>
+  deploy?: { replicas: string }
+  volumes?: string[]
+}
+const compose = parse(read('docker-compose.yml'), { merge: true }) as {
+  services: Record<string, Service>
+  volumes: Record<string, unknown>
+}
+const services = Object.entries(compose.services)
+
+// Matters of taste that our files decide otherwise: order of keys, `build` beside `image` (two services share one).
+const STYLE_RULES = [
+  'no-build-and-image',
+  'no-unbound-port-interfaces', // it can't see through ${BIND:-127.0.0.1}; a test below does
+  'require-project-name-field',
+  'require-quotes-in-ports', // wants single quotes
+  'service-image-require-explicit-tag', // ours are built here
+  'service-keys-order',
+  'services-alphabetical-order',
+  'top-level-properties-order',
+]
+function dclint(file: string) {
+  const disabled = STYLE_RULES.flatMap((rule) => ['--disable-rule', rule])
+  return spawnSync(bin('dclint'), [file, '--max-warnings', '0', ...disabled], { cwd: root, encoding: 'utf8' })
+}
+
+describe('docker-compose.yml', () => {
+  test.each(['docker-compose.yml', 'docker-compose.prod.yml'])(
+    '%s follows the compose specification',
+    (file) => {
+      const { status, stdout, stderr } = dclint(file)
+      expect((stdout + stderr).trim()).toBe('')
+      expect(status).toBe(0)
+    },
+  )
+
+  test('the linter does find what the specification does not know', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'sluice-compose-'))
+    try {
+      const file = path.join(folder, 'docker-compose.yml')
+      writeFileSync(file, read('docker-compose.yml').replace('depends_on:', 'depend_on:'))
+      expect(dclint(file).stdout).toContain('/services/worker')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  test('has the services, container names, images and ports that are promised', () => {
+    const facts = services.map(([name, { container_name, ports }]) => [name, container_name, ports])
+    expect(facts).toEqual([
+      ['postgres', 'pg_gateway', [`${variable('BIND:-127.0.0.1')}:5432:5432`]],
+      ['redis', 'redis_gateway', [`${variable('BIND:-127.0.0.1')}:6379:6379`]],
+      ['api', 'gateway_api', [`${variable('BIND:-127.0.0.1')}:8000:8000`]],
+      ['worker', 'gateway_worker', undefined],
+      ['workers', undefined, undefined],
+    ])
+    expect(compose.services.redis?.image).toBe('redis:7-alpine')
+    expect(compose.services.postgres?.image).toMatch(/^postgres:(1[5-9]|[2-9]\d)-alpine$/)
+    expect(compose.services.workers?.deploy?.replicas).toBe(variable('EXTRA_WORKERS:-0'))
+  })
+
+  test('every service has a health check, and what is waited for exists and is waited for until healthy', () => {
+    for (const [name, service] of services) {
+      expect(service.healthcheck?.test, name).toBeDefined()
+      for (const [target, { condition }] of Object.entries(service.depends_on ?? {})) {
+        expect(compose.services[target], `${name} depends on ${target}`).toBeDefined()
+        expect(condition, `${name} depends on ${target}`).toBe('service_healthy')
+      }
+    }
+  })
+
+  test('the API starts without Redis, the workers with everything', () => {
+    expect(Object.keys(compose.services.api?.depends_on ?? {})).toEqual(['postgres'])
+    expect(Object.keys(compose.services.worker?.depends_on ?? {})).toEqual(['postgres', 'redis', 'api'])
+    expect(compose.services.workers?.depends_on).toEqual(compose.services.worker?.depends_on)
+  })
+
+  test('the programs log in with what the database is made with', () => {
+    const { POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB } = compose.services.postgres?.environment ?? {}
+    expect([POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB]).toEqual([
+      'gateway_user',
+      'gateway_pass',
+      'payment_gateway',
+    ])
+    for (const name of ['api', 'worker', 'workers']) {
+      const { DATABASE_URL, REDIS_URL, HOST, SANDBOX } = compose.services[name]?.environment ?? {}
+      expect(DATABASE_URL).toBe(
+        `postgresql://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/${POSTGRES_DB}`,
+      )
+      expect([REDIS_URL, HOST, SANDBOX]).toEqual(['redis://redis:6379', '0.0.0.0', variable('SANDBOX:-true')])
+    }
+  })
+
+  test('every variable of the programs can be set from outside, and no other is invented', () => {
+    const elsewhere = ['DATA_DIR'] // of the embedded server, which no container has
+    const known = variables.filter((name) => !elsewhere.includes(name))
+    const { api, worker } = compose.services
+    const set = new Set([...Object.keys(api?.environment ?? {}), ...Object.keys(worker?.environment ?? {})])
+    expect([...set].sort()).toEqual([...known].sort())
+  })
+
+  test('named volumes are declared', () => {
+    const used = services.flatMap(([, { volumes = [] }]) => volumes.map((volume) => volume.split(':')[0]))
+    expect(used.sort()).toEqual(Object.keys(compose.volumes).sort())
+  })
+})
+
+describe('docker-compose.prod.yml', () => {
+  const document = parseDocument(read('docker-compose.prod.yml'), {
+    merge: true,
+    customTags: [{ tag: '!reset', collection: 'seq', resolve: () => 'reset' }],
+  })
+  const { services: overrides } = document.toJS() as { services: Record<string, Service> }
+
+  test('changes only services that exist', () => {
+    expect(Object.keys(compose.services)).toEqual(expect.arrayContaining(Object.keys(overrides)))
+  })
+
+  test('publishes no database port', () => {
+    expect(overrides.postgres?.ports).toBe('reset')
+    expect(overrides.redis?.ports).toBe('reset')
+  })
+
+  test('leaves the sandbox and demands a password wherever one is used', () => {
+    expect(overrides.postgres?.environment?.POSTGRES_PASSWORD).toMatch(/^\$\{POSTGRES_PASSWORD:\?.+\}$/)
+    for (const name of ['api', 'worker', 'workers']) {
+      expect(overrides[name]?.environment).toMatchObject({ SANDBOX: 'false' })
+      expect(overrides[name]?.environment?.DATABASE_URL).toMatch(
+        /gateway_user:\$\{POSTGRES_PASSWORD:\?.+\}@postgres/,
+      )
+    }
+  })
+})
+
+describe.each(['api', 'worker'])('Dockerfile.%s', (app) => {
+  const file = `Dockerfile.${app}`
+  const stages = parseDockerfile(read(file))
+  const final = stages.at(-1)!
+  const instruction = (keyword: string) =>
+    final.instructions.find((candidate) => candidate.keyword === keyword)?.value
+
+  test('is well-formed', () => {
+    expect(execFileSync(bin('dockerfile-utils'), ['lint', path.join(root, file)], { encoding: 'utf8' })).toBe(
+      '',
+    )
+  })
+
+  test('ends in a fresh stage that runs as an ordinary user', () => {
+    expect(stages.map(({ name }) => name)).not.toContain(final.base)
+    expect(final.base).toMatch(/^node:24-/)
+    expect(instruction('USER')).toBe('node')
+  })
+
+  test('is checked in the image as it is by compose', () => {
+    // Compose would take a single $ for a variable of its own.
+    const inCompose = compose.services[app]?.healthcheck?.test.map((word) => word.replaceAll('$$', '$'))
+    expect(['CMD', ...JSON.parse(instruction('HEALTHCHECK')!.replace(/^.*?CMD\s+/, ''))]).toEqual(inCompose)
+    expect(compose.services[app]?.build?.dockerfile).toBe(file)
+  })
+
+  test('starts as the npm script does', () => {
+    const { scripts } = JSON.parse(read('package.json'))
+    const command: string[] = JSON.parse(instruction('CMD')!)
+    const asScript = command[0] === 'sh' ? command[2] : `exec ${command.join(' ')}`
+    expect(asScript).toBe(scripts[`start:${app}`])
+  })
+
+  test('copies only what exists', () => {
+    const context = contextFiles()
+    for (const { keyword, flags, value } of stages.flatMap((stage) => stage.instructions)) {
+      if (keyword !== 'COPY' || flags.from) continue
+      for (const source of value.split(/\s+/).slice(0, -1)) {
+        expect(existsSync(path.join(root, source)), source).toBe(true)
+        expect(
+          context.some((name) => name === source || name.startsWith(`${source}/`)),
+          source,
+        ).toBe(true)
+      }
+    }
+  })
+})
+
+test('both images share their build: the stages before the packages are the same', () => {
+  const shared = (file: string) => JSON.stringify(parseDockerfile(read(file)).slice(0, 2))
+  expect(shared('Dockerfile.api')).toBe(shared('Dockerfile.worker'))
+})
+
+test('no secret, data or build product enters the context', () => {
+  const suspicious = contextFiles().filter((file) =>
+    /(^|\/)(\.env|\.git|\.data|node_modules|dist|generated)/.test(file),
+  )
+  expect(suspicious).toEqual([])
+})
