@@ -40,6 +40,8 @@ export async function buildApp(deps: ApiDeps): Promise<App> {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestIds(),
     requestIdHeader: false,
+    // Errors are logged with their request's id by hand; a logger for each request would cost more than the rest of it.
+    childLoggerFactory: (logger) => logger,
     bodyLimit: BODY_BYTES_MAX,
     routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
     // While stopping, requests on connections that are open already are answered, then those close.

@@ -1,4 +1,4 @@
-// JSON bodies, with the raw text beside the parsed value: inbound deliveries are stored as they came.
+// JSON bodies, with the raw bytes beside the parsed value: inbound deliveries are stored as they came.
 import { isUtf8 } from 'node:buffer'
 import { SluiceError } from '@sluice/core'
 import type { FastifyRequest } from 'fastify'
@@ -6,15 +6,15 @@ import type { App } from './app.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The body's text as it was sent; empty when there was none. */
-    rawBody: string
+    /** The body's bytes as they were sent, valid UTF-8; empty when there was none. */
+    rawBody: Buffer
   }
 }
 
 /** Accepts `application/json` only; anything else is 415. Refuses bytes that are no UTF-8, which would change ids silently. */
 export function parseJsonBodies(app: App): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
-  app.decorateRequest('rawBody', '')
+  app.decorateRequest('rawBody')
   app.removeContentTypeParser(['text/plain', 'application/json'])
   app.addContentTypeParser(
     'application/json',
@@ -26,8 +26,8 @@ export function parseJsonBodies(app: App): void {
         )
         return
       }
-      request.rawBody = body.toString('utf8')
-      parseJson(request, request.rawBody, done)
+      request.rawBody = body
+      parseJson(request, body.toString('utf8'), done)
     },
   )
 }

@@ -23,11 +23,14 @@ export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> 
         requestId: request.id,
       })
       reply.status(202)
-      return {
-        message: 'Accepted' as const,
-        transaction_id,
-        ...(outcome === 'accepted' ? {} : { duplicate: true }),
-        ...(outcome === 'conflict' ? { conflict: true } : {}),
+      const accepted = { message: 'Accepted' as const, transaction_id }
+      switch (outcome) {
+        case 'accepted':
+          return accepted
+        case 'duplicate':
+          return { ...accepted, duplicate: true }
+        case 'conflict':
+          return { ...accepted, duplicate: true, conflict: true }
       }
     },
   })

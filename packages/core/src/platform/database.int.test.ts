@@ -125,8 +125,8 @@ const delivery = (transaction_id: string) => ({
   destination_account: 'b',
   amount: 1,
   currency: 'INR',
-  payload: '{}',
-  requestId: 'r',
+  payload: Buffer.from('{}'),
+  requestId: String(Math.random()),
 })
 
 test('batches of several processes that share ids in every order neither deadlock nor lose one', async () => {

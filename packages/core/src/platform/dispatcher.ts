@@ -11,7 +11,7 @@ export interface WorkTable {
   job: JobKind
   table: string
   idColumn: string
-  /** SQL that holds while there is work left in a row. Partial indexes on `due_at` under it keep the search cheap. */
+  /** SQL that holds while there is work left in a row. A partial index on (enqueued_at, due_at) under it keeps the search cheap. */
   open: string
 }
 
@@ -27,7 +27,7 @@ const SOON_MS = 10_000
 /** Rows that one statement claims and one bulk add enqueues. */
 const BATCH_ROWS = 500
 /** How many rows a second may be enqueued ahead of time while deliveries come in too fast for the API to enqueue them. */
-const AHEAD_ROWS_PER_SECOND = 2000
+const AHEAD_ROWS_PER_SECOND = 100
 /** A row this far beyond its due time has lost its job … */
 const LOST_AFTER_MS = 2000
 /** … unless the queue has a backlog in which the job may well be waiting. */
@@ -146,7 +146,10 @@ const lost = (afterMs: number): Search => ({
   where: `due_at < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-RING_AGAIN_AFTER_MS)}`,
 })
 
-/** Takes rows in order of due time, so that no other dispatcher takes them too, and answers them as jobs. */
+/**
+ * Takes rows, so that no other dispatcher takes them too, and answers them as jobs. In the index's order: that of due
+ * time among rows without a job, that of the last ring among lost ones.
+ */
 async function claim(db: Database, table: WorkTable, search: Search, rowsMax: number) {
   const { rows } = await db.batch({
     name: `dispatch-${table.kind}-${search.name}`,
@@ -154,7 +157,7 @@ async function claim(db: Database, table: WorkTable, search: Search, rowsMax: nu
       WITH found AS (
         SELECT ${table.idColumn} AS id FROM ${table.table}
         WHERE ${table.open} AND ${search.where}
-        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ORDER BY enqueued_at, due_at LIMIT $1 FOR UPDATE SKIP LOCKED
       )
       UPDATE ${table.table} AS work SET enqueued_at = now() FROM found WHERE work.${table.idColumn} = found.id
       RETURNING work.${table.idColumn}, greatest(0, ceil(extract(epoch FROM work.due_at - now()) * 1000))::float8`,
@@ -185,7 +188,8 @@ async function release(
 async function newestWithoutJob(db: Database, table: WorkTable): Promise<string | null> {
   const { rows } = await db.batch({
     name: `dispatch-${table.kind}-newest`,
-    text: `SELECT max(due_at)::text FROM ${table.table} WHERE ${table.open} AND enqueued_at IS NULL`,
+    text: `SELECT work.due_at::text AS newest FROM ${table.table} AS work WHERE ${table.open} AND work.enqueued_at IS NULL
+           ORDER BY work.enqueued_at DESC, work.due_at DESC LIMIT 1`,
     values: [],
   })
   return (rows[0]?.[0] as string | null | undefined) ?? null

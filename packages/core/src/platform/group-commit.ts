@@ -3,8 +3,11 @@
 import { isDataError, isTransientConflict, unavailable } from './errors.ts'
 
 export interface GroupCommitOptions<Row, Result> {
-  /** Makes a group durable, in one statement where it can; answers one result for each row, in the rows' order. */
-  commit: (rows: readonly Row[]) => Promise<readonly Result[]>
+  /**
+   * Makes a group durable, in one statement where it can; answers one result for each row, in the rows' order.
+   * `load` is how many rows are under way at that moment, these, other groups' and waiting ones: the measure of a burst.
+   */
+  commit: (rows: readonly Row[], load: number) => Promise<readonly Result[]>
   sizeBytes: (row: Row) => number
   rowsPerCommitMax: number
   bytesPerCommitMax: number
@@ -44,6 +47,7 @@ export function createGroupCommit<Row, Result>(
   let waiting: Item[] = []
   let waitingBytes = 0
   const inFlight = new Set<readonly Item[]>()
+  let rowsInFlight = 0
   let flushIsScheduled = false
   let sweeper: NodeJS.Timeout | undefined
   let drained: Array<() => void> = []
@@ -92,10 +96,12 @@ export function createGroupCommit<Row, Result>(
 
   async function flush(group: Item[]): Promise<void> {
     inFlight.add(group)
+    rowsInFlight += group.length
     try {
       await commitGroup(group)
     } finally {
       inFlight.delete(group)
+      rowsInFlight -= group.length
       if (waiting.length > 0) scheduleFlush()
       else if (inFlight.size === 0) becomeIdle()
     }
@@ -103,7 +109,8 @@ export function createGroupCommit<Row, Result>(
 
   async function commitGroup(group: readonly Item[]): Promise<void> {
     try {
-      const results = await withRetries(() => options.commit(group.map((entry) => entry.row)))
+      const rows = group.map((entry) => entry.row)
+      const results = await withRetries(() => options.commit(rows, rowsInFlight + waiting.length))
       group.forEach((entry, i) => {
         settle(entry, () => entry.resolve(results[i] as Result))
       })

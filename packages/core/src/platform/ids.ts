@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 export function requestIds(): () => string {
   const prefix = randomBytes(6).toString('base64url')
   let count = 0
-  return () => `${prefix}-${(++count).toString(36)}`
+  return () => `${prefix}-${++count}`
 }
 
 export const processId = () => randomBytes(9).toString('base64url')

@@ -2,30 +2,41 @@
 import { createHash } from 'node:crypto'
 import type { Conflict, PageQuery } from '@sluice/contracts'
 import { atomically, type Database } from '../platform/database.ts'
+import { textArray } from '../platform/text-array.ts'
 import type { DeliveredTransaction, RecorderDeps } from './record.ts'
 
 const BODIES_PER_ID_MAX = 20
 
-/** Those of the deliveries whose contract fields, as parsed values, differ from what is stored. */
-export async function findConflicts(
+/** What the first delivery of an id said, and which request it was. */
+interface Stored {
+  requestId: string
+  contractText: string
+}
+
+export async function readStored(
   db: Database,
   deliveries: readonly DeliveredTransaction[],
-): Promise<DeliveredTransaction[]> {
+): Promise<Map<string, Stored>> {
   const { rows } = await db.batch({
     name: 'stored-transactions',
     text: `
-      SELECT transaction_id, source_account, destination_account, amount::text, currency
+      SELECT transaction_id, request_id, source_account, destination_account, amount::text, currency
       FROM transactions WHERE transaction_id = ANY($1::text[])`,
-    values: [[...new Set(deliveries.map((delivery) => delivery.transaction_id))]],
+    values: [textArray(deliveries, (delivery) => delivery.transaction_id)],
   })
-  const stored = new Map(
-    (rows as string[][]).map(([id, source, destination, amount, currency]) => [
-      id,
-      contractText(source, destination, Number(amount), currency),
-    ]),
+  return new Map(
+    (rows as Array<[string, string, string, string, string, string]>).map(
+      ([id, requestId, source, destination, amount, currency]) => [
+        id,
+        { requestId, contractText: contractText(source, destination, Number(amount), currency) },
+      ],
+    ),
   )
-  return deliveries.filter((delivery) => stored.get(delivery.transaction_id) !== contractTextOf(delivery))
 }
+
+/** Whether the contract fields, as parsed values, differ from what is stored. */
+export const isConflict = (delivery: DeliveredTransaction, stored: ReadonlyMap<string, Stored>) =>
+  stored.get(delivery.transaction_id)?.contractText !== contractTextOf(delivery)
 
 /** Stores each distinct differing body once and counts how often it came. */
 export async function recordConflicts(
@@ -54,7 +65,7 @@ export async function recordConflicts(
           row_number() OVER (PARTITION BY t.id, t.body_hash = ANY(known.hashes) ORDER BY t.body_hash) AS nth
         FROM unnest(
           ${rows.map((row) => row.delivery.transaction_id)}::text[], ${rows.map((row) => row.bodyHash)}::text[],
-          ${rows.map((row) => row.delivery.payload)}::text[], ${rows.map((row) => row.delivery.requestId)}::text[],
+          ${rows.map((row) => row.delivery.payload.toString())}::text[], ${rows.map((row) => row.delivery.requestId)}::text[],
           ${rows.map((row) => row.deliveries)}::int[]
         ) AS t(id, body_hash, payload, request_id, deliveries)
         CROSS JOIN LATERAL (

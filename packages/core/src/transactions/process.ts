@@ -4,6 +4,7 @@ import { createGroupCommit } from '../platform/group-commit.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { JobOutcome } from '../platform/queue.ts'
+import { textArray } from '../platform/text-array.ts'
 
 export interface ProcessorDeps {
   db: Database
@@ -72,7 +73,7 @@ async function markProcessed(db: Database, ids: readonly string[]): Promise<Map<
       )
       UPDATE transactions AS t SET processed_at = now() FROM due WHERE t.transaction_id = due.transaction_id
       RETURNING t.transaction_id, t.request_id`,
-    values: [ids],
+    values: [textArray(ids, (id) => id)],
   })
   return new Map(rows as Array<[string, string]>)
 }
@@ -83,7 +84,7 @@ async function whyNot(db: Database, ids: readonly string[]): Promise<Map<string,
     text: `
       SELECT transaction_id, processed_at IS NOT NULL, greatest(1, ceil(extract(epoch FROM due_at - now()) * 1000))::float8
       FROM transactions WHERE transaction_id = ANY($1::text[])`,
-    values: [ids],
+    values: [textArray(ids, (id) => id)],
   })
   return new Map(
     (rows as Array<[string, boolean, number]>).map(([id, isProcessed, notDueForMs]) => [

@@ -6,7 +6,8 @@ import { createGroupCommit } from '../platform/group-commit.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Queueing } from '../platform/queue.ts'
-import { findConflicts, recordConflicts } from './conflicts.ts'
+import { textArray } from '../platform/text-array.ts'
+import { isConflict, readStored, recordConflicts } from './conflicts.ts'
 import { processTransactionJob } from './jobs.ts'
 
 export interface RecorderDeps {
@@ -20,8 +21,8 @@ export interface RecorderDeps {
 
 /** One delivery as it is stored. */
 export interface DeliveredTransaction extends TransactionDelivery {
-  /** The raw body. */
-  payload: string
+  /** The raw body, UTF-8 without NUL (JSON has none). */
+  payload: Buffer
   requestId: string
 }
 
@@ -30,7 +31,7 @@ export type RecordOutcome = 'accepted' | 'duplicate' | 'conflict'
 
 export interface TransactionRecorder {
   /**
-   * Resolves once the delivery is durable. Throws BAD_REQUEST_ERROR for a wrong currency or amount, and
+   * Resolves once the delivery is durable. Rejects with BAD_REQUEST_ERROR for a wrong currency or amount, and
    * SERVICE_UNAVAILABLE, in under a second, when it cannot be stored.
    */
   record: (delivery: DeliveredTransaction) => Promise<RecordOutcome>
@@ -38,14 +39,17 @@ export interface TransactionRecorder {
 }
 
 /**
- * Commit groups up to this size are enqueued by the API itself, behind the commit; the jobs of larger ones, which only
- * a burst makes, are left to the dispatcher, since enqueueing costs far more than storing.
+ * While no more rows than this are under way, a commit's jobs are enqueued by the API itself, right behind it. Beyond,
+ * which is a burst, they are left to the dispatcher, since enqueueing costs far more than storing.
  */
-const ENQUEUE_ROWS_MAX = 32
+const ENQUEUE_LOAD_MAX = 32
 
 export function createTransactionRecorder(deps: RecorderDeps): TransactionRecorder {
   const group = createGroupCommit<DeliveredTransaction, RecordOutcome>({
-    commit: (deliveries) => commitDeliveries(deps, deliveries),
+    commit: (deliveries, load) =>
+      commitDeliveries(deps, deliveries, load).catch((error) => {
+        throw isUnavailable(error) ? unavailable(error) : error
+      }),
     sizeBytes: sizeInStatement,
     rowsPerCommitMax: 1000,
     bytesPerCommitMax: 8 * 1024 * 1024,
@@ -55,14 +59,9 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
     deadlineMs: 700,
   })
   return {
-    async record(delivery) {
+    record(delivery) {
       const problem = majorAmountProblem(delivery.amount, delivery.currency)
-      if (problem !== undefined) throw badRequest(problem)
-      try {
-        return await group.submit(delivery)
-      } catch (error) {
-        throw isUnavailable(error) ? unavailable(error) : error
-      }
+      return problem === undefined ? group.submit(delivery) : Promise.reject(badRequest(problem))
     },
     drain: group.drain,
   }
@@ -72,101 +71,92 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
 async function commitDeliveries(
   deps: RecorderDeps,
   deliveries: readonly DeliveredTransaction[],
+  load: number,
 ): Promise<RecordOutcome[]> {
   const startedAt = performance.now()
   const firsts = firstOfEachId(deliveries)
-  const enqueueNow = firsts.length <= ENQUEUE_ROWS_MAX && deps.queueing.isReady()
-  const inserted = await insertNew(deps, firsts, enqueueNow)
-  if (enqueueNow) enqueueBehindCommit(deps, inserted)
-  else deps.metrics.enqueued.inc({ kind: 'transaction', outcome: 'left' }, inserted.length)
+  const enqueueNow = load <= ENQUEUE_LOAD_MAX && deps.queueing.isReady()
+  const insertedCount = await insertNew(deps, firsts, enqueueNow)
+  const stored = insertedCount === deliveries.length ? undefined : await readStored(deps.db, firsts)
+  const isNew = (delivery: DeliveredTransaction) =>
+    stored === undefined || stored.get(delivery.transaction_id)?.requestId === delivery.requestId
 
-  const outcomes =
-    inserted.length === deliveries.length
-      ? new Array<RecordOutcome>(deliveries.length).fill('accepted')
-      : await outcomesWithRedeliveries(deps, deliveries, firsts, new Set(inserted))
+  const accepted = stored === undefined ? firsts : firsts.filter(isNew)
+  if (enqueueNow) enqueueBehindCommit(deps, accepted)
+  else deps.metrics.enqueued.inc({ kind: 'transaction', outcome: 'left' }, accepted.length)
+
+  const outcomes = deliveries.map((delivery): RecordOutcome => {
+    if (stored === undefined || isNew(delivery)) return 'accepted'
+    return isConflict(delivery, stored) ? 'conflict' : 'duplicate'
+  })
+  await recordConflicts(
+    deps,
+    deliveries.filter((_, i) => outcomes[i] === 'conflict'),
+  )
   observe(deps, outcomes, performance.now() - startedAt)
   return outcomes
 }
 
 /** The group's ids once each, sorted: statements that share ids in different order would deadlock. */
 function firstOfEachId(deliveries: readonly DeliveredTransaction[]): DeliveredTransaction[] {
-  const firsts = new Map<string, DeliveredTransaction>()
-  for (const delivery of deliveries) {
-    if (!firsts.has(delivery.transaction_id)) firsts.set(delivery.transaction_id, delivery)
-  }
-  return [...firsts.values()].sort((a, b) => (a.transaction_id < b.transaction_id ? -1 : 1))
+  const sorted = deliveries.toSorted((a, b) =>
+    a.transaction_id < b.transaction_id ? -1 : a.transaction_id > b.transaction_id ? 1 : 0,
+  )
+  return sorted.filter((delivery, i) => delivery.transaction_id !== sorted[i - 1]?.transaction_id)
 }
 
 /**
- * Inserts what is not there yet and answers those ids. Whether a row's job is rung for right behind the commit is
+ * Inserts what is not there yet and answers how many rows that were; which, their request ids tell. Whether a row's job is rung for right behind the commit is
  * decided here, in the INSERT: an UPDATE after the enqueue would cost more than the enqueue (measured).
  */
 async function insertNew(
   { db, processingDelayMs }: RecorderDeps,
   rows: readonly DeliveredTransaction[],
   enqueueNow: boolean,
-): Promise<string[]> {
-  const result = await db.batch({
+): Promise<number> {
+  const { rowCount } = await db.batch({
     name: 'insert-transactions',
     text: `
       INSERT INTO transactions (transaction_id, source_account, destination_account, amount, currency, payload,
                                 request_id, due_at, enqueued_at)
-      SELECT t.id, t.source, t.destination, t.amount::numeric, t.currency, t.payload, t.request_id,
+      SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[])::numeric,
+             unnest($5::text[]), unnest($6::text[]), unnest($7::text[]),
              now() + $8::float8 * interval '1 millisecond', CASE WHEN $9::boolean THEN now() END
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-        AS t(id, source, destination, amount, currency, payload, request_id)
-      ON CONFLICT (transaction_id) DO NOTHING
-      RETURNING transaction_id`,
+      ON CONFLICT (transaction_id) DO NOTHING`,
     values: [
-      rows.map((row) => row.transaction_id),
-      rows.map((row) => row.source_account),
-      rows.map((row) => row.destination_account),
-      rows.map((row) => String(row.amount)),
-      rows.map((row) => row.currency),
-      rows.map((row) => row.payload),
-      rows.map((row) => row.requestId),
+      textArray(rows, (row) => row.transaction_id),
+      textArray(rows, (row) => row.source_account),
+      textArray(rows, (row) => row.destination_account),
+      textArray(rows, (row) => String(row.amount)),
+      textArray(rows, (row) => row.currency),
+      textArray(rows, (row) => row.payload),
+      textArray(rows, (row) => row.requestId),
       processingDelayMs,
       enqueueNow,
     ],
   })
-  return result.rows.map(([id]) => id as string)
+  return rowCount
 }
 
 /** Nobody waits for this: a job that is not added, or lost, is the dispatcher's to find. */
 function enqueueBehindCommit(
   { queueing, metrics, log, processingDelayMs }: RecorderDeps,
-  ids: string[],
+  rows: readonly DeliveredTransaction[],
 ): void {
-  if (ids.length === 0) return
-  const count = (outcome: string) => metrics.enqueued.inc({ kind: 'transaction', outcome }, ids.length)
+  if (rows.length === 0) return
+  const count = (outcome: string) => metrics.enqueued.inc({ kind: 'transaction', outcome }, rows.length)
   queueing
     .enqueue(
       processTransactionJob,
-      ids.map((id) => ({ id, delayMs: processingDelayMs })),
+      rows.map((row) => ({ id: row.transaction_id, delayMs: processingDelayMs })),
     )
     .then(
       () => count('ok'),
       (err) => {
         count('failed')
-        log.debug({ err, rows: ids.length }, 'jobs not enqueued; the dispatcher will find them')
+        log.debug({ err, rows: rows.length }, 'jobs not enqueued; the dispatcher will find them')
       },
     )
-}
-
-async function outcomesWithRedeliveries(
-  deps: RecorderDeps,
-  deliveries: readonly DeliveredTransaction[],
-  firsts: readonly DeliveredTransaction[],
-  inserted: ReadonlySet<string>,
-): Promise<RecordOutcome[]> {
-  const isNew = new Set(firsts.filter((first) => inserted.has(first.transaction_id)))
-  const redeliveries = deliveries.filter((delivery) => !isNew.has(delivery))
-  const conflicts = await findConflicts(deps.db, redeliveries)
-  await recordConflicts(deps, conflicts)
-  const conflicting = new Set(conflicts)
-  return deliveries.map((delivery) =>
-    isNew.has(delivery) ? 'accepted' : conflicting.has(delivery) ? 'conflict' : 'duplicate',
-  )
 }
 
 function observe(
