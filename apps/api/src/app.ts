@@ -1,11 +1,11 @@
 // The API's table of contents: every plugin and route, in order.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { Config, Database, Logger, Metrics, Queueing, TransactionRecorder } from '@sluice/core'
+import type { Config, Database, Logger, Metrics, Queueing, Tracing, TransactionRecorder } from '@sluice/core'
 import { requestIds } from '@sluice/core'
-import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { parseJsonBodies } from './body-parser.ts'
 import { describeApi } from './openapi.ts'
-import { answerErrors, answerParserErrors, frameworkErrors } from './problems.ts'
+import { answerErrors, answerFrameworkErrors, answerParserErrors } from './problems.ts'
 import { observeRequests } from './request-metrics.ts'
 import { conflictRoutes } from './routes/conflicts.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -20,13 +20,14 @@ export interface ApiDeps {
   recorder: TransactionRecorder
   metrics: Metrics
   log: Logger
+  tracing?: Tracing | undefined
 }
 
 export type App = FastifyInstance<
   import('node:http').Server,
   import('node:http').IncomingMessage,
   import('node:http').ServerResponse,
-  Logger,
+  FastifyBaseLogger,
   TypeBoxTypeProvider
 >
 
@@ -36,24 +37,23 @@ const PARAM_CHARACTERS_MAX = 1200
 
 export async function buildApp(deps: ApiDeps): Promise<App> {
   const app = Fastify({
-    loggerInstance: deps.log,
-    logController: new LogController({ disableRequestLogging: true }),
+    // Fastify's own logging would make a logger and two listeners for each request; what is logged is logged by hand.
+    logger: false,
     genReqId: requestIds(),
     requestIdHeader: false,
-    // Errors are logged with their request's id by hand; a logger for each request would cost more than the rest of it.
-    childLoggerFactory: (logger) => logger,
     bodyLimit: BODY_BYTES_MAX,
     routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
     // While stopping, requests on connections that are open already are answered, then those close.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors,
+    frameworkErrors: answerFrameworkErrors(deps.log),
     clientErrorHandler: answerParserErrors,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  if (deps.tracing !== undefined) await (await import('./trace-requests.ts')).traceRequests(app)
   validateByContract(app)
   parseJsonBodies(app)
-  answerErrors(app)
+  answerErrors(app, deps.log)
   observeRequests(app, deps)
   await describeApi(app, deps)
 

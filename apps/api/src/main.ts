@@ -9,6 +9,7 @@ import {
   localAddress,
   openDatabase,
   openQueueing,
+  openTracing,
   readServiceConfig,
   reportReady,
 } from '@sluice/core'
@@ -30,9 +31,10 @@ async function main(): Promise<void> {
   const metrics = createMetrics()
   const { databaseUrl, redisUrl, transactionProcessingDelayMs: processingDelayMs } = config
   const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-api', log })
-  const queueing = openQueueing({ databaseUrl, redisUrl, log })
-  const recorder = createTransactionRecorder({ db, queueing, metrics, log, processingDelayMs })
-  const app = await buildApp({ config, db, queueing, recorder, metrics, log })
+  const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-api', log })
+  const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
+  const recorder = createTransactionRecorder({ db, queueing, metrics, log, tracing, processingDelayMs })
+  const app = await buildApp({ config, db, queueing, recorder, metrics, log, tracing })
 
   if (config.sandbox && !isLoopback(config.host)) {
     log.warn(
@@ -48,15 +50,13 @@ async function main(): Promise<void> {
     await recorder.drain()
     await queueing.close()
     await db.close()
+    await tracing?.stop()
   })
 
-  await app.listen({
-    host: config.host,
-    port: config.port,
-    listenTextResolver: (address) => `the API serves at ${address}`,
-  })
+  await app.listen({ host: config.host, port: config.port })
   const address = app.server.address()
   const port = typeof address === 'object' && address !== null ? address.port : config.port
   const url = localAddress(config.host, port)
+  log.info({ url }, 'the API serves')
   reportReady({ url })
 }

@@ -14,10 +14,15 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
           'Payment events: recorded durably before they are answered, processed in the background, exactly once in effect.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      servers: [{ url: config.publicApiUrl }],
+      // The page's own origin first: it may be opened as localhost, and browsers keep origins apart.
+      servers: [{ url: '/' }, { url: config.publicApiUrl }],
       tags: [{ name: 'Transactions' }, { name: 'Operations' }],
     },
   })
-  await app.register(swaggerUi, { routePrefix: '/docs' })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    theme: { title: 'Sluice API' },
+    uiConfig: { layout: 'BaseLayout', docExpansion: 'list', displayRequestDuration: true },
+  })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 }

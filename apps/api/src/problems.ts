@@ -1,7 +1,7 @@
 // Every error, whoever raises it (a verb, validation, Fastify, the HTTP parser), as the one shape of SPEC 2.
 import type { Socket } from 'node:net'
 import { type ErrorBody, type ErrorCode, errorStatus } from '@sluice/contracts'
-import { isUnavailable, SluiceError } from '@sluice/core'
+import { isUnavailable, type Logger, SluiceError } from '@sluice/core'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from './app.ts'
 
@@ -14,20 +14,22 @@ interface Problem {
   field?: string | undefined
 }
 
-export function answerErrors(app: App): void {
+export function answerErrors(app: App, log: Logger): void {
   app.setErrorHandler<FastifyError>((error, request, reply) =>
-    answer(problemOf(error), error, request, reply),
+    answer(problemOf(error), error, request, reply, log),
   )
   app.setNotFoundHandler((request, reply) => {
     const description = `There is no route ${request.method} ${request.url.split('?')[0]}`
-    return answer({ code: 'NOT_FOUND_ERROR', description }, undefined, request, reply)
+    return answer({ code: 'NOT_FOUND_ERROR', description }, undefined, request, reply, log)
   })
 }
 
 /** Errors that Fastify meets before it has found a route, such as a path that cannot be decoded. */
-export function frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  answer(problemOf(error), error, request, reply)
-}
+export const answerFrameworkErrors =
+  (log: Logger) =>
+  (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    answer(problemOf(error), error, request, reply, log)
+  }
 
 /** Errors of the HTTP parser: there is no request yet, only a socket. */
 export function answerParserErrors(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -44,11 +46,17 @@ export function answerParserErrors(error: NodeJS.ErrnoException, socket: Socket)
   )
 }
 
-function answer(problem: Problem, error: Error | undefined, request: FastifyRequest, reply: FastifyReply) {
+function answer(
+  problem: Problem,
+  error: Error | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Logger,
+) {
   const { code, description, field } = problem
-  if (code === 'INTERNAL_ERROR') request.log.error({ err: error, requestId: request.id }, 'unexpected error')
+  if (code === 'INTERNAL_ERROR') log.error({ err: error, requestId: request.id }, 'unexpected error')
   else if (code === 'SERVICE_UNAVAILABLE') {
-    request.log.debug({ err: error, requestId: request.id }, 'unavailable')
+    log.debug({ err: error, requestId: request.id }, 'unavailable')
     reply.header('retry-after', RETRY_AFTER_SECONDS)
   }
   const body: ErrorBody = {

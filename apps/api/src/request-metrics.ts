@@ -1,11 +1,26 @@
 // One observation for each request, and a log line only where LOG_LEVEL asks for it.
 import type { ApiDeps, App } from './app.ts'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** When it came, by performance.now(). */
+    receivedAtMs: number
+  }
+}
+
+/** By onRequest and onSend: for onResponse Fastify puts listeners on each response, which costs more than all this. */
 export function observeRequests(app: App, { metrics, log }: ApiDeps): void {
   // Looking labels up costs more than counting, so each route's counter is kept.
   const observers = new Map<string, (seconds: number) => void>()
   const logsRequests = log.isLevelEnabled('debug')
-  app.addHook('onResponse', (request, reply, done) => {
+
+  app.decorateRequest('receivedAtMs', 0)
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.receivedAtMs = performance.now()
+    done()
+  })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const durationMs = performance.now() - request.receivedAtMs
     const route = request.routeOptions.url ?? 'unknown'
     const key = `${request.method} ${route} ${reply.statusCode}`
     let observe = observers.get(key)
@@ -14,19 +29,11 @@ export function observeRequests(app: App, { metrics, log }: ApiDeps): void {
       observe = (seconds) => child.observe(seconds)
       observers.set(key, observe)
     }
-    observe(reply.elapsedTime / 1000)
+    observe(durationMs / 1000)
     if (logsRequests) {
-      log.debug(
-        {
-          requestId: request.id,
-          method: request.method,
-          route,
-          status: reply.statusCode,
-          durationMs: reply.elapsedTime,
-        },
-        'request',
-      )
+      const { id: requestId, method } = request
+      log.debug({ requestId, method, route, status: reply.statusCode, durationMs }, 'request')
     }
-    done()
+    done(null, payload)
   })
 }

@@ -32,6 +32,28 @@ const answers = async (url: string) => {
 }
 const allGone = (processes: Running[]) => processes.every(({ pid }) => !isAlive(pid))
 
+test('the first minute: the printed command is answered 202, and 30 seconds later it reads PROCESSED', async () => {
+  const sluice = launch()
+  const url = await sluice.running()
+  const [, postUrl, body] = /curl -i (\S+) -H 'content-type: application\/json' -d '(.*)'/.exec(
+    sluice.output,
+  )!
+  const readUrl = /^ {2}curl (\S+\/v1\/transactions\/\S+)$/m.exec(sluice.output)![1]!
+  expect(postUrl!.startsWith(url)).toBe(true)
+  const headers = { 'content-type': 'application/json' }
+  const startedAt = Date.now()
+  expect((await fetch(postUrl!, { method: 'POST', headers, body: body! })).status).toBe(202)
+  expect(Date.now() - startedAt).toBeLessThan(500)
+  const read = async () =>
+    (await (await fetch(readUrl)).json()) as { status: string; created_at: string; processed_at: string }
+  expect(await read()).toMatchObject({ status: 'PROCESSING', processed_at: null })
+  await until(async () => (await read()).status === 'PROCESSED', 35_000)
+  const { created_at, processed_at } = await read()
+  const lateMs = Date.parse(processed_at) - Date.parse(created_at) - 30_000
+  expect(lateMs).toBeGreaterThanOrEqual(0)
+  expect(lateMs).toBeLessThan(1000)
+}, 90_000)
+
 describe('stopping', { timeout: 90_000 }, () => {
   test.each([
     ['SIGTERM to it', (sluice: Launched) => sluice.child.kill('SIGTERM')],

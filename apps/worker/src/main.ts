@@ -8,6 +8,7 @@ import {
   gracefulShutdown,
   openDatabase,
   openQueueing,
+  openTracing,
   readServiceConfig,
   reportReady,
   startHeartbeat,
@@ -35,8 +36,9 @@ async function main(): Promise<void> {
   const { databaseUrl, redisUrl, retentionDays } = config
   // Work that is under way may wait for a slow database longer than a request may.
   const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-worker', log, batchTimeoutMs: 5000 })
-  const queueing = openQueueing({ databaseUrl, redisUrl, log })
-  const transactions = createTransactionProcessor({ db, metrics, log })
+  const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-worker', log })
+  const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
+  const transactions = createTransactionProcessor({ db, metrics, log, tracing })
   const work = [transactionWork]
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, work)
   const operations = buildOperations({ db, queueing, metrics, work })
@@ -52,6 +54,7 @@ async function main(): Promise<void> {
     await heartbeat.stop()
     await operations.close()
     await db.close()
+    await tracing?.stop()
   })
 
   handleJobs({ queueing, transactions, concurrency: config.workerConcurrency })

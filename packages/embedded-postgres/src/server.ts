@@ -58,7 +58,6 @@ export const LAPTOP_SETTINGS = {
   wal_level: 'minimal',
   max_wal_senders: 0,
   jit: 'off',
-  autovacuum_naptime: '15s',
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_checkpoints: 'off',

@@ -13,6 +13,7 @@ test('an empty environment is a valid sandbox', () => {
     sandbox: true,
     transactionProcessingDelayMs: 30_000,
     logLevel: 'info',
+    otelEndpoint: undefined,
   })
 })
 
@@ -38,6 +39,7 @@ test('every problem is reported at once, by the variable’s name', () => {
     DISPATCH_INTERVAL_MS: 'abc',
     RETENTION_DAYS: '0',
     LOG_LEVEL: 'loud',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'grpc://collector:4317',
   }
   const problems = problemsOf(wrong)
   expect(problems).toHaveLength(Object.keys(wrong).length)

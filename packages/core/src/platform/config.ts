@@ -19,6 +19,8 @@ export interface Config {
   /** Raw payloads of processed transactions older than this are removed; unset: kept for ever. */
   retentionDays: number | undefined
   logLevel: LogLevel
+  /** An OTLP/HTTP collector; unset: no tracing. */
+  otelEndpoint: string | undefined
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -48,6 +50,7 @@ export const variables = [
   'DISPATCH_INTERVAL_MS',
   'RETENTION_DAYS',
   'LOG_LEVEL',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
 ] as const
 type Variable = (typeof variables)[number]
 
@@ -77,6 +80,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dispatchIntervalMs: read.integer('DISPATCH_INTERVAL_MS', 1000, 50, 60_000),
     retentionDays: read.optionalInteger('RETENTION_DAYS', 1, 36_500),
     logLevel: read.choice('LOG_LEVEL', logLevels, 'info'),
+    otelEndpoint: read.url('OTEL_EXPORTER_OTLP_ENDPOINT', ['http:', 'https:']),
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config

@@ -11,6 +11,7 @@ import {
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { Logger } from './logger.ts'
+import type { Tracing } from './tracing.ts'
 
 /** A kind of job, imported by who enqueues and by who handles it. */
 export interface JobKind {
@@ -24,6 +25,8 @@ export interface JobEntry {
   /** The row's id, any text. */
   id: string
   delayMs: number
+  /** The trace that its processing is a part of, by `Tracing.current`. */
+  trace?: string | undefined
 }
 
 /** What a handler may answer: nothing when the work is done, or when to look again. */
@@ -58,6 +61,7 @@ export interface QueueingOptions {
   /** The part of Redis's keys before the queue's name. */
   prefix?: string
   log: Logger
+  tracing?: Tracing | undefined
 }
 
 const ENQUEUE_TIMEOUT_MS = 2000
@@ -82,7 +86,7 @@ const jobOptions = {
 const jobIdOf = (rowId: string) => `row-${encodeURIComponent(rowId)}`
 
 export function openQueueing(options: QueueingOptions): Queueing {
-  const { log } = options
+  const { log, tracing } = options
   const backend =
     options.redisUrl === undefined ? postgresBackend(options) : redisBackend(options, options.redisUrl)
   const queues = new Map<string, Queue>()
@@ -103,14 +107,21 @@ export function openQueueing(options: QueueingOptions): Queueing {
 
   async function enqueue(kind: JobKind, entries: readonly JobEntry[]): Promise<void> {
     if (!backend.isUp()) throw new Error('the queue is not connected')
-    const jobs = entries.map(({ id, delayMs }) => ({
+    const jobs = entries.map(({ id, delayMs, trace }) => ({
       name: kind.queue,
       data: { id },
-      opts: { jobId: jobIdOf(id), delay: delayMs },
+      opts: {
+        jobId: jobIdOf(id),
+        delay: delayMs,
+        ...(trace === undefined ? {} : { telemetry: { metadata: trace } }),
+      },
     }))
+    const queue = queueOf(kind)
+    const add = () => queue.addBulk(jobs)
     enqueuesUnderWay++
     try {
-      await within(ENQUEUE_TIMEOUT_MS, queueOf(kind).addBulk(jobs))
+      // The adding of jobs that share it belongs to the first one's trace, not to whichever request it happened to run in.
+      await within(ENQUEUE_TIMEOUT_MS, tracing === undefined ? add() : tracing.within(entries[0]?.trace, add))
     } finally {
       enqueuesUnderWay--
     }
@@ -185,7 +196,12 @@ interface Backend {
   close: () => Promise<void>
 }
 
-function redisBackend({ log, prefix = 'sluice' }: QueueingOptions, url: string): Backend {
+const telemetryOf = ({ tracing }: QueueingOptions) =>
+  tracing === undefined ? {} : { telemetry: tracing.telemetry }
+
+function redisBackend(options: QueueingOptions, url: string): Backend {
+  const { log, prefix = 'sluice' } = options
+  const traced = telemetryOf(options)
   // Producers fail at once when Redis is away; consumers wait for it.
   const producer = new Redis(url, {
     connectTimeout: 2000,
@@ -218,9 +234,10 @@ function redisBackend({ log, prefix = 'sluice' }: QueueingOptions, url: string):
     up,
     isUp: () => isUp,
     redisState: () => (isUp ? 'connected' : 'disconnected'),
-    openQueue: (name) => new Queue(name, { connection: producer, prefix, defaultJobOptions: jobOptions }),
+    openQueue: (name) =>
+      new Queue(name, { connection: producer, prefix, defaultJobOptions: jobOptions, ...traced }),
     openWorker: (name, process, settings) =>
-      new Worker(name, process, { connection: consumer, prefix, ...settings }),
+      new Worker(name, process, { connection: consumer, prefix, ...settings, ...traced }),
     async close() {
       producer.disconnect()
       consumer.disconnect()
@@ -228,7 +245,9 @@ function redisBackend({ log, prefix = 'sluice' }: QueueingOptions, url: string):
   }
 }
 
-function postgresBackend({ databaseUrl, log }: QueueingOptions): Backend {
+function postgresBackend(options: QueueingOptions): Backend {
+  const { databaseUrl, log } = options
+  const traced = telemetryOf(options)
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: 12,
@@ -259,11 +278,16 @@ function postgresBackend({ databaseUrl, log }: QueueingOptions): Backend {
     openQueue: (name) =>
       new Queue(
         name,
-        { connection: pool as never, defaultJobOptions: jobOptions },
+        { connection: pool as never, defaultJobOptions: jobOptions, ...traced },
         createPostgresBackend as never,
       ),
     openWorker: (name, process, settings) =>
-      new Worker(name, process, { connection: pool as never, ...settings }, createPostgresBackend as never),
+      new Worker(
+        name,
+        process,
+        { connection: pool as never, ...settings, ...traced },
+        createPostgresBackend as never,
+      ),
     async close() {
       closed = true
       await pool.end()

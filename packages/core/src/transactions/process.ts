@@ -5,15 +5,20 @@ import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { JobOutcome } from '../platform/queue.ts'
 import { textArray } from '../platform/text-array.ts'
+import type { Tracing } from '../platform/tracing.ts'
 
 export interface ProcessorDeps {
   db: Database
   metrics: Metrics
   log: Logger
+  tracing?: Tracing | undefined
 }
 
 /** `missing`: there is no such row (removed since). `not_due`: rung for too early, by this much. */
-type ProcessOutcome = 'processed' | 'already_processed' | 'missing' | { notDueForMs: number }
+type ProcessOutcome =
+  | { is: 'processed'; requestId: string }
+  | { is: 'already_processed' | 'missing' }
+  | { is: 'not_due'; forMs: number }
 
 export interface TransactionProcessor {
   /** Ends the transaction if it is due and nobody has; doing it again changes nothing. */
@@ -35,11 +40,9 @@ export function createTransactionProcessor(deps: ProcessorDeps): TransactionProc
   return {
     async processTransaction(transactionId) {
       const outcome = await group.submit(transactionId)
-      deps.metrics.jobs.inc({
-        queue: 'transactions',
-        outcome: typeof outcome === 'string' ? outcome : 'not_due',
-      })
-      return typeof outcome === 'string' ? undefined : { lookAgainInMs: outcome.notDueForMs }
+      deps.metrics.jobs.inc({ queue: 'transactions', outcome: outcome.is })
+      if (outcome.is === 'processed') deps.tracing?.nameRequest(outcome.requestId)
+      return outcome.is === 'not_due' ? { lookAgainInMs: outcome.forMs } : undefined
     },
     drain: group.drain,
   }
@@ -58,7 +61,11 @@ async function commitProcessed(deps: ProcessorDeps, ids: readonly string[]): Pro
         )
   const durationMs = performance.now() - startedAt
   logProcessed(deps.log, requestIds, durationMs)
-  return ids.map((id) => (requestIds.has(id) ? 'processed' : (others.get(id) ?? 'missing')))
+  return ids.map((id) => {
+    const requestId = requestIds.get(id)
+    if (requestId !== undefined) return { is: 'processed', requestId }
+    return others.get(id) ?? { is: 'missing' }
+  })
 }
 
 /** The guarded move, in order of id so that two workers cannot deadlock. Answers the request ids of the rows it moved. */
@@ -89,7 +96,7 @@ async function whyNot(db: Database, ids: readonly string[]): Promise<Map<string,
   return new Map(
     (rows as Array<[string, boolean, number]>).map(([id, isProcessed, notDueForMs]) => [
       id,
-      isProcessed ? 'already_processed' : { notDueForMs },
+      isProcessed ? { is: 'already_processed' } : { is: 'not_due', forMs: notDueForMs },
     ]),
   )
 }

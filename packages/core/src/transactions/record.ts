@@ -7,6 +7,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Queueing } from '../platform/queue.ts'
 import { textArray } from '../platform/text-array.ts'
+import type { Tracing } from '../platform/tracing.ts'
 import { isConflict, readStored, recordConflicts } from './conflicts.ts'
 import { processTransactionJob } from './jobs.ts'
 
@@ -17,6 +18,7 @@ export interface RecorderDeps {
   log: Logger
   /** How long the simulated external processing takes. */
   processingDelayMs: number
+  tracing?: Tracing | undefined
 }
 
 /** One delivery as it is stored. */
@@ -25,6 +27,9 @@ export interface DeliveredTransaction extends TransactionDelivery {
   payload: Buffer
   requestId: string
 }
+
+/** With the trace of its request: a commit is shared, and its jobs are not. */
+type TracedTransaction = DeliveredTransaction & { trace?: string }
 
 /** What became of a delivery. A redelivery is no error: the first one stands. */
 export type RecordOutcome = 'accepted' | 'duplicate' | 'conflict'
@@ -45,7 +50,8 @@ export interface TransactionRecorder {
 const ENQUEUE_LOAD_MAX = 32
 
 export function createTransactionRecorder(deps: RecorderDeps): TransactionRecorder {
-  const group = createGroupCommit<DeliveredTransaction, RecordOutcome>({
+  const { tracing } = deps
+  const group = createGroupCommit<TracedTransaction, RecordOutcome>({
     commit: (deliveries, load) =>
       commitDeliveries(deps, deliveries, load).catch((error) => {
         throw isUnavailable(error) ? unavailable(error) : error
@@ -61,7 +67,8 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
   return {
     record(delivery) {
       const problem = majorAmountProblem(delivery.amount, delivery.currency)
-      return problem === undefined ? group.submit(delivery) : Promise.reject(badRequest(problem))
+      if (problem !== undefined) return Promise.reject(badRequest(problem))
+      return group.submit(tracing === undefined ? delivery : { ...delivery, trace: tracing.current() })
     },
     drain: group.drain,
   }
@@ -70,7 +77,7 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
 /** Stores a group: first deliveries in one statement, then, if any were redeliveries, what they say differently. */
 async function commitDeliveries(
   deps: RecorderDeps,
-  deliveries: readonly DeliveredTransaction[],
+  deliveries: readonly TracedTransaction[],
   load: number,
 ): Promise<RecordOutcome[]> {
   const startedAt = performance.now()
@@ -98,7 +105,7 @@ async function commitDeliveries(
 }
 
 /** The group's ids once each, sorted: statements that share ids in different order would deadlock. */
-function firstOfEachId(deliveries: readonly DeliveredTransaction[]): DeliveredTransaction[] {
+function firstOfEachId(deliveries: readonly TracedTransaction[]): TracedTransaction[] {
   const sorted = deliveries.toSorted((a, b) =>
     a.transaction_id < b.transaction_id ? -1 : a.transaction_id > b.transaction_id ? 1 : 0,
   )
@@ -141,14 +148,14 @@ async function insertNew(
 /** Nobody waits for this: a job that is not added, or lost, is the dispatcher's to find. */
 function enqueueBehindCommit(
   { queueing, metrics, log, processingDelayMs }: RecorderDeps,
-  rows: readonly DeliveredTransaction[],
+  rows: readonly TracedTransaction[],
 ): void {
   if (rows.length === 0) return
   const count = (outcome: string) => metrics.enqueued.inc({ kind: 'transaction', outcome }, rows.length)
   queueing
     .enqueue(
       processTransactionJob,
-      rows.map((row) => ({ id: row.transaction_id, delayMs: processingDelayMs })),
+      rows.map((row) => ({ id: row.transaction_id, delayMs: processingDelayMs, trace: row.trace })),
     )
     .then(
       () => count('ok'),

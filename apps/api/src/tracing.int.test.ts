@@ -1,0 +1,187 @@
+// Traces: a delivery is one trace from its request to its processing, and a collector that is away changes nothing.
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { queueBackends, startSystem, type TestSystem, transactionBody, waitFor } from '@sluice/testing'
+import { afterEach, describe, expect, inject, test } from 'vitest'
+
+const stops: Array<() => unknown> = []
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop()
+})
+
+async function startTracedSystem(endpoint: string, backend = queueBackends[0]!.backend): Promise<TestSystem> {
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }
+  const system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, env })
+  stops.push(system.stop)
+  return system
+}
+
+describe.for(queueBackends)('on $backend', ({ backend, available }) => {
+  test.skipIf(!available)(
+    'a request and its job are one trace, under the request’s id; probes are not traced',
+    async () => {
+      const collector = await startCollector()
+      const system = await startTracedSystem(collector.url, backend)
+      await untilItEnqueues(system)
+      for (const path of ['/', '/live', '/health?verbose', '/metrics'])
+        await fetch(`${system.api.url}${path}`)
+      expect((await post(system, 'txn_traced')).status).toBe(202)
+
+      const requestId = await requestIdOf(system, 'txn_traced')
+      const posted = await collector.span('POST /v1/webhooks/transactions', requestId)
+      expect(posted).toMatchObject({
+        service: 'sluice-api',
+        attributes: { 'http.response.status_code': 202 },
+      })
+      const processed = await collector.span('process transactions', requestId)
+      expect(processed).toMatchObject({ service: 'sluice-worker', traceId: posted.traceId })
+      expect([...new Set(collector.received.map(({ name }) => name))].sort()).toEqual([
+        'POST /v1/webhooks/transactions',
+        'addBulk transactions',
+        'complete transactions',
+        'handler - handler',
+        'process transactions',
+      ])
+    },
+  )
+})
+
+test('requests that share a commit keep traces of their own, and what waits is sent at the end', async () => {
+  const collector = await startCollector()
+  const system = await startTracedSystem(collector.url)
+  await untilItEnqueues(system)
+  const ids = Array.from({ length: 8 }, (_, i) => `txn_${i}`)
+  await Promise.all(ids.map((id) => post(system, id)))
+  const traceIds = new Set<string>()
+  for (const id of ids) {
+    const requestId = await requestIdOf(system, id)
+    const { traceId } = await collector.span('POST /v1/webhooks/transactions', requestId)
+    expect((await collector.span('process transactions', requestId)).traceId).toBe(traceId)
+    traceIds.add(traceId)
+  }
+  expect(traceIds.size).toBe(8)
+
+  await post(system, 'txn_last')
+  const requestId = await requestIdOf(system, 'txn_last')
+  expect(await system.api.stop()).toEqual({ code: 0, signal: null })
+  expect(collector.find('POST /v1/webhooks/transactions', requestId)).toBeDefined()
+})
+
+test.for([
+  { collector: 'is not there', start: unusedAddress },
+  { collector: 'never answers', start: () => startServer(() => {}) },
+  { collector: 'answers 500', start: () => startServer((_, answer) => answer.writeHead(500).end()) },
+])('a collector that $collector changes nothing, is told of once, and delays no end', async ({ start }) => {
+  const system = await startTracedSystem(await start())
+  const startedAt = performance.now()
+  expect((await post(system, 'txn_untraced')).status).toBe(202)
+  expect(performance.now() - startedAt).toBeLessThan(1000)
+  await waitFor('the processing', async () => (await system.endings()).length === 1)
+  await waitFor('both to tell of it', () => apps(system).every((app) => told(app.output()) === 1))
+
+  expect((await post(system, 'txn_after')).status).toBe(202)
+  await waitFor('the processing', async () => (await system.endings()).length === 2)
+  const stoppingAt = performance.now()
+  const ends = await Promise.all(apps(system).map((app) => app.stop()))
+  expect(ends).toEqual(ends.map(() => ({ code: 0, signal: null })))
+  expect(performance.now() - stoppingAt).toBeLessThan(4000)
+  for (const app of apps(system)) expect(told(app.output())).toBe(1)
+})
+
+const apps = ({ api, workers }: TestSystem) => [api, ...workers]
+const told = (output: string) => output.split('traces are not delivered').length - 1
+
+const post = (system: TestSystem, transactionId: string) =>
+  fetch(`${system.api.url}/v1/webhooks/transactions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(transactionBody(transactionId)),
+  })
+
+/** What the API takes before its queue is up is left to the dispatcher, which knows of no request. */
+async function untilItEnqueues(system: TestSystem): Promise<void> {
+  let count = 0
+  await waitFor('the API to enqueue', async () => {
+    await post(system, `txn_before_${++count}`)
+    const metrics = await (await fetch(`${system.api.url}/metrics`)).text()
+    return /sluice_enqueued_total\{kind="transaction",outcome="ok"\} [1-9]/.test(metrics)
+  })
+}
+
+async function requestIdOf(system: TestSystem, transactionId: string): Promise<string> {
+  const [row] = await system.database.query<{ request_id: string }>(
+    'SELECT request_id FROM transactions WHERE transaction_id = $1',
+    [transactionId],
+  )
+  return row!.request_id
+}
+
+interface ReceivedSpan {
+  service: unknown
+  name: string
+  traceId: string
+  attributes: Record<string, unknown>
+}
+
+/** Takes OTLP/HTTP with JSON and keeps the spans. */
+async function startCollector() {
+  const received: ReceivedSpan[] = []
+  const url = await startServer(async (request, answer) => {
+    if (request.url !== '/v1/traces') return answer.writeHead(404).end()
+    const chunks = await request.toArray()
+    received.push(...spansOf(JSON.parse(Buffer.concat(chunks).toString())))
+    return answer.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+  })
+  const find = (name: string, requestId: string) =>
+    received.find((span) => span.name === name && span.attributes['sluice.request_id'] === requestId)
+  return {
+    url,
+    received,
+    find,
+    span: (name: string, requestId: string) =>
+      waitFor(`the span "${name}" of ${requestId}`, () => find(name, requestId)),
+  }
+}
+
+interface Otlp {
+  resourceSpans: Array<{
+    resource: { attributes: OtlpAttributes }
+    scopeSpans: Array<{ spans: Array<{ name: string; traceId: string; attributes: OtlpAttributes }> }>
+  }>
+}
+type OtlpAttributes = Array<{ key: string; value: Record<string, unknown> }>
+
+function spansOf({ resourceSpans }: Otlp): ReceivedSpan[] {
+  return resourceSpans.flatMap(({ resource, scopeSpans }) => {
+    const service = flat(resource.attributes)['service.name']
+    return scopeSpans.flatMap(({ spans }) =>
+      spans.map(({ name, traceId, attributes }) => ({
+        service,
+        name,
+        traceId,
+        attributes: flat(attributes),
+      })),
+    )
+  })
+}
+
+/** `[{ key, value: { stringValue } }]` as an object. */
+const flat = (attributes: OtlpAttributes) =>
+  Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
+
+async function startServer(listener: http.RequestListener): Promise<string> {
+  const server = http.createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  stops.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+async function unusedAddress(): Promise<string> {
+  const url = await startServer(() => {})
+  await stops.pop()?.()
+  return url
+}

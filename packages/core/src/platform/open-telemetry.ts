@@ -1,0 +1,120 @@
+// The OpenTelemetry side of tracing, behind one file that is only imported when there is a collector to send to.
+import os from 'node:os'
+import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import { type ExportResult, ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan } from '@opentelemetry/sdk-trace-node'
+import { TelemetryAttributes } from 'bullmq'
+import { BullMQOtel } from 'bullmq-otel'
+import type { Logger } from './logger.ts'
+import { REQUEST_ID_ATTRIBUTE, type Tracing, type TracingOptions } from './tracing.ts'
+
+const SEND_INTERVAL_MS = 1000
+const SEND_TIMEOUT_MS = 3000
+/** Spans that wait to be sent; more are dropped, so that a slow collector costs spans and not memory. */
+const WAITING_SPANS_MAX = 4096
+const SPANS_PER_REQUEST_MAX = 512
+const STOP_TIMEOUT_MS = 1500
+
+export function startTracing(options: TracingOptions & { endpoint: string }): Tracing {
+  const { endpoint, serviceName, log } = options
+  const url = `${endpoint.replace(/\/+$/, '')}/v1/traces`
+  const exporter = new TellingExporter(url, log)
+  const provider = new NodeTracerProvider({
+    resource: defaultResource().merge(
+      resourceFromAttributes({
+        'service.name': serviceName,
+        'host.name': os.hostname(),
+        'process.pid': process.pid,
+      }),
+    ),
+    spanProcessors: [
+      new WorkSpanProcessor(exporter, {
+        scheduledDelayMillis: SEND_INTERVAL_MS,
+        exportTimeoutMillis: SEND_TIMEOUT_MS + 1000,
+        maxQueueSize: WAITING_SPANS_MAX,
+        maxExportBatchSize: SPANS_PER_REQUEST_MAX,
+      }),
+    ],
+  })
+  // Only `traceparent` is taken over from callers: their `baggage` would be stored with every job.
+  provider.register({ propagator: new W3CTraceContextPropagator() })
+  log.info({ url: withoutPassword(url) }, 'traces are sent')
+
+  const telemetry = new BullMQOtel({ tracerName: 'bullmq' })
+  const { contextManager } = telemetry
+  return {
+    telemetry,
+    current: () => contextManager.getMetadata(context.active()),
+    within: (carried, work) =>
+      context.with(
+        carried === undefined ? ROOT_CONTEXT : contextManager.fromMetadata(ROOT_CONTEXT, carried),
+        work,
+      ),
+    nameRequest: (requestId) => trace.getActiveSpan()?.setAttribute(REQUEST_ID_ATTRIBUTE, requestId),
+    async stop() {
+      // Nobody should wait for a collector that is known to be away.
+      if (exporter.isAway) return
+      await atMost(STOP_TIMEOUT_MS, provider.shutdown())
+    },
+  }
+}
+
+/** OTLP/HTTP with JSON. That the collector is away is said once, and once that it is back: every batch would be spam. */
+class TellingExporter extends OTLPTraceExporter {
+  isAway = false
+  readonly #log: Logger
+
+  constructor(url: string, log: Logger) {
+    super({ url, timeoutMillis: SEND_TIMEOUT_MS })
+    this.#log = log
+  }
+
+  override export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
+    super.export(spans, (result) => {
+      this.#note(result)
+      done(result)
+    })
+  }
+
+  #note({ code, error }: ExportResult): void {
+    const failed = code !== ExportResultCode.SUCCESS
+    if (failed && !this.isAway) this.#log.warn({ err: error }, 'traces are not delivered, and dropped')
+    if (!failed && this.isAway) this.#log.info('traces are delivered again')
+    this.isAway = failed
+  }
+}
+
+/** BullMQ tells of each of its looks at the queue, idle ones too: far more spans than work. */
+const POLLING: readonly unknown[] = [
+  'getNextJob',
+  'startStalledCheckTimer',
+  'moveStalledJobsToWait',
+  'extendLocks',
+]
+
+class WorkSpanProcessor extends BatchSpanProcessor {
+  override onEnd(span: ReadableSpan): void {
+    if (!POLLING.includes(span.attributes[TelemetryAttributes.QueueOperation])) super.onEnd(span)
+  }
+}
+
+function withoutPassword(text: string): string {
+  const url = new URL(text)
+  url.username = ''
+  url.password = ''
+  return url.href
+}
+
+/** Waits for the end of `work`, good or bad, but no longer than `timeoutMs`. */
+function atMost(timeoutMs: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs)
+    const end = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    work.then(end, end)
+  })
+}
