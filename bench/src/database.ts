@@ -11,7 +11,7 @@ const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
 const TMPFS_MAGIC = 0x01021994
 const TEMPLATE = 'bench_template'
 
-export type Row = Record<string, unknown>
+type Row = Record<string, unknown>
 export type Sql = (text: string) => Promise<Row[]>
 export type Database = { url: string; sql: Sql; drop(): Promise<void> }
 export type DatabaseServer = {

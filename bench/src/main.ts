@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isDurable, startDatabaseServer } from './database.ts'
 import { Janitor } from './janitor.ts'
-import { startLoadGenerator } from './load/client.ts'
+import { generators, startLoadGenerator } from './load/client.ts'
 import { findRedisServer, startRedis } from './redis.ts'
 import { formatTable, machine, writeResults } from './report.ts'
 import { type Options, type Outcome, PROCESSING_DELAY_MS, type Scenario } from './scenario.ts'
@@ -80,6 +80,7 @@ async function main(): Promise<number> {
     machine: machine(),
     postgres: databaseServer.settings,
     system: systemSettings(PROCESSING_DELAY_MS),
+    generators,
   }
   for (const [title, facts] of Object.entries(about)) console.log(`${title}: ${listed(facts)}`)
   if (!isDurable(databaseServer.settings))

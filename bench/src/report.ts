@@ -5,7 +5,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import { join, relative } from 'node:path'
 import { repository } from './child.ts'
 
-export type Cell = string | number
+type Cell = string | number
 export type Table = {
   title: string
   columns: readonly string[]

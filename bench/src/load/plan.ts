@@ -1,14 +1,19 @@
 // What the benchmark asks of its load generator, and what it gets back; the messages between the two processes.
 import type { Summary } from '../stats.ts'
 
-export type LoadPlan = {
+export type LoadTarget = {
   url: string
   /** Part of every id, see transactions.ts. */
   run: string
   connections: number
-  /** `closed`: each connection sends as soon as it has its answer. `open`: arrivals at a fixed rate, whatever comes back. */
-  arrivals: { kind: 'closed'; durationMs: number } | { kind: 'open'; ratePerSecond: number; count: number }
 }
+
+export type LoadPlan = LoadTarget & {
+  /** `closed`: each connection sends as soon as it has its answer. `open`: arrivals at a fixed rate, whatever comes back. */
+  arrivals: { kind: 'closed'; durationMs: number } | OpenArrivals
+}
+
+export type OpenArrivals = { kind: 'open'; ratePerSecond: number; count: number }
 
 export type LoadResult = {
   sent: number
@@ -16,13 +21,13 @@ export type LoadResult = {
   acknowledged: number
   /** Answers other than 202, by status. */
   otherStatuses: Record<string, number>
-  /** Requests without an answer. */
+  /** Requests without an answer, except those that were in flight when a closed loop's time was up. */
   lost: number
   /** Numbers of the requests that were sent and not acknowledged: all others must be in the database. */
   unacknowledged: number[]
-  /** Acknowledged until the last request was sent, by second. */
+  /** Acknowledged by second, until the last request was sent (open) or the time was up (closed). */
   acknowledgedPerSecond: number
-  /** From the moment a request was due (open) or sent (closed) to the end of its response. */
+  /** From the moment a request was due (open) or sent (closed: whole milliseconds) to the end of its response. */
   latencyMs: Summary
   /** CPU that the generator itself took, in seconds. */
   generatorCpuSeconds: number

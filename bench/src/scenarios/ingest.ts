@@ -3,6 +3,7 @@
 import { postTransaction } from '@sluice/contracts'
 import { startChild } from '../child.ts'
 import { checkLedger, type Lateness, ledgerVerdict, processingLateness, untilProcessed } from '../ledger.ts'
+import { generators } from '../load/client.ts'
 import type { LoadResult } from '../load/plan.ts'
 import { cpuSeconds, cpuSecondsWithChildren } from '../process-stats.ts'
 import {
@@ -39,6 +40,7 @@ export const ingest: Scenario = {
 async function run(context: Context): Promise<Outcome> {
   const { options, say } = context
   const measurements: Measurement[] = []
+  say(`closed loop of ${options.connections} connections by ${generators.closedLoop}`)
   // In turns, because a machine's speed drifts: a ratio compares neighbours in time.
   for (let round = 1; round <= options.rounds; round++) {
     const bare = await burstOnBare(context)
@@ -55,7 +57,7 @@ async function run(context: Context): Promise<Outcome> {
 }
 
 const describe = (load: LoadResult) =>
-  `${Math.round(load.acknowledgedPerSecond)} req/s, p99 ${load.latencyMs.p99.toFixed(1)} ms`
+  `${Math.round(load.acknowledgedPerSecond)} req/s, p99 ${load.latencyMs.p99} ms`
 
 async function burstOnBare(context: Context) {
   const server = await startChild(context.environment.janitor, {
@@ -153,7 +155,7 @@ function report(measurements: Measurement[]): Outcome {
   return {
     tables: [
       {
-        title: `ingest: median of ${Math.max(...measurements.map(({ round }) => round))} rounds (max: the worst)`,
+        title: `ingest: median of ${Math.max(...measurements.map(({ round }) => round))} rounds (max: the worst), load by ${generators.closedLoop}`,
         columns: [
           'target',
           'req/s',

@@ -10,7 +10,7 @@ const ANSWER_WITHIN_MS = 10_000
 const ATTEMPTS_MAX = 12
 const BACKOFF_MAX_MS = 5000
 
-export type Counts = {
+type Counts = {
   sent: number
   accepted: number
   duplicates: number
