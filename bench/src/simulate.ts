@@ -1,5 +1,6 @@
 // `npm run simulate`: plays a processor against a running Sluice and checks that what it acknowledged gets processed.
 import { parseArgs } from 'node:util'
+import { localAddress, readConfig } from '@sluice/core'
 import { type Confirmation, confirmProcessed } from './simulator/confirm.ts'
 import { createProcessor, describeFailure, type Processor } from './simulator/processor.ts'
 import { progressLine } from './simulator/progress.ts'
@@ -11,14 +12,13 @@ const HELP = `npm run simulate [-- options]
 Plays a payment processor: posts transactions to a running Sluice, with duplicates, late and reordered deliveries,
 bursts and a few contradictions, retries what is answered 503, then waits until all of its transactions are PROCESSED.
 
-  --url URL          where Sluice's API is           API_URL, else http://127.0.0.1:8000
+  --url URL          where Sluice's API is           from HOST and PORT
   --rate N           new transactions a second       50
   --duration S       seconds                         30
   --duplicates P     percent delivered again         15
   --conflicts P      percent contradicted            1
   --burst N          extra at once every 10 s        200
   --wait S           gives up after so long without any progress at the end   90
-  --secret SECRET    signs the deliveries            INBOUND_WEBHOOK_SECRET (its first)
   --help
 
 Exit code 1 when anything acknowledged is missing, changed, taken twice or not processed.`
@@ -26,16 +26,16 @@ Exit code 1 when anything acknowledged is missing, changed, taken twice or not p
 const PROBLEMS_SHOWN_MAX = 10
 
 async function main(): Promise<number> {
+  const { host, port } = readConfig(process.env)
   const { values } = parseArgs({
     options: {
-      url: { type: 'string', default: process.env.API_URL ?? 'http://127.0.0.1:8000' },
+      url: { type: 'string', default: localAddress(host, port) },
       rate: { type: 'string', default: '50' },
       duration: { type: 'string', default: '30' },
       duplicates: { type: 'string', default: '15' },
       conflicts: { type: 'string', default: '1' },
       burst: { type: 'string', default: '200' },
       wait: { type: 'string', default: '90' },
-      secret: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -51,14 +51,13 @@ async function main(): Promise<number> {
     burst: number(values.burst, 'burst', 0, 1_000_000),
   }
   const waitMs = number(values.wait, 'wait', 1, 86_400) * 1000
-  const secret = values.secret ?? process.env.INBOUND_WEBHOOK_SECRET?.split(',')[0]?.trim()
   await assertReachable(values.url)
 
   const deliveries = planTraffic(options, newRun())
   console.log(
     `Sending ${deliveries.length} deliveries to ${values.url} over ${options.durationSeconds} s; Ctrl-C ends it early.`,
   )
-  const processor = createProcessor(values.url, secret || undefined)
+  const processor = createProcessor(values.url)
   const stopSending = new AbortController()
   const stopWaiting = new AbortController()
   process.on('SIGINT', () => (stopSending.signal.aborted ? stopWaiting : stopSending).abort())

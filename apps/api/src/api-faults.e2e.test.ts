@@ -5,6 +5,7 @@ import {
   countEndings,
   type Ledger,
   postTransactions,
+  queueBackends,
   startPostgres,
   startSystem,
   startSystemOn,
@@ -35,143 +36,150 @@ async function expectAllProcessedOnce({ acknowledged }: Ledger): Promise<void> {
   expect([...acknowledged].filter((id) => !ended.has(id))).toEqual([])
 }
 
-describe('the API', () => {
-  test('killed with -9 under load, again and again: every acknowledged id is there and processed', async () => {
-    system = await startSystem({ postgresUrl: inject('postgresUrl') })
-    let api: AppProcess = system.api
-    const stop = new AbortController()
-    const load = postTransactions({ url: () => api.url, signal: stop.signal, connections: 50 })
-    for (let kill = 0; kill < 4; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 500))
-      await api.stop('SIGKILL')
-      api = await system.startApi()
-    }
-    stop.abort()
-    const ledger = await load
-    expect(ledger.statuses.get(0)).toBeGreaterThan(0) // the kills were felt
-    expect([...ledger.statuses.keys()].filter((status) => ![0, 202].includes(status))).toEqual([])
-    expect(ledger.acknowledged.size).toBeGreaterThan(100)
-    await expectAllProcessedOnce(ledger)
-  })
-
-  test('SIGTERM with 100 requests in flight: all are answered, then it exits with 0', async () => {
-    system = await startSystem({ postgresUrl: inject('postgresUrl') })
-    const session = await system.database.session()
-    await session.query('BEGIN')
-    await session.query('LOCK TABLE transactions IN EXCLUSIVE MODE')
-    const load = postTransactions({ url: () => system.api.url, count: 100, connections: 100 })
-    await waitFor('the commits to wait', async () => {
-      const rows = await system.database.query(
-        `SELECT 1 FROM pg_stat_activity WHERE application_name = 'sluice-api' AND wait_event_type = 'Lock'`,
-      )
-      return rows.length > 0
-    })
-    const stopped = system.api.stop()
-    await session.query('COMMIT')
-    await session.end()
-    const ledger = await load
-    expect(ledger.statuses).toEqual(new Map([[202, 100]]))
-    expect(await stopped).toEqual({ code: 0, signal: null })
-    await expectAllProcessedOnce(ledger)
-  })
-
-  test('SIGTERM under load: it exits with 0 in time and what it acknowledged is there', async () => {
-    system = await startSystem({ postgresUrl: inject('postgresUrl') })
-    const stop = new AbortController()
-    const load = postTransactions({ url: () => system.api.url, signal: stop.signal, connections: 50 })
-    await new Promise((resolve) => setTimeout(resolve, 1000))
-    const startedAt = Date.now()
-    expect(await system.api.stop()).toEqual({ code: 0, signal: null })
-    expect(Date.now() - startedAt).toBeLessThan(10_000)
-    stop.abort()
-    const ledger = await load
-    expect([...ledger.statuses.keys()].filter((status) => ![0, 202].includes(status))).toEqual([])
-    await expectAllProcessedOnce(ledger)
-  })
-})
-
-describe('PostgreSQL', () => {
-  let server: TestServer
-
-  async function startOnOwnServer(): Promise<void> {
-    server = await startPostgres()
-    await countEndings(server)
-    system = await startSystemOn(server, {})
-  }
-
-  /** Load that goes on for a while before and after `what`, sending again what was not acknowledged. */
-  async function underLoad(what: () => Promise<void>): Promise<Ledger> {
-    const stop = new AbortController()
-    const load = postTransactions({
-      url: () => system.api.url,
-      signal: stop.signal,
-      connections: 20,
-      resend: true,
-    })
-    await new Promise((resolve) => setTimeout(resolve, 1000))
-    await what()
-    await waitFor('the API to take deliveries again', async () => {
-      const response = await post(`txn_probe_${Math.random()}`)
-      return response.status === 202
-    })
-    await new Promise((resolve) => setTimeout(resolve, 1000))
-    stop.abort()
-    const ledger = await load
-    expect([...ledger.statuses.keys()].filter((status) => ![202, 503].includes(status))).toEqual([])
-    expect(ledger.statuses.get(503)).toBeGreaterThan(0) // the fault was felt
-    expect(ledger.slowest.ms, JSON.stringify(ledger.slowest)).toBeLessThan(1000)
-    return ledger
-  }
-
-  const post = (id: string) =>
-    fetch(`${system.api.url}/v1/webhooks/transactions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(transactionBody(id)),
-    })
-
-  test('frozen: 503 with Retry-After in under a second, reads and health do not hang, then recovery', async () => {
-    await startOnOwnServer()
-    const ledger = await underLoad(async () => {
-      await server.freeze()
-      try {
-        await new Promise((resolve) => setTimeout(resolve, 1500))
-        const startedAt = Date.now()
-        const response = await post('txn_frozen')
-        expect(Date.now() - startedAt).toBeLessThan(1000)
-        expect(response.status).toBe(503)
-        expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
-        expect(await response.json()).toMatchObject({ error: { code: 'SERVICE_UNAVAILABLE' } })
-        const [health, read] = await Promise.all([
-          system.call(getHealth),
-          system.call(getTransaction, { params: { transaction_id: 'txn_frozen' } }),
-        ])
-        expect(health).toMatchObject({ status: 503, body: { status: 'unhealthy', database: 'disconnected' } })
-        expect(read.status).toBe(503)
-      } finally {
-        await server.thaw()
+for (const { backend, available } of queueBackends) {
+  describe.skipIf(!available)(`the API, with the queue on ${backend}`, () => {
+    test('killed with -9 under load, again and again: every acknowledged id is there and processed', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
+      let api: AppProcess = system.api
+      const stop = new AbortController()
+      const load = postTransactions({ url: () => api.url, signal: stop.signal, connections: 50 })
+      for (let kill = 0; kill < 4; kill++) {
+        await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 500))
+        await api.stop('SIGKILL')
+        api = await system.startApi()
       }
+      stop.abort()
+      const ledger = await load
+      expect(ledger.statuses.get(0)).toBeGreaterThan(0) // the kills were felt
+      expect([...ledger.statuses.keys()].filter((status) => ![0, 202].includes(status))).toEqual([])
+      expect(ledger.acknowledged.size).toBeGreaterThan(100)
+      await expectAllProcessedOnce(ledger)
     })
-    await expectAllProcessedOnce(ledger)
-  })
 
-  test('restarted under load: 503s, then recovery, nothing lost', async () => {
-    await startOnOwnServer()
-    const ledger = await underLoad(async () => {
-      await server.stop()
+    test('SIGTERM with 100 requests in flight: all are answered, then it exits with 0', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
+      const session = await system.database.session()
+      await session.query('BEGIN')
+      await session.query('LOCK TABLE transactions IN EXCLUSIVE MODE')
+      const load = postTransactions({ url: () => system.api.url, count: 100, connections: 100 })
+      await waitFor('the commits to wait', async () => {
+        const rows = await system.database.query(
+          `SELECT 1 FROM pg_stat_activity WHERE application_name = 'sluice-api' AND wait_event_type = 'Lock'`,
+        )
+        return rows.length > 0
+      })
+      const stopped = system.api.stop()
+      await session.query('COMMIT')
+      await session.end()
+      const ledger = await load
+      expect(ledger.statuses).toEqual(new Map([[202, 100]]))
+      expect(await stopped).toEqual({ code: 0, signal: null })
+      await expectAllProcessedOnce(ledger)
+    })
+
+    test('SIGTERM under load: it exits with 0 in time and what it acknowledged is there', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
+      const stop = new AbortController()
+      const load = postTransactions({ url: () => system.api.url, signal: stop.signal, connections: 50 })
       await new Promise((resolve) => setTimeout(resolve, 1000))
-      await server.startAgain()
+      const startedAt = Date.now()
+      expect(await system.api.stop()).toEqual({ code: 0, signal: null })
+      expect(Date.now() - startedAt).toBeLessThan(10_000)
+      stop.abort()
+      const ledger = await load
+      expect([...ledger.statuses.keys()].filter((status) => ![0, 202].includes(status))).toEqual([])
+      await expectAllProcessedOnce(ledger)
     })
-    await expectAllProcessedOnce(ledger)
   })
 
-  test('killed with -9 under load: every acknowledged id survives the crash', async () => {
-    await startOnOwnServer()
-    const ledger = await underLoad(async () => {
-      await server.kill()
-      await new Promise((resolve) => setTimeout(resolve, 500))
-      await server.startAgain()
+  describe.skipIf(!available)(`PostgreSQL, with the queue on ${backend}`, () => {
+    let server: TestServer
+
+    async function startOnOwnServer(): Promise<void> {
+      server = await startPostgres()
+      await countEndings(server)
+      system = await startSystemOn(server, { backend })
+    }
+
+    /** Load that goes on for a while before and after `what`, sending again what was not acknowledged. */
+    async function underLoad(what: () => Promise<void>): Promise<Ledger> {
+      const stop = new AbortController()
+      const load = postTransactions({
+        url: () => system.api.url,
+        signal: stop.signal,
+        connections: 20,
+        resend: true,
+      })
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+      await what()
+      await waitFor('the API to take deliveries again', async () => {
+        const response = await post(`txn_probe_${Math.random()}`)
+        return response.status === 202
+      })
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+      stop.abort()
+      const ledger = await load
+      expect([...ledger.statuses.keys()].filter((status) => ![202, 503].includes(status))).toEqual([])
+      expect(ledger.statuses.get(503)).toBeGreaterThan(0) // the fault was felt
+      expect(ledger.slowest.ms, JSON.stringify(ledger.slowest)).toBeLessThan(1000)
+      return ledger
+    }
+
+    const post = (id: string) =>
+      fetch(`${system.api.url}/v1/webhooks/transactions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(transactionBody(id)),
+      })
+
+    test('frozen: 503 with Retry-After in under a second, reads and health do not hang, then recovery', async () => {
+      await startOnOwnServer()
+      const ledger = await underLoad(async () => {
+        await server.freeze()
+        try {
+          await new Promise((resolve) => setTimeout(resolve, 1500))
+          const startedAt = Date.now()
+          const response = await post('txn_frozen')
+          expect(Date.now() - startedAt).toBeLessThan(1000)
+          expect(response.status).toBe(503)
+          expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
+          expect(await response.json()).toMatchObject({ error: { code: 'SERVICE_UNAVAILABLE' } })
+          const readAt = Date.now()
+          const [health, read] = await Promise.all([
+            system.call(getHealth),
+            system.call(getTransaction, { params: { transaction_id: 'txn_frozen' } }),
+          ])
+          expect(health).toMatchObject({
+            status: 503,
+            body: { status: 'unhealthy', database: 'disconnected' },
+          })
+          expect(read.status).toBe(503)
+          expect(Date.now() - readAt).toBeLessThan(1000)
+        } finally {
+          await server.thaw()
+        }
+      })
+      await expectAllProcessedOnce(ledger)
     })
-    await expectAllProcessedOnce(ledger)
+
+    test('restarted under load: 503s, then recovery, nothing lost', async () => {
+      await startOnOwnServer()
+      const ledger = await underLoad(async () => {
+        await server.stop()
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+        await server.startAgain()
+      })
+      await expectAllProcessedOnce(ledger)
+    })
+
+    test('killed with -9 under load: every acknowledged id survives the crash', async () => {
+      await startOnOwnServer()
+      const ledger = await underLoad(async () => {
+        await server.kill()
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        await server.startAgain()
+      })
+      await expectAllProcessedOnce(ledger)
+    })
   })
-})
+}

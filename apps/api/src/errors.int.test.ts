@@ -29,11 +29,27 @@ const request = (path: string, init: RequestInit = {}) => fetch(system.api.url +
 const post = (body: string | Uint8Array | undefined, headers: Record<string, string> = json) =>
   request(webhook, { method: 'POST', headers, ...(body === undefined ? {} : { body }) })
 
+/** Sends bytes as they are and answers all that comes back until the server ends the connection. */
+function raw(text: string): Promise<string> {
+  const { port } = new URL(system.api.url)
+  return new Promise((resolve, reject) => {
+    let answer = ''
+    const socket = connect(Number(port), '127.0.0.1', () => socket.write(text))
+    socket.on('data', (chunk) => {
+      answer += chunk
+    })
+    socket.on('end', () => resolve(answer))
+    socket.on('error', reject)
+  })
+}
+
 test.each([
   ['an unknown route', '/nowhere', 'GET'],
   ['a method that a route does not have', webhook, 'GET'],
   ['an unknown transaction', '/v1/transactions/txn_none', 'GET'],
   ['another method', '/v1/transactions', 'DELETE'],
+  ['an id that none can have', '/v1/transactions/%00', 'GET'],
+  ['an id that is too long', `/v1/transactions/${'x'.repeat(101)}`, 'GET'],
 ])('%s is 404', async (_name, path, method) => {
   await expectError(await request(path, { method }), 'NOT_FOUND_ERROR')
 })
@@ -90,17 +106,23 @@ test.each(['limit=0', 'limit=101', 'limit=x', 'limit=1.5', 'offset=-1', 'limit=1
   },
 )
 
+test('the greatest offset is an empty page, one more is 400', async () => {
+  expect((await request('/v1/transactions?offset=2147483647')).status).toBe(200)
+  await expectError(await request('/v1/transactions?offset=2147483648'), 'BAD_REQUEST_ERROR')
+})
+
+test('an Expect header that Node would answer by itself is 400 in the same shape', async () => {
+  const answer = await raw('GET /live HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\n\r\n')
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+  expect(answer).toContain('{"error":{"code":"BAD_REQUEST_ERROR"')
+})
+
+test('a request without Host is answered like any other', async () => {
+  expect(await raw('GET /live HTTP/1.1\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /)
+})
+
 test('what is no HTTP is 400 in the same shape', async () => {
-  const { port } = new URL(system.api.url)
-  const answer = await new Promise<string>((resolve, reject) => {
-    let text = ''
-    const socket = connect(Number(port), '127.0.0.1', () => socket.write('NONSENSE\r\n\r\n'))
-    socket.on('data', (chunk) => {
-      text += chunk
-    })
-    socket.on('end', () => resolve(text))
-    socket.on('error', reject)
-  })
+  const answer = await raw('NONSENSE\r\n\r\n')
   const [head, body] = answer.split('\r\n\r\n') as [string, string]
   expect(head).toMatch(/^HTTP\/1\.1 400 /)
   expect(JSON.parse(body)).toMatchObject({ error: { code: 'BAD_REQUEST_ERROR' } })

@@ -53,6 +53,7 @@ async function main(): Promise<void> {
     await tracing?.stop()
   })
 
+  await db.warmUp()
   await app.listen({ host: config.host, port: config.port })
   const address = app.server.address()
   const port = typeof address === 'object' && address !== null ? address.port : config.port

@@ -1,4 +1,5 @@
 // Every error, whoever raises it (a verb, validation, Fastify, the HTTP parser), as the one shape of SPEC 2.
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorBody, type ErrorCode, errorStatus } from '@sluice/contracts'
 import { isUnavailable, type Logger, SluiceError } from '@sluice/core'
@@ -34,6 +35,8 @@ export const answerFrameworkErrors =
 /** Errors of the HTTP parser: there is no request yet, only a socket. */
 export function answerParserErrors(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return
+  // A connection that was opened and never used: there is no request to answer.
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) return void socket.destroy()
   const description =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? 'The request header is larger than 16 KiB'
@@ -44,6 +47,15 @@ export function answerParserErrors(error: NodeJS.ErrnoException, socket: Socket)
   socket.end(
     `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
+}
+
+/** An `Expect` header other than 100-continue, which Node would answer by itself, with an empty body. */
+export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const description = 'The Expect header must be 100-continue, or be left out'
+  const body = JSON.stringify({ error: { code: 'BAD_REQUEST_ERROR', description } } satisfies ErrorBody)
+  response
+    .writeHead(400, { 'content-type': 'application/json; charset=utf-8', connection: 'close' })
+    .end(body)
 }
 
 function answer(

@@ -192,10 +192,33 @@ describe('redeliveries that contradict', () => {
     expect(conflicts).toHaveLength(20)
     // A known body is counted however many there are: send one of the kept ones again.
     const kept = conflicts[0]!
-    await post(undefined, kept.payload)
+    await post(undefined, kept.payload!)
     expect((await conflictsOf('txn_c4')).find(({ payload }) => payload === kept.payload)).toMatchObject({
       deliveries: kept.deliveries + 1,
     })
+  })
+
+  test('a row that somebody holds locked delays nobody else', async () => {
+    await post(transactionBody('txn_locked', { amount: 1 }))
+    const session = await system.database.session()
+    await session.query('BEGIN')
+    await session.query(`SELECT 1 FROM transactions WHERE transaction_id = 'txn_locked' FOR UPDATE`)
+    const contradicting = Array.from({ length: 5 }, (_, n) => {
+      const startedAt = Date.now()
+      return post(transactionBody('txn_locked', { amount: n + 2 })).then(({ status }) => ({
+        status,
+        ms: Date.now() - startedAt,
+      }))
+    })
+    const others = Array.from({ length: 50 }, (_, n) => post(transactionBody(`txn_free_${n}`)))
+    expect((await Promise.all(others)).map(({ status }) => status)).toEqual(Array(50).fill(202))
+    for (const { status, ms } of await Promise.all(contradicting)) {
+      expect(status).toBe(503)
+      expect(ms).toBeLessThan(1000)
+    }
+    await session.query('COMMIT')
+    await session.end()
+    expect((await post(transactionBody('txn_locked', { amount: 2 }))).body).toMatchObject({ conflict: true })
   })
 
   test('conflicts are counted in the metrics and logged', async () => {
@@ -312,6 +335,8 @@ describe('whatever is posted', () => {
     ['NUL in an id', { transaction_id: 'a\u0000b' }, 'transaction_id'],
     ['a lone surrogate', { source_account: '\ud800' }, 'source_account'],
     ['an empty account', { destination_account: '' }, 'destination_account'],
+    ['the account .', { source_account: '.' }, 'source_account'],
+    ['the account ..', { destination_account: '..' }, 'destination_account'],
     ['a missing field', { destination_account: undefined }, 'destination_account'],
     ['null', { currency: null }, 'currency'],
   ]

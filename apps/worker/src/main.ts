@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, work)
   const operations = buildOperations({ db, queueing, metrics, work })
 
-  await operations.listen({ host: config.host, port: config.workerMetricsPort })
+  const url = await operations.listen({ host: config.host, port: config.workerMetricsPort })
   const heartbeat = await startHeartbeat({ db, log })
   const housekeeping = startHousekeeping({ db, log, retentionDays })
   gracefulShutdown(log, async () => {
@@ -60,5 +60,5 @@ async function main(): Promise<void> {
   handleJobs({ queueing, transactions, concurrency: config.workerConcurrency })
   dispatcher.start(config.dispatchIntervalMs)
   log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')
-  reportReady()
+  reportReady({ url })
 }

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, inject, test } from 'vitest'
 let system: TestSystem
 afterEach(() => system?.stop())
 
-/** Everything acknowledged is processed, each once; answers how long after its due time the last one was. */
+/** Everything acknowledged is processed, each once. */
 async function expectAllProcessedOnce(acknowledged: ReadonlySet<string>, timeoutMs: number): Promise<void> {
   await waitFor(
     'every transaction to be processed',
@@ -26,15 +26,20 @@ async function expectAllProcessedOnce(acknowledged: ReadonlySet<string>, timeout
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`with the queue on ${backend}`, () => {
     test('a worker killed with -9 in the middle of its jobs: another takes them over within 10 s', async () => {
-      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 2 })
-      const ledger = await postTransactions({ url: () => system.api.url, count: 300 })
-      expect(ledger.acknowledged.size).toBe(300)
-      // The jobs are taken and then held up: rows locked by somebody else keep them active.
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
+      const ledger = await postTransactions({ url: () => system.api.url, count: 300, resend: true })
       const release = await lockRows(system)
-      await waitFor('jobs to be active in both workers', async () => (await waitingOnLocks(system)) >= 2)
+      await waitFor('jobs to be held up', async () => (await waitingOnLocks(system)) > 0)
       await system.workers[0]!.stop('SIGKILL')
       const killedAt = Date.now()
+      // Its sessions would end the transactions they wait for: then nothing would be left to take over.
+      await system.database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'sluice-worker' AND datname = current_database()`,
+      )
       await release()
+      expect(await system.endings()).toEqual([])
+      await system.startWorker()
       await expectAllProcessedOnce(ledger.acknowledged, 10_000)
       expect(Date.now() - killedAt).toBeLessThan(10_000)
     })
@@ -61,10 +66,16 @@ for (const { backend, available } of queueBackends) {
 
     test('SIGTERM to a worker: running jobs end, it exits with 0 in time, the next one goes on', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
-      const ledger = await postTransactions({ url: () => system.api.url, count: 500 })
+      const ledger = await postTransactions({ url: () => system.api.url, count: 500, resend: true })
+      const release = await lockRows(system)
+      await waitFor('jobs to be held up', async () => (await waitingOnLocks(system)) > 0)
       const startedAt = Date.now()
-      expect(await system.workers[0]!.stop()).toEqual({ code: 0, signal: null })
+      const stopped = system.workers[0]!.stop()
+      await waitFor('it to be stopping', () => system.workers[0]!.output().includes('stopping'))
+      await release()
+      expect(await stopped).toEqual({ code: 0, signal: null })
       expect(Date.now() - startedAt).toBeLessThan(10_000)
+      expect((await system.endings()).length).toBeGreaterThan(0)
       await system.startWorker()
       await expectAllProcessedOnce(ledger.acknowledged, 15_000)
     })
@@ -76,7 +87,12 @@ for (const { backend, available } of queueBackends) {
         workers: 3,
         env: { TRANSACTION_PROCESSING_DELAY_MS: '0', DISPATCH_INTERVAL_MS: '50' },
       })
-      const ledger = await postTransactions({ url: () => system.api.url, count: 3000, connections: 100 })
+      const ledger = await postTransactions({
+        url: () => system.api.url,
+        count: 3000,
+        connections: 100,
+        resend: true,
+      })
       await expectAllProcessedOnce(ledger.acknowledged, 20_000)
     })
   })
@@ -85,13 +101,20 @@ for (const { backend, available } of queueBackends) {
 describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
   const underLoad = async (what: () => Promise<void>) => {
     const stop = new AbortController()
-    const load = postTransactions({ url: () => system.api.url, signal: stop.signal, connections: 10 })
+    const load = postTransactions({
+      url: () => system.api.url,
+      signal: stop.signal,
+      connections: 10,
+      resend: true,
+    })
     await new Promise((resolve) => setTimeout(resolve, 1500))
     await what()
     await new Promise((resolve) => setTimeout(resolve, 1500))
     stop.abort()
     const ledger = await load
-    expect([...ledger.statuses.keys()]).toEqual([202])
+    // A slow disk may cost a 503 now and then; Redis may not.
+    expect([...ledger.statuses.keys()].filter((status) => ![202, 503].includes(status))).toEqual([])
+    expect(ledger.statuses.get(503) ?? 0).toBeLessThan(ledger.acknowledged.size / 100)
     expect(ledger.slowest.ms).toBeLessThan(1000)
     return ledger
   }
@@ -104,6 +127,8 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
       await system.redis!.flush()
     })
     await expectAllProcessedOnce(ledger.acknowledged, 30_000)
+    const metrics = await (await fetch(`${system.workers[0]!.url}/metrics`)).text()
+    expect(metrics).toMatch(/sluice_dispatched_total\{kind="transaction",cause="lost"\} [1-9]/) // it was felt
   })
 
   test('stopped and restarted, empty, under load: 202s go on, nothing is lost', async () => {
@@ -116,13 +141,26 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
     await expectAllProcessedOnce(ledger.acknowledged, 30_000)
   })
 
+  test('away when API and worker are asked to stop: both exit with 0 in time', async () => {
+    system = await startSystem({ postgresUrl: inject('postgresUrl'), backend: 'redis' })
+    await postTransactions({ url: () => system.api.url, count: 100 })
+    await system.redis!.stop()
+    const startedAt = Date.now()
+    const ends = await Promise.all([system.api.stop(), system.workers[0]!.stop()])
+    expect(ends).toEqual([
+      { code: 0, signal: null },
+      { code: 0, signal: null },
+    ])
+    expect(Date.now() - startedAt).toBeLessThan(10_000)
+  })
+
   test('away when API and worker start: deliveries are taken, and processed once it comes', async () => {
     system = await startSystem({ postgresUrl: inject('postgresUrl'), backend: 'redis', workers: 0 })
     await system.redis!.stop()
     const [api] = await Promise.all([system.startApi(), system.startWorker()])
     const health = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
     expect(health).toMatchObject({ redis: 'disconnected', status: 'degraded' })
-    const ledger = await postTransactions({ url: () => api.url, count: 200 })
+    const ledger = await postTransactions({ url: () => api.url, count: 200, resend: true })
     expect(ledger.acknowledged.size).toBe(200)
     await system.redis!.start()
     await expectAllProcessedOnce(ledger.acknowledged, 20_000)

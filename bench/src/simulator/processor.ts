@@ -1,5 +1,4 @@
 // A processor that delivers its webhooks: at their times, again while it is told to, and keeping a ledger of what was acknowledged.
-import { createHmac, randomUUID } from 'node:crypto'
 import { type Accepted, createClient, postTransaction } from '@sluice/contracts'
 import { Sample } from '../stats.ts'
 import type { TransactionBody } from '../transactions.ts'
@@ -38,7 +37,7 @@ type Outcome =
   | { retryAfterMs: number | undefined; why: string }
   | { refused: string }
 
-export function createProcessor(url: string, secret: string | undefined): Processor {
+export function createProcessor(url: string): Processor {
   const call = createClient(url)
   const counts: Counts = {
     sent: 0,
@@ -58,7 +57,6 @@ export function createProcessor(url: string, secret: string | undefined): Proces
     try {
       const answer = await call(postTransaction, {
         body,
-        headers: secret === undefined ? {} : signature(secret, JSON.stringify(body)),
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       })
       if (answer.status === 202) {
@@ -127,17 +125,6 @@ export function createProcessor(url: string, secret: string | undefined): Proces
       await Promise.all(running)
     },
   }
-}
-
-/** Standard Webhooks, for a Sluice that has INBOUND_WEBHOOK_SECRET set. */
-function signature(secret: string, body: string): Record<string, string> {
-  const key = secret.startsWith('whsec_')
-    ? Buffer.from(secret.slice('whsec_'.length), 'base64')
-    : Buffer.from(secret)
-  const id = `msg_${randomUUID()}`
-  const timestamp = String(Math.floor(Date.now() / 1000))
-  const digest = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
-  return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${digest}` }
 }
 
 /** fetch hides the reason in the cause: "fetch failed" alone helps nobody. */

@@ -72,7 +72,7 @@ test('a 503 is delivered again, not before Retry-After, and a duplicate is no ne
     if (arrivals.length === 1) json(response, 503, unavailable, { 'retry-after': '1' })
     else json(response, 202, arrivals.length === 2 ? accepted : { ...accepted, duplicate: true })
   })
-  const processor = createProcessor(url, undefined)
+  const processor = createProcessor(url)
   const signal = new AbortController().signal
   await processor.send([{ atMs: 0, kind: 'first', body: transaction('a') }], signal)
   await processor.send([{ atMs: 0, kind: 'redelivery', body: transaction('a') }], signal)

@@ -1,6 +1,6 @@
 // Conflicts: redeliveries that contradict what was delivered first, for operators (SPEC 3).
 import { type Static, Type } from 'typebox'
-import { Page, PageQuery, Timestamp } from './fields.ts'
+import { Nullable, Page, PageQuery, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
 
 export const Conflict = Type.Object({
@@ -9,7 +9,9 @@ export const Conflict = Type.Object({
   deliveries: Type.Integer({ description: 'How often this differing body has come' }),
   first_seen_at: Timestamp,
   last_seen_at: Timestamp,
-  payload: Type.String({ description: 'The raw body of the first such redelivery' }),
+  payload: Nullable(
+    Type.String({ description: 'The raw body of the first such redelivery; null when retention removed it' }),
+  ),
 })
 export type Conflict = Static<typeof Conflict>
 

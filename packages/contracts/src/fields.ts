@@ -4,16 +4,18 @@ import { type Static, type TSchema, Type } from 'typebox'
 /** The greatest amount and integer on any wire. */
 export const AMOUNT_MAX = 999_999_999_999
 
-/** Any text of 1 to `max` characters (code points) that PostgreSQL and UTF-8 can hold: no NUL, no lone surrogates. */
-export const Text = (max: number, description = `a string of 1 to ${max} characters, without NUL`) =>
-  Type.String({ pattern: `^[^\\u0000\\ud800-\\udfff]{1,${max}}$`, description })
+const EXTERNAL_ID = '^(?!\\.{1,2}$)[^\\u0000\\ud800-\\udfff]{1,100}$'
+const externalId = new RegExp(EXTERNAL_ID, 'u')
+
+/** Whether a text can be such an id at all; others are unknown without a look. */
+export const isExternalId = (text: string): boolean => externalId.test(text)
 
 /**
- * An id that somebody else chose: any text of 1 to 100 characters except `.` and `..`, which no URL can address
+ * An id that somebody else chose, an account too: any text of 1 to 100 characters except `.` and `..`, which no URL can address
  * (clients resolve them away).
  */
 export const ExternalId = Type.String({
-  pattern: '^(?!\\.{1,2}$)[^\\u0000\\ud800-\\udfff]{1,100}$',
+  pattern: EXTERNAL_ID,
   description: 'a string of 1 to 100 characters, not "." or "..", without NUL',
 })
 
@@ -32,9 +34,9 @@ export const PageQuery = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'an integer from 1 to 100' }),
   offset: Type.Integer({
     minimum: 0,
-    maximum: Number.MAX_SAFE_INTEGER,
+    maximum: 2 ** 31 - 1,
     default: 0,
-    description: 'an integer from 0',
+    description: 'an integer from 0 to 2147483647',
   }),
 })
 export type PageQuery = Static<typeof PageQuery>

@@ -1,6 +1,6 @@
 // Transactions: the webhook that processors post, and the reads that testers poll (SPEC 3).
 import { type Static, Type } from 'typebox'
-import { AMOUNT_MAX, Currency, ExternalId, Nullable, Page, PageQuery, Text, Timestamp } from './fields.ts'
+import { AMOUNT_MAX, Currency, ExternalId, Nullable, Page, PageQuery, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
 
 const Amount = Type.Number({
@@ -12,8 +12,8 @@ const Amount = Type.Number({
 
 const contractFields = {
   transaction_id: ExternalId,
-  source_account: Text(100),
-  destination_account: Text(100),
+  source_account: ExternalId,
+  destination_account: ExternalId,
   amount: Amount,
   currency: Currency,
 }

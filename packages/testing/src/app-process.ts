@@ -7,7 +7,7 @@ const repository = path.resolve(import.meta.dirname, '../../..')
 const READY_TIMEOUT_MS = 20_000
 
 export interface AppProcess {
-  /** The API's address; empty for a worker. */
+  /** The API's address, or that of the worker's metrics. */
   url: string
   pid: number
   /** What it has written so far. */

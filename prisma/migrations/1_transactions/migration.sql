@@ -23,7 +23,7 @@ CREATE TABLE "transactions" (
 CREATE TABLE "transaction_conflicts" (
     "transaction_id" TEXT COLLATE "C" NOT NULL,
     "body_hash" TEXT NOT NULL,
-    "payload" TEXT NOT NULL,
+    "payload" TEXT,
     "request_id" TEXT NOT NULL,
     "deliveries" INTEGER NOT NULL DEFAULT 1,
     "first_seen_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,

@@ -77,7 +77,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     sandbox: read.boolean('SANDBOX', env.NODE_ENV !== 'production'),
     transactionProcessingDelayMs: read.integer('TRANSACTION_PROCESSING_DELAY_MS', 30_000, 0, DELAY_MS_MAX),
     workerConcurrency: read.integer('WORKER_CONCURRENCY', 200, 1, 10_000),
-    dispatchIntervalMs: read.integer('DISPATCH_INTERVAL_MS', 1000, 50, 60_000),
+    dispatchIntervalMs: read.integer('DISPATCH_INTERVAL_MS', 1000, 50, 5000),
     retentionDays: read.optionalInteger('RETENTION_DAYS', 1, 36_500),
     logLevel: read.choice('LOG_LEVEL', logLevels, 'info'),
     otelEndpoint: read.url('OTEL_EXPORTER_OTLP_ENDPOINT', ['http:', 'https:']),

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { createDatabase, type TestDatabase } from '@sluice/testing'
+import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { createTransactionProcessor } from '../transactions/process.ts'
@@ -11,6 +12,7 @@ import { atomically, type Database, openDatabase } from './database.ts'
 import { runChores, standardChores } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
 import type { Queueing } from './queue.ts'
+import { textArray } from './text-array.ts'
 
 const repository = path.resolve(import.meta.dirname, '../../../..')
 const run = (file: string, args: string[], env: Record<string, string>) =>
@@ -116,6 +118,23 @@ test('housekeeping removes dead heartbeats and old payloads, and nothing else', 
     { transaction_id: 'open', payload: '{}' },
   ])
   expect(await database.query('SELECT worker_id FROM worker_heartbeats')).toEqual([{ worker_id: 'live' }])
+})
+
+test('any texts arrive as they are through the binary array', async () => {
+  const text = fc
+    .string({ unit: 'binary', maxLength: 40 })
+    .filter((value) => !/[\0\ud800-\udfff]/u.test(value))
+  await fc.assert(
+    fc.asyncProperty(fc.array(text, { maxLength: 20 }), async (texts) => {
+      const asStrings = textArray(texts, (value) => value)
+      const asBuffers = textArray(texts, (value) => Buffer.from(value))
+      const { rows } = await db.batch({
+        text: 'SELECT unnest($1::text[]), unnest($2::text[])',
+        values: [asStrings, asBuffers],
+      })
+      expect(rows).toEqual(texts.map((value) => [value, value]))
+    }),
+  )
 })
 
 const noQueue = { isReady: () => false } as Partial<Queueing> as Queueing

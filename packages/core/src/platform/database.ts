@@ -2,6 +2,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { type Prisma, PrismaClient } from '../generated/client.ts'
+import { unavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
 
 /** A statement with a name is prepared once for each connection. */
@@ -18,8 +19,8 @@ export interface Database {
   prisma: PrismaClient
   /** One statement on the batch connections; rows as arrays. Rejects within about a second when the server doesn't answer. */
   batch: (statement: Statement) => Promise<{ rows: unknown[][]; rowCount: number }>
-  /** Whether the server answers within `timeoutMs`. */
-  ping: (timeoutMs: number) => Promise<boolean>
+  /** Opens the batch connections ahead of the first delivery; does nothing when the server is away. */
+  warmUp: () => Promise<void>
   close: () => Promise<void>
 }
 
@@ -31,7 +32,7 @@ export interface DatabaseOptions {
   batchTimeoutMs?: number
 }
 
-const CONNECT_TIMEOUT_MS = 700
+const CONNECT_TIMEOUT_MS = 400
 const READ_TIMEOUT_MS = 3000
 const BATCH_CONNECTIONS = 3
 const READ_CONNECTIONS = 8
@@ -39,7 +40,8 @@ const READ_CONNECTIONS = 8
 export function openDatabase(options: DatabaseOptions): Database {
   const batchPool = openPool(options, {
     max: BATCH_CONNECTIONS,
-    query_timeout: options.batchTimeoutMs ?? 700,
+    idleTimeoutMillis: 0, // a delivery after a quiet while must not wait for a connection
+    query_timeout: options.batchTimeoutMs ?? 500,
     // Work is found by index or not at all: a plan made while the tables were new and empty would read them whole.
     options: '-c enable_seqscan=off',
   })
@@ -54,17 +56,9 @@ export function openDatabase(options: DatabaseOptions): Database {
       const result = await batchPool.query({ ...statement, rowMode: 'array' })
       return { rows: result.rows, rowCount: result.rowCount ?? 0 }
     },
-    async ping(timeoutMs) {
-      const late = new Promise<false>((resolve) => {
-        setTimeout(() => resolve(false), timeoutMs).unref()
-      })
-      return Promise.race([
-        late,
-        readPool.query('SELECT 1').then(
-          () => true,
-          () => false,
-        ),
-      ])
+    async warmUp() {
+      const connections = Array.from({ length: BATCH_CONNECTIONS }, () => batchPool.query('SELECT 1'))
+      await Promise.allSettled(connections)
     },
     async close() {
       await prisma.$disconnect()
@@ -103,4 +97,13 @@ export async function atomically<T>(
   const result = await db.prisma.$transaction((tx) => work(tx, (effect) => effects.push(effect)))
   for (const effect of effects) effect()
   return result
+}
+
+/** For a read that somebody waits for: against a frozen server only a clock on our side helps. */
+export function answeredWithin<T>(timeoutMs: number, read: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unavailable(new Error(`no answer within ${timeoutMs} ms`))), timeoutMs)
+  })
+  return Promise.race([read, late]).finally(() => clearTimeout(timer))
 }

@@ -99,7 +99,7 @@ test('ahead of time at a bounded rate while rows come in, faster once they donâ€
 test('rows whose job was lost are rung for again, not before their time, and not twice in a row', async () => {
   await insertRows('lost', 10, -60, 70)
   await insertRows('just-due', 10, -0.5, 70)
-  await insertRows('just-rung', 10, -60, 5)
+  await insertRows('just-rung', 10, -60, 2)
   await insertRows('not-due', 10, 60, 70)
   const { entries, queueing } = recordingQueue()
   const dispatcher = dispatcherOn(queueing)
@@ -112,6 +112,7 @@ test('rows whose job was lost are rung for again, not before their time, and not
 
 test('a backlog in the queue is no loss: its rows are left alone for a minute', async () => {
   await insertRows('waiting', 10, -30, 70)
+  await insertRows('rung', 10, -90, 30)
   await insertRows('lost', 10, -90, 170)
   const { entries, queueing } = recordingQueue({ waiting: 5000 })
   await dispatcherOn(queueing).round()

@@ -30,12 +30,14 @@ const BATCH_ROWS = 500
 const AHEAD_ROWS_PER_SECOND = 100
 /** A row this far beyond its due time has lost its job … */
 const LOST_AFTER_MS = 2000
-/** … unless the queue has a backlog in which the job may well be waiting. */
+/** … unless the queue has a backlog in which the job may well be waiting; nor is it rung for again sooner. */
 const LOST_AFTER_BACKLOG_MS = 60_000
 const BACKLOG_JOBS = 1000
 /** A row whose job was rung for is left alone for this long. */
-const RING_AGAIN_AFTER_MS = 10_000
+const RING_AGAIN_AFTER_MS = 5000
 const LOST_ROWS_PER_ROUND = 5000
+/** So that a round ends, and lost rows are looked for, under any load. */
+const SOON_ROWS_PER_ROUND = 20_000
 
 type Cause = 'soon' | 'ahead' | 'lost'
 
@@ -68,7 +70,7 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
     state.newestDue = newestDue
     let total = 0
     if (newestDue !== null) {
-      total += await ring(table, 'soon', notEnqueued(SOON_MS), Number.POSITIVE_INFINITY)
+      total += await ring(table, 'soon', notEnqueued(SOON_MS), SOON_ROWS_PER_ROUND)
       const budget = stillComing ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
       total += await ring(table, 'ahead', notEnqueued(), budget)
     }
@@ -98,7 +100,9 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
 
   async function lostRows(table: WorkTable): Promise<Search> {
     const { waiting } = await deps.queueing.counts(table.job)
-    return lost(waiting > BACKLOG_JOBS ? LOST_AFTER_BACKLOG_MS : LOST_AFTER_MS)
+    return waiting > BACKLOG_JOBS
+      ? lost(LOST_AFTER_BACKLOG_MS, LOST_AFTER_BACKLOG_MS)
+      : lost(LOST_AFTER_MS, RING_AGAIN_AFTER_MS)
   }
 
   async function tick(intervalMs: number): Promise<void> {
@@ -141,9 +145,9 @@ const notEnqueued = (dueWithinMs?: number): Search => ({
   where: `enqueued_at IS NULL${dueWithinMs === undefined ? '' : ` AND due_at <= ${inMs(dueWithinMs)}`}`,
 })
 
-const lost = (afterMs: number): Search => ({
+const lost = (afterMs: number, rungBeforeMs: number): Search => ({
   name: `lost-${afterMs}`,
-  where: `due_at < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-RING_AGAIN_AFTER_MS)}`,
+  where: `due_at < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-rungBeforeMs)}`,
 })
 
 /**

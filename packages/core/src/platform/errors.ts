@@ -38,6 +38,9 @@ export const isTransientConflict = (error: unknown) => ['40P01', '40001'].includ
 /** Errors that lie in the values themselves, such as a violated constraint: the same rows fail again. */
 export const isDataError = (error: unknown) => /^(22|23|54)/.test(sqlState(error) ?? '')
 
+/** A row with this key is there already. */
+export const isUniqueViolation = (error: unknown) => sqlState(error) === '23505'
+
 /** Prisma's codes for: unreachable, timed out, connection closed, pool exhausted. */
 const prismaUnavailable = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028'])
 

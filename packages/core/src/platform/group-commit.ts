@@ -24,8 +24,6 @@ export interface GroupCommit<Row, Result> {
   submit: (row: Row) => Promise<Result>
   /** Waits until nothing is left in flight or waiting. */
   drain: () => Promise<void>
-  /** Rows that wait for a commit right now. */
-  waiting: () => number
 }
 
 interface Entry<Row, Result> {
@@ -110,14 +108,19 @@ export function createGroupCommit<Row, Result>(
   async function commitGroup(group: readonly Item[]): Promise<void> {
     try {
       const rows = group.map((entry) => entry.row)
-      const results = await withRetries(() => options.commit(rows, rowsInFlight + waiting.length))
+      const results = await withRetries(
+        () => options.commit(rows, rowsInFlight + waiting.length),
+        () => group.some((entry) => !entry.settled),
+      )
       group.forEach((entry, i) => {
         settle(entry, () => entry.resolve(results[i] as Result))
       })
     } catch (error) {
       if (group.length > 1 && isDataError(error)) {
-        // One bad row must not fail its neighbours: each on its own, so that only the bad one is told.
-        for (const entry of group) if (!entry.settled) await commitGroup([entry])
+        // One bad row must not fail its neighbours: by halves, until it is alone and only it is told.
+        const middle = Math.ceil(group.length / 2)
+        await commitGroup(group.slice(0, middle))
+        await commitGroup(group.slice(middle))
         return
       }
       for (const entry of group) settle(entry, () => entry.reject(error))
@@ -156,7 +159,6 @@ export function createGroupCommit<Row, Result>(
 
   return {
     submit,
-    waiting: () => waiting.length,
     drain: () =>
       waiting.length === 0 && inFlight.size === 0
         ? Promise.resolve()
@@ -164,12 +166,12 @@ export function createGroupCommit<Row, Result>(
   }
 }
 
-async function withRetries<T>(run: () => Promise<T>): Promise<T> {
+async function withRetries<T>(run: () => Promise<T>, isWanted: () => boolean): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await run()
     } catch (error) {
-      if (!isTransientConflict(error) || attempt > DEADLOCK_RETRIES_MAX) throw error
+      if (!isTransientConflict(error) || attempt > DEADLOCK_RETRIES_MAX || !isWanted()) throw error
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt))
     }
   }

@@ -22,10 +22,14 @@ export async function startHeartbeat({ db, log }: { db: Database; log: Logger })
   }
   const tryBeat = () => beat().catch((err) => log.warn({ err }, 'no heartbeat: the database did not take it'))
   await tryBeat()
-  const timer = setInterval(tryBeat, BEAT_INTERVAL_MS)
+  let beating: Promise<unknown> = Promise.resolve()
+  const timer = setInterval(() => {
+    beating = tryBeat()
+  }, BEAT_INTERVAL_MS)
   return {
     async stop() {
       clearInterval(timer)
+      await beating // it would put the row back
       await db.prisma.workerHeartbeat.deleteMany({ where: { workerId } }).catch(() => {})
     },
   }

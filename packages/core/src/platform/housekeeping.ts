@@ -3,6 +3,7 @@ import type { Database } from './database.ts'
 import type { Logger } from './logger.ts'
 
 const INTERVAL_MS = 60_000
+const DAY_MS = 24 * 60 * 60 * 1000
 const BATCH_ROWS = 1000
 const BATCHES_PER_ROUND_MAX = 20
 
@@ -18,17 +19,39 @@ const deadHeartbeats: Chore = {
 }
 
 /** Raw payloads of processed transactions; the rows stay, so that a redelivery is still known. */
-const oldPayloads = (retentionDays: number): Chore => ({
-  name: 'old payloads',
+function oldPayloads(retentionDays: number): Chore {
+  // What lies before this has been cleaned: without it each round would walk all of history again.
+  let cleanedUpTo = new Date(0)
+  return {
+    name: 'old payloads',
+    async run(db, rowsMax) {
+      const cutoff = new Date(Date.now() - retentionDays * DAY_MS)
+      const changed = await db.prisma.$executeRaw`
+        UPDATE transactions SET payload = NULL WHERE transaction_id IN (
+          SELECT transaction_id FROM transactions
+          WHERE created_at >= ${cleanedUpTo} AND created_at < ${cutoff} AND processed_at IS NOT NULL AND payload IS NOT NULL
+          ORDER BY created_at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`
+      // A day back, for those that were not processed or were locked.
+      if (changed < rowsMax) cleanedUpTo = new Date(cutoff.getTime() - DAY_MS)
+      return changed
+    },
+  }
+}
+
+/** Raw bodies of contradicting redeliveries; that they came, and how often, stays. */
+const oldConflictPayloads = (retentionDays: number): Chore => ({
+  name: 'old conflict payloads',
   run: (db, rowsMax) => db.prisma.$executeRaw`
-    UPDATE transactions SET payload = NULL WHERE transaction_id IN (
-      SELECT transaction_id FROM transactions
-      WHERE created_at < now() - ${retentionDays}::float8 * interval '1 day' AND processed_at IS NOT NULL AND payload IS NOT NULL
-      ORDER BY created_at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
+    UPDATE transaction_conflicts SET payload = NULL WHERE (transaction_id, body_hash) IN (
+      SELECT transaction_id, body_hash FROM transaction_conflicts
+      WHERE last_seen_at < now() - ${retentionDays}::float8 * interval '1 day' AND payload IS NOT NULL
+      LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
 })
 
-export const standardChores = (retentionDays: number | undefined): Chore[] =>
-  retentionDays === undefined ? [deadHeartbeats] : [deadHeartbeats, oldPayloads(retentionDays)]
+export const standardChores = (retentionDays: number | undefined): Chore[] => [
+  deadHeartbeats,
+  ...(retentionDays === undefined ? [] : [oldPayloads(retentionDays), oldConflictPayloads(retentionDays)]),
+]
 
 export function startHousekeeping(deps: { db: Database; log: Logger; retentionDays: number | undefined }) {
   const chores = standardChores(deps.retentionDays)

@@ -1,5 +1,6 @@
 // Prometheus metrics of one process: what every app counts, in one table.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { createDurationHistogram } from './duration-histogram.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -9,13 +10,14 @@ export function createMetrics() {
   const registers = [registry]
   return {
     registry,
-    httpDuration: new Histogram({
-      name: 'sluice_http_request_duration_seconds',
-      help: 'Time from the request to its answer',
-      labelNames: ['method', 'route', 'status'],
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
-      registers,
-    }),
+    httpDuration: createDurationHistogram(
+      {
+        name: 'sluice_http_request_duration_seconds',
+        help: 'Time from the request to its answer',
+        bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+      },
+      registry,
+    ),
     ingestRows: new Histogram({
       name: 'sluice_ingest_batch_rows',
       help: 'Deliveries that shared one commit',

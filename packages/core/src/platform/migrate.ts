@@ -2,7 +2,7 @@
 import path from 'node:path'
 import { applyMigrations } from '@sluice/prisma-engine'
 import pg from 'pg'
-import { migrateQueueTables } from './queue.ts'
+import { migrateQueueTables } from './queue-backends.ts'
 
 /** Held from the first statement to the last, so that several starts take turns. */
 const MIGRATION_LOCK = 7_217_031

@@ -1,17 +1,13 @@
 // BullMQ behind one door, on Redis or on PostgreSQL. A job says "look at this row": its payload is the row's id, and losing it loses nothing.
+import { DelayedError, type Job, type Queue, type Worker } from 'bullmq'
+import { isUnavailable } from './errors.ts'
 import {
-  createPostgresBackend,
-  DEFAULT_SCHEMA,
-  DelayedError,
-  type Job,
-  Queue,
-  runMigrations,
-  Worker,
-} from 'bullmq'
-import { Redis } from 'ioredis'
-import pg from 'pg'
-import type { Logger } from './logger.ts'
-import type { Tracing } from './tracing.ts'
+  COMMAND_TIMEOUT_MS,
+  postgresBackend,
+  type QueueingOptions,
+  type RedisState,
+  redisBackend,
+} from './queue-backends.ts'
 
 /** A kind of job, imported by who enqueues and by who handles it. */
 export interface JobKind {
@@ -34,8 +30,6 @@ export type JobOutcome = { lookAgainInMs: number } | undefined
 
 type JobHandler = (rowId: string) => Promise<JobOutcome>
 
-type RedisState = 'connected' | 'disconnected' | 'not_configured'
-
 interface QueueCounts {
   waiting: number
   active: number
@@ -55,16 +49,6 @@ export interface Queueing {
   close: () => Promise<void>
 }
 
-export interface QueueingOptions {
-  databaseUrl: string
-  redisUrl: string | undefined
-  /** The part of Redis's keys before the queue's name. */
-  prefix?: string
-  log: Logger
-  tracing?: Tracing | undefined
-}
-
-const ENQUEUE_TIMEOUT_MS = 2000
 /** Bulk adds under way at once; beyond, rows are better left to the dispatcher. */
 const ENQUEUES_MAX = 8
 /**
@@ -73,14 +57,10 @@ const ENQUEUES_MAX = 8
  */
 const LOCK_MS = 4000
 const STALLED_INTERVAL_MS = 1500
-
-const jobOptions = {
-  // Kept ids would silently swallow a later add of the same row.
-  removeOnComplete: true,
-  removeOnFail: true,
-  attempts: 10,
-  backoff: { type: 'fixed', delay: 1000 },
-} as const
+/** BullMQ's PostgreSQL functions take it as an integer. */
+const INT32_MAX = 2 ** 31 - 1
+/** How long running jobs may take to end when the process stops; leaves time for the rest within its ten seconds. */
+const CLOSE_TIMEOUT_MS = 5000
 
 /** BullMQ refuses integers and colons in ids; the prefix and percent-encoding make any text fit. */
 const jobIdOf = (rowId: string) => `row-${encodeURIComponent(rowId)}`
@@ -91,19 +71,25 @@ export function openQueueing(options: QueueingOptions): Queueing {
     options.redisUrl === undefined ? postgresBackend(options) : redisBackend(options, options.redisUrl)
   const queues = new Map<string, Queue>()
   const workers: Worker[] = []
-  let enqueuesUnderWay = 0
+  const enqueuesUnderWay = new Set<Promise<unknown>>()
   let closing = false
 
   function queueOf(kind: JobKind): Queue {
     const known = queues.get(kind.queue)
     if (known !== undefined) return known
     const queue = backend.openQueue(kind.queue)
-    queue.on('error', (err) => log.debug({ err, queue: kind.queue }, 'queue error'))
+    queue.on('error', (err) => logQueueError(err, kind))
     queues.set(kind.queue, queue)
     return queue
   }
 
-  const isReady = () => backend.isUp() && enqueuesUnderWay < ENQUEUES_MAX && !closing
+  /** That the server is away is said elsewhere, once; anything else is a fault. */
+  function logQueueError(err: Error, kind: JobKind): void {
+    if (isUnavailable(err)) log.debug({ err, queue: kind.queue }, 'the queue is away')
+    else log.warn({ err, queue: kind.queue }, 'queue error')
+  }
+
+  const isReady = () => backend.isUp() && enqueuesUnderWay.size < ENQUEUES_MAX && !closing
 
   async function enqueue(kind: JobKind, entries: readonly JobEntry[]): Promise<void> {
     if (!backend.isUp()) throw new Error('the queue is not connected')
@@ -118,12 +104,14 @@ export function openQueueing(options: QueueingOptions): Queueing {
     }))
     const queue = queueOf(kind)
     const add = () => queue.addBulk(jobs)
-    enqueuesUnderWay++
+    // The adding of jobs that share it belongs to the first one's trace, not to whichever request it happened to run in.
+    const added = tracing === undefined ? add() : tracing.within(entries[0]?.trace, add)
+    const underWay = within(COMMAND_TIMEOUT_MS, added)
+    enqueuesUnderWay.add(underWay)
     try {
-      // The adding of jobs that share it belongs to the first one's trace, not to whichever request it happened to run in.
-      await within(ENQUEUE_TIMEOUT_MS, tracing === undefined ? add() : tracing.within(entries[0]?.trace, add))
+      await underWay
     } finally {
-      enqueuesUnderWay--
+      enqueuesUnderWay.delete(underWay)
     }
   }
 
@@ -141,9 +129,9 @@ export function openQueueing(options: QueueingOptions): Queueing {
       concurrency,
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_INTERVAL_MS,
-      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      maxStalledCount: INT32_MAX,
     })
-    worker.on('error', (err) => log.debug({ err, queue: kind.queue }, 'worker error'))
+    worker.on('error', (err) => logQueueError(err, kind))
     worker.on('failed', (job, err) => {
       log.warn({ err, queue: kind.queue, id: job?.data.id, attempt: job?.attemptsMade }, 'job failed')
     })
@@ -157,7 +145,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
     async counts(kind) {
       if (!backend.isUp()) throw new Error('the queue is not connected')
       const counts = await within(
-        ENQUEUE_TIMEOUT_MS,
+        COMMAND_TIMEOUT_MS,
         queueOf(kind).getJobCounts('waiting', 'prioritized', 'active', 'delayed'),
       )
       return {
@@ -171,137 +159,14 @@ export function openQueueing(options: QueueingOptions): Queueing {
     },
     async close() {
       closing = true
-      await Promise.all(workers.map((worker) => worker.close()))
-      await Promise.all([...queues.values()].map((queue) => queue.close().catch(() => {})))
+      // While the queue's server is away BullMQ would wait for it; nothing is lost by not telling it.
+      await within(CLOSE_TIMEOUT_MS, Promise.all(workers.map((worker) => worker.close()))).catch(() => {})
+      await Promise.allSettled(enqueuesUnderWay)
+      await within(COMMAND_TIMEOUT_MS, Promise.all([...queues.values()].map((queue) => queue.close()))).catch(
+        () => {},
+      )
       await backend.close()
     },
-  }
-}
-
-type Process = (job: Job<{ id: string }>, token?: string) => Promise<void>
-type WorkerSettings = {
-  concurrency: number
-  lockDuration: number
-  stalledInterval: number
-  maxStalledCount: number
-}
-
-interface Backend {
-  /** Resolves when the server has answered for the first time. */
-  up: Promise<void>
-  isUp: () => boolean
-  redisState: () => RedisState
-  openQueue: (name: string) => Queue
-  openWorker: (name: string, process: Process, settings: WorkerSettings) => Worker
-  close: () => Promise<void>
-}
-
-const telemetryOf = ({ tracing }: QueueingOptions) =>
-  tracing === undefined ? {} : { telemetry: tracing.telemetry }
-
-function redisBackend(options: QueueingOptions, url: string): Backend {
-  const { log, prefix = 'sluice' } = options
-  const traced = telemetryOf(options)
-  // Producers fail at once when Redis is away; consumers wait for it.
-  const producer = new Redis(url, {
-    connectTimeout: 2000,
-    commandTimeout: ENQUEUE_TIMEOUT_MS,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 1,
-    retryStrategy: (attempt) => Math.min(100 * attempt, 1000),
-  })
-  const consumer = new Redis(url, {
-    lazyConnect: true,
-    maxRetriesPerRequest: null,
-    retryStrategy: (attempt) => Math.min(100 * attempt, 1000),
-  })
-  consumer.on('error', () => {}) // the producer's connection reports for both
-  let isUp = false
-  const up = new Promise<void>((resolve) => {
-    producer.on('ready', () => {
-      if (!isUp) log.info('connected to Redis')
-      isUp = true
-      resolve()
-    })
-  })
-  const down = (err?: Error) => {
-    if (isUp) log.warn({ err }, 'Redis is away; deliveries are taken all the same')
-    isUp = false
-  }
-  producer.on('error', down)
-  producer.on('close', () => down())
-  return {
-    up,
-    isUp: () => isUp,
-    redisState: () => (isUp ? 'connected' : 'disconnected'),
-    openQueue: (name) =>
-      new Queue(name, { connection: producer, prefix, defaultJobOptions: jobOptions, ...traced }),
-    openWorker: (name, process, settings) =>
-      new Worker(name, process, { connection: consumer, prefix, ...settings, ...traced }),
-    async close() {
-      producer.disconnect()
-      consumer.disconnect()
-    },
-  }
-}
-
-function postgresBackend(options: QueueingOptions): Backend {
-  const { databaseUrl, log } = options
-  const traced = telemetryOf(options)
-  const pool = new pg.Pool({
-    connectionString: databaseUrl,
-    max: 12,
-    keepAlive: true,
-    connectionTimeoutMillis: 2000,
-    application_name: 'sluice-queue',
-    options: `-c search_path=${DEFAULT_SCHEMA}`,
-  })
-  pool.on('error', (err) => log.debug({ err }, 'an idle queue connection broke'))
-  let isUp = false
-  let closed = false
-  const up = (async () => {
-    while (!closed) {
-      try {
-        await migrateQueueTables(pool)
-        isUp = true
-        return
-      } catch (err) {
-        log.debug({ err }, 'the queue is not there yet')
-        await new Promise((resolve) => setTimeout(resolve, 300))
-      }
-    }
-  })()
-  return {
-    up,
-    isUp: () => isUp,
-    redisState: () => 'not_configured',
-    openQueue: (name) =>
-      new Queue(
-        name,
-        { connection: pool as never, defaultJobOptions: jobOptions, ...traced },
-        createPostgresBackend as never,
-      ),
-    openWorker: (name, process, settings) =>
-      new Worker(
-        name,
-        process,
-        { connection: pool as never, ...settings, ...traced },
-        createPostgresBackend as never,
-      ),
-    async close() {
-      closed = true
-      await pool.end()
-    },
-  }
-}
-
-/** BullMQ's tables, in a schema of their own beside ours; idempotent, under BullMQ's advisory lock. */
-export async function migrateQueueTables(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect()
-  try {
-    await runMigrations(client as never, DEFAULT_SCHEMA)
-  } finally {
-    client.release()
   }
 }
 

@@ -14,7 +14,10 @@ const BYTES_PER_UNIT_MAX = 3
  */
 export function textArray<T>(items: readonly T[], pick: (item: T) => string | Buffer): Buffer {
   let room = HEADER_BYTES
-  for (const item of items) room += LENGTH_BYTES + pick(item).length * BYTES_PER_UNIT_MAX
+  for (const item of items) {
+    const value = pick(item)
+    room += LENGTH_BYTES + value.length * (typeof value === 'string' ? BYTES_PER_UNIT_MAX : 1)
+  }
   const buffer = Buffer.allocUnsafe(room)
   let offset = buffer.writeInt32BE(items.length === 0 ? 0 : 1, 0) // dimensions
   offset = buffer.writeInt32BE(0, offset) // no nulls

@@ -38,12 +38,11 @@ export async function readStored(
 export const isConflict = (delivery: DeliveredTransaction, stored: ReadonlyMap<string, Stored>) =>
   stored.get(delivery.transaction_id)?.contractText !== contractTextOf(delivery)
 
-/** Stores each distinct differing body once and counts how often it came. */
+/** Stores each distinct differing body once and counts how often it came; one answer for each of them. */
 export async function recordConflicts(
   { db, log }: Pick<RecorderDeps, 'db' | 'log'>,
   conflicts: readonly DeliveredTransaction[],
-): Promise<void> {
-  if (conflicts.length === 0) return
+): Promise<Array<'conflict'>> {
   const distinct = new Map<string, { delivery: DeliveredTransaction; bodyHash: string; deliveries: number }>()
   for (const delivery of conflicts) {
     const bodyHash = createHash('sha256').update(contractTextOf(delivery)).digest('hex')
@@ -54,6 +53,7 @@ export async function recordConflicts(
   }
   const rows = [...distinct.values()]
   await atomically(db, async (tx) => {
+    await tx.$executeRaw`SET LOCAL lock_timeout = '300ms'`
     // The first deliveries' rows are locked, in order, so that nobody adds bodies of the same ids while we count them.
     await tx.$queryRaw`
       SELECT transaction_id FROM transactions WHERE transaction_id = ANY(${rows.map((row) => row.delivery.transaction_id)}::text[])
@@ -82,6 +82,7 @@ export async function recordConflicts(
       'a redelivery contradicts the first delivery',
     )
   }
+  return conflicts.map(() => 'conflict' as const)
 }
 
 /** A page of conflicts, latest first. */

@@ -104,7 +104,8 @@ async function whyNot(db: Database, ids: readonly string[]): Promise<Map<string,
 /** One line for each commit, the unit of work here, with the first of its requests to follow. */
 function logProcessed(log: Logger, requestIds: ReadonlyMap<string, string>, durationMs: number): void {
   if (requestIds.size === 0) return
-  const sample = [...requestIds].slice(0, 5)
+  // All of them where somebody follows single requests, else a few to begin from.
+  const sample = [...requestIds].slice(0, log.isLevelEnabled('debug') ? requestIds.size : 5)
   log.info(
     {
       count: requestIds.size,

@@ -1,11 +1,17 @@
 // Reading transactions as the wire shows them.
-import type { PageQuery, Transaction } from '@sluice/contracts'
+import { isExternalId, type PageQuery, type Transaction } from '@sluice/contracts'
 import type { Transaction as Row } from '../generated/client.ts'
-import type { Database } from '../platform/database.ts'
+import { answeredWithin, type Database } from '../platform/database.ts'
+
+const FIND_TIMEOUT_MS = 800
 
 /** The transaction, or undefined when there is none of that id. */
 export async function findTransaction(db: Database, transactionId: string): Promise<Transaction | undefined> {
-  const row = await db.prisma.transaction.findUnique({ where: { transactionId }, omit: { payload: true } })
+  if (!isExternalId(transactionId)) return undefined
+  const row = await answeredWithin(
+    FIND_TIMEOUT_MS,
+    db.prisma.transaction.findUnique({ where: { transactionId }, omit: { payload: true } }),
+  )
   return row === null ? undefined : onTheWire(row)
 }
 

@@ -1,14 +1,14 @@
 // Recording a delivered transaction: durable first, in one commit with whatever else arrived; then its job is rung for.
 import { majorAmountProblem, type TransactionDelivery } from '@sluice/contracts'
 import type { Database } from '../platform/database.ts'
-import { badRequest, isUnavailable, unavailable } from '../platform/errors.ts'
+import { badRequest, isDataError, isTransientConflict, unavailable } from '../platform/errors.ts'
 import { createGroupCommit } from '../platform/group-commit.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Queueing } from '../platform/queue.ts'
-import { textArray } from '../platform/text-array.ts'
 import type { Tracing } from '../platform/tracing.ts'
 import { isConflict, readStored, recordConflicts } from './conflicts.ts'
+import { createInserter, type InsertTransactions } from './insert.ts'
 import { processTransactionJob } from './jobs.ts'
 
 export interface RecorderDeps {
@@ -44,6 +44,16 @@ export interface TransactionRecorder {
 }
 
 /**
+ * A delivery that is not durable by then is answered 503. Half a second is what a 202 may take; a contradiction is
+ * recorded after that in as much again, so that every answer comes within a second.
+ */
+const DEADLINE_MS = 430
+
+/** A server that refuses everything would fill the log. */
+const FAILURE_LOG_INTERVAL_MS = 1000
+let failuresTellableFrom = 0
+
+/**
  * While no more rows than this are under way, a commit's jobs are enqueued by the API itself, right behind it. Beyond,
  * which is a burst, they are left to the dispatcher, since enqueueing costs far more than storing.
  */
@@ -51,39 +61,53 @@ const ENQUEUE_LOAD_MAX = 32
 
 export function createTransactionRecorder(deps: RecorderDeps): TransactionRecorder {
   const { tracing } = deps
-  const group = createGroupCommit<TracedTransaction, RecordOutcome>({
-    commit: (deliveries, load) =>
-      commitDeliveries(deps, deliveries, load).catch((error) => {
-        throw isUnavailable(error) ? unavailable(error) : error
-      }),
+  const committing = { ...deps, insertNew: createInserter(deps.db, deps.processingDelayMs) }
+  const shared = {
     sizeBytes: sizeInStatement,
     rowsPerCommitMax: 1000,
     bytesPerCommitMax: 8 * 1024 * 1024,
     waitingRowsMax: 20_000,
     waitingBytesMax: 64 * 1024 * 1024,
+    deadlineMs: DEADLINE_MS,
+  }
+  const group = createGroupCommit<TracedTransaction, RecordOutcome>({
+    ...shared,
     concurrentCommitsMax: 2,
-    deadlineMs: 700,
+    commit: (rows, load) =>
+      commitDeliveries(committing, rows, load).catch((error) => failCommit(deps, rows, error)),
+  })
+  // Apart, since these lock rows that somebody else may hold: new deliveries must not wait behind them.
+  const conflicts = createGroupCommit<TracedTransaction, RecordOutcome>({
+    ...shared,
+    concurrentCommitsMax: 1,
+    commit: (rows) => recordConflicts(deps, rows).catch((error) => failCommit(deps, rows, error)),
   })
   return {
     record(delivery) {
       const problem = majorAmountProblem(delivery.amount, delivery.currency)
       if (problem !== undefined) return Promise.reject(badRequest(problem))
-      return group.submit(tracing === undefined ? delivery : { ...delivery, trace: tracing.current() })
+      const traced = tracing === undefined ? delivery : { ...delivery, trace: tracing.current() }
+      return group
+        .submit(traced)
+        .then((outcome) => (outcome === 'conflict' ? conflicts.submit(traced) : outcome))
     },
-    drain: group.drain,
+    async drain() {
+      await group.drain()
+      await conflicts.drain()
+    },
   }
 }
 
-/** Stores a group: first deliveries in one statement, then, if any were redeliveries, what they say differently. */
+/** Stores a group: first deliveries in one statement, then, if any were redeliveries, finds what they say differently. */
 async function commitDeliveries(
-  deps: RecorderDeps,
+  deps: RecorderDeps & { insertNew: InsertTransactions },
   deliveries: readonly TracedTransaction[],
   load: number,
 ): Promise<RecordOutcome[]> {
   const startedAt = performance.now()
   const firsts = firstOfEachId(deliveries)
   const enqueueNow = load <= ENQUEUE_LOAD_MAX && deps.queueing.isReady()
-  const insertedCount = await insertNew(deps, firsts, enqueueNow)
+  const insertedCount = await deps.insertNew(firsts, enqueueNow)
   const stored = insertedCount === deliveries.length ? undefined : await readStored(deps.db, firsts)
   const isNew = (delivery: DeliveredTransaction) =>
     stored === undefined || stored.get(delivery.transaction_id)?.requestId === delivery.requestId
@@ -96,12 +120,18 @@ async function commitDeliveries(
     if (stored === undefined || isNew(delivery)) return 'accepted'
     return isConflict(delivery, stored) ? 'conflict' : 'duplicate'
   })
-  await recordConflicts(
-    deps,
-    deliveries.filter((_, i) => outcomes[i] === 'conflict'),
-  )
-  observe(deps, outcomes, performance.now() - startedAt)
+  observe(deps, deliveries, outcomes, performance.now() - startedAt)
   return outcomes
+}
+
+/** Whatever keeps a commit from becoming durable is for another try; only the rows' own faults and deadlocks are not. */
+function failCommit({ log }: RecorderDeps, rows: readonly unknown[], err: unknown): never {
+  if (isTransientConflict(err) || isDataError(err)) throw err
+  if (performance.now() >= failuresTellableFrom) {
+    failuresTellableFrom = performance.now() + FAILURE_LOG_INTERVAL_MS
+    log.warn({ err, rows: rows.length }, 'a commit failed; its deliveries are answered 503')
+  }
+  throw unavailable(err)
 }
 
 /** The group's ids once each, sorted: statements that share ids in different order would deadlock. */
@@ -110,39 +140,6 @@ function firstOfEachId(deliveries: readonly TracedTransaction[]): TracedTransact
     a.transaction_id < b.transaction_id ? -1 : a.transaction_id > b.transaction_id ? 1 : 0,
   )
   return sorted.filter((delivery, i) => delivery.transaction_id !== sorted[i - 1]?.transaction_id)
-}
-
-/**
- * Inserts what is not there yet and answers how many rows that were; which, their request ids tell. Whether a row's job is rung for right behind the commit is
- * decided here, in the INSERT: an UPDATE after the enqueue would cost more than the enqueue (measured).
- */
-async function insertNew(
-  { db, processingDelayMs }: RecorderDeps,
-  rows: readonly DeliveredTransaction[],
-  enqueueNow: boolean,
-): Promise<number> {
-  const { rowCount } = await db.batch({
-    name: 'insert-transactions',
-    text: `
-      INSERT INTO transactions (transaction_id, source_account, destination_account, amount, currency, payload,
-                                request_id, due_at, enqueued_at)
-      SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[])::numeric,
-             unnest($5::text[]), unnest($6::text[]), unnest($7::text[]),
-             now() + $8::float8 * interval '1 millisecond', CASE WHEN $9::boolean THEN now() END
-      ON CONFLICT (transaction_id) DO NOTHING`,
-    values: [
-      textArray(rows, (row) => row.transaction_id),
-      textArray(rows, (row) => row.source_account),
-      textArray(rows, (row) => row.destination_account),
-      textArray(rows, (row) => String(row.amount)),
-      textArray(rows, (row) => row.currency),
-      textArray(rows, (row) => row.payload),
-      textArray(rows, (row) => row.requestId),
-      processingDelayMs,
-      enqueueNow,
-    ],
-  })
-  return rowCount
 }
 
 /** Nobody waits for this: a job that is not added, or lost, is the dispatcher's to find. */
@@ -168,6 +165,7 @@ function enqueueBehindCommit(
 
 function observe(
   { metrics, log }: RecorderDeps,
+  deliveries: readonly DeliveredTransaction[],
   outcomes: readonly RecordOutcome[],
   durationMs: number,
 ): void {
@@ -178,7 +176,9 @@ function observe(
   for (const [outcome, count] of Object.entries(counts)) {
     if (count > 0) metrics.ingested.inc({ kind: 'transaction', outcome }, count)
   }
-  log.debug({ ...counts, durationMs }, 'transactions recorded')
+  if (!log.isLevelEnabled('debug')) return
+  const requests = deliveries.map((delivery) => [delivery.requestId, delivery.transaction_id])
+  log.debug({ ...counts, durationMs, requests }, 'transactions recorded')
 }
 
 /** What a row takes of the statement's bytes, in UTF-16 units, which is near enough for a bound. */

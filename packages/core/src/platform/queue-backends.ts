@@ -1,0 +1,157 @@
+// The two places a queue can live: Redis, or the same PostgreSQL. What they share is that BullMQ must not be started on one that has never answered.
+import { createPostgresBackend, DEFAULT_SCHEMA, type Job, Queue, runMigrations, Worker } from 'bullmq'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import type { Logger } from './logger.ts'
+import type { Tracing } from './tracing.ts'
+
+export type RedisState = 'connected' | 'disconnected' | 'not_configured'
+
+export interface QueueingOptions {
+  databaseUrl: string
+  redisUrl: string | undefined
+  /** The part of Redis's keys before the queue's name. */
+  prefix?: string
+  log: Logger
+  tracing?: Tracing | undefined
+}
+
+/** How long one command to the queue may take. */
+export const COMMAND_TIMEOUT_MS = 2000
+
+const jobOptions = {
+  // Kept ids would silently swallow a later add of the same row.
+  removeOnComplete: true,
+  removeOnFail: true,
+  attempts: 10,
+  backoff: { type: 'fixed', delay: 1000 },
+} as const
+
+type Process = (job: Job<{ id: string }>, token?: string) => Promise<void>
+type WorkerSettings = {
+  concurrency: number
+  lockDuration: number
+  stalledInterval: number
+  maxStalledCount: number
+}
+
+export interface Backend {
+  /** Resolves when the server has answered for the first time. */
+  up: Promise<void>
+  isUp: () => boolean
+  redisState: () => RedisState
+  openQueue: (name: string) => Queue
+  openWorker: (name: string, process: Process, settings: WorkerSettings) => Worker
+  close: () => Promise<void>
+}
+
+const telemetryOf = ({ tracing }: QueueingOptions) =>
+  tracing === undefined ? {} : { telemetry: tracing.telemetry }
+
+export function redisBackend(options: QueueingOptions, url: string): Backend {
+  const { log, prefix = 'sluice' } = options
+  const traced = telemetryOf(options)
+  // Producers fail at once when Redis is away; consumers wait for it.
+  const producer = new Redis(url, {
+    connectTimeout: 2000,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    retryStrategy: (attempt) => Math.min(100 * attempt, 1000),
+  })
+  const consumer = new Redis(url, {
+    lazyConnect: true,
+    maxRetriesPerRequest: null,
+    retryStrategy: (attempt) => Math.min(100 * attempt, 1000),
+  })
+  consumer.on('error', () => {}) // the producer's connection reports for both
+  let isUp = false
+  const up = new Promise<void>((resolve) => {
+    producer.on('ready', () => {
+      if (!isUp) log.info('connected to Redis')
+      isUp = true
+      resolve()
+    })
+  })
+  const down = (err?: Error) => {
+    if (isUp) log.warn({ err }, 'Redis is away; deliveries are taken all the same')
+    isUp = false
+  }
+  producer.on('error', down)
+  producer.on('close', () => down())
+  return {
+    up,
+    isUp: () => isUp,
+    redisState: () => (isUp ? 'connected' : 'disconnected'),
+    openQueue: (name) =>
+      new Queue(name, { connection: producer, prefix, defaultJobOptions: jobOptions, ...traced }),
+    openWorker: (name, process, settings) =>
+      new Worker(name, process, { connection: consumer, prefix, ...settings, ...traced }),
+    async close() {
+      producer.disconnect()
+      consumer.disconnect()
+    },
+  }
+}
+
+export function postgresBackend(options: QueueingOptions): Backend {
+  const { databaseUrl, log } = options
+  const traced = telemetryOf(options)
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: 12,
+    keepAlive: true,
+    connectionTimeoutMillis: 2000,
+    // A lost route answers nothing: without this the connections would be waited on for minutes.
+    query_timeout: 10_000,
+    application_name: 'sluice-queue',
+    options: `-c search_path=${DEFAULT_SCHEMA}`,
+  })
+  pool.on('error', (err) => log.debug({ err }, 'an idle queue connection broke'))
+  let isUp = false
+  let closed = false
+  const up = (async () => {
+    while (!closed) {
+      try {
+        await migrateQueueTables(pool)
+        isUp = true
+        return
+      } catch (err) {
+        log.debug({ err }, 'the queue is not there yet')
+        await new Promise((resolve) => setTimeout(resolve, 300))
+      }
+    }
+  })()
+  return {
+    up,
+    isUp: () => isUp,
+    redisState: () => 'not_configured',
+    openQueue: (name) =>
+      new Queue(
+        name,
+        { connection: pool as never, defaultJobOptions: jobOptions, ...traced },
+        createPostgresBackend as never,
+      ),
+    openWorker: (name, process, settings) =>
+      new Worker(
+        name,
+        process,
+        { connection: pool as never, ...settings, ...traced },
+        createPostgresBackend as never,
+      ),
+    async close() {
+      closed = true
+      await pool.end()
+    },
+  }
+}
+
+/** BullMQ's tables, in a schema of their own beside ours; idempotent, under BullMQ's advisory lock. */
+export async function migrateQueueTables(pool: pg.Pool): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await runMigrations(client as never, DEFAULT_SCHEMA)
+  } finally {
+    client.release()
+  }
+}
