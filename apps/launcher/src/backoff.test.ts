@@ -1,4 +1,4 @@
-/** Delays before a dead process is started again. */
+// Delays before a dead process is started again.
 import { expect, test } from 'vitest'
 import { nextDelayMs } from './backoff.ts'
 

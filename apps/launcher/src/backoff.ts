@@ -1,4 +1,4 @@
-/** How long to wait before starting a process again that has died. */
+// How long to wait before starting a process again that has died.
 
 const FIRST_MS = 200
 const LONGEST_MS = 5_000

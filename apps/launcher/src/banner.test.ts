@@ -1,4 +1,4 @@
-/** What a newcomer reads first. */
+// What a newcomer reads first.
 import { expect, test } from 'vitest'
 import { banner } from './banner.ts'
 

@@ -1,4 +1,4 @@
-/** What `npm start` prints once everything runs: where it is, and what to try first. */
+// What `npm start` prints once everything runs: where it is, and what to try first.
 import type { Config } from '@sluice/core'
 
 export interface BannerFacts {

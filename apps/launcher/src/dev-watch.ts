@@ -1,4 +1,4 @@
-/** `npm run dev`: builds when a source changes, and has the apps restarted when that worked. */
+// `npm run dev`: builds when a source changes, and has the apps restarted when that worked.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { watch } from 'node:fs'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-/** The environment the whole system runs in: `.env` of the clone below the real one, ports of 0 replaced by free ones. */
+// The environment the whole system runs in: `.env` of the clone below the real one, ports of 0 replaced by free ones.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Config, readConfig } from '@sluice/core'
@@ -31,7 +31,10 @@ export async function readEnvironment(root: string): Promise<Environment> {
  * @param patienceMs how long the processes of a killed launcher may take to let go of theirs
  * @throws LaunchError naming the port and its variable
  */
-export async function requireFreePorts(config: Config, patienceMs: number, say: Say): Promise<void> {
+export async function requireFreePorts(
+  config: Config,
+  { patienceMs, say, stop }: { patienceMs: number; say: Say; stop: AbortSignal },
+): Promise<void> {
   const { host, port, workerMetricsPort } = config
   if (port === workerMetricsPort) {
     throw new LaunchError(`PORT and WORKER_METRICS_PORT are both ${port}: give each its own.`)
@@ -44,7 +47,7 @@ export async function requireFreePorts(config: Config, patienceMs: number, say: 
       isFree(number, host).catch((error) =>
         Promise.reject(cannotListen(`${host} with ${variable} ${number}`, error)),
       )
-    while (!(await free())) {
+    while (!stop.aborted && !(await free())) {
       if (Date.now() >= deadline) {
         throw new LaunchError(
           `Port ${number} is taken: stop what listens on it, or set ${variable} to another port (0 picks a free one).`,
@@ -52,7 +55,7 @@ export async function requireFreePorts(config: Config, patienceMs: number, say: 
       }
       if (!told) say(`Waiting for the processes of the last run to let go of port ${number} …`)
       told = true
-      await pause(200)
+      await pause(200, stop)
     }
   }
 }

@@ -1,4 +1,4 @@
-/** For the tests: Sluice as a user starts it, in a process group of its own, and what of it runs. */
+// For the tests: Sluice as a user starts it, in a process group of its own, and what of it runs.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'

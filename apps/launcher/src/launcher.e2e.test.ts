@@ -1,4 +1,4 @@
-/** `npm start`, whole: whatever ends it, nothing stays behind; whatever dies in it, comes back. */
+// `npm start`, whole: whatever ends it, nothing stays behind; whatever dies in it, comes back.
 import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'

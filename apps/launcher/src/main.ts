@@ -1,4 +1,4 @@
-/** The launcher: `npm start` in one function. Everything it starts it also ends, in the reverse order. */
+// The launcher: `npm start` in one function. Everything it starts it also ends, in the reverse order.
 import { randomBytes } from 'node:crypto'
 import { ConfigError } from '@sluice/core'
 import { EmbeddedPostgresError } from '@sluice/embedded-postgres'
@@ -30,7 +30,9 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     const { config, env } = await readEnvironment(root)
     const ownData = claimOwnData(config, root, config.publicApiUrl)
     if (ownData) endings.push(ownData.claim.release)
-    await requireFreePorts(config, ownData?.claim.tookOver ? FORMER_OWNER_MS : 0, say)
+    const patienceMs = ownData?.claim.tookOver ? FORMER_OWNER_MS : 0
+    await requireFreePorts(config, { patienceMs, say, stop })
+    if (stop.aborted) return 0
 
     const database = ownData ? await startOwnDatabase(ownData, stop, say) : givenDatabase(config.databaseUrl!)
     endings.push(database.stop)

@@ -1,4 +1,4 @@
-/** The launcher's own lines. The children write theirs to the same terminal themselves. */
+// The launcher's own lines. The children write theirs to the same terminal themselves.
 export type Say = (line: string) => void
 
 export const say: Say = (line) => console.log(line)

@@ -1,4 +1,4 @@
-/** What signals ask of the launcher: to stop in order, and, when asked again, to stop at once. */
+// What signals ask of the launcher: to stop in order, and, when asked again, to stop at once.
 
 export interface StopRequest {
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */

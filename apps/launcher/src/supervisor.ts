@@ -1,4 +1,4 @@
-/** Keeps one app running as a child process: starts it, notices when it is ready, restarts it when it dies, stops it. */
+// Keeps one app running as a child process: starts it, notices when it is ready, restarts it when it dies, stops it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { nextDelayMs } from './backoff.ts'
 import { LaunchError } from './errors.ts'

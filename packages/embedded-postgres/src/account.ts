@@ -1,4 +1,4 @@
-/** Who the server runs as: PostgreSQL refuses root, so root lends it to an unprivileged account. */
+// Who the server runs as: PostgreSQL refuses root, so root lends it to an unprivileged account.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { EmbeddedPostgresError } from './errors.ts'

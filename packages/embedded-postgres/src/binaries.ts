@@ -1,4 +1,4 @@
-/** Finds PostgreSQL's programs in node_modules, and copies them for root to where the server's account can run them. */
+// Finds PostgreSQL's programs in node_modules, and copies them for root to where the server's account can run them.
 import {
   accessSync,
   chmodSync,

@@ -1,4 +1,4 @@
-/** The owner lock: one live owner, named to whoever comes second; dead owners and recycled pids don't count. */
+// The owner lock: one live owner, named to whoever comes second; dead owners and recycled pids don't count.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'

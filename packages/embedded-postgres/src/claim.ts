@@ -1,4 +1,4 @@
-/** The owner lock of a data folder: one live process at a time, and whoever comes second learns who the first is. */
+// The owner lock of a data folder: one live process at a time, and whoever comes second learns who the first is.
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { AlreadyRunningError, errorCode } from './errors.ts'

@@ -1,4 +1,4 @@
-/** PostgreSQL's own files: made by initdb beside their final place, so that a killed initdb leaves nothing half made. */
+// PostgreSQL's own files: made by initdb beside their final place, so that a killed initdb leaves nothing half made.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {

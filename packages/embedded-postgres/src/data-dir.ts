@@ -1,4 +1,4 @@
-/** The folder the data lies in: made, checked and marked as ours before anything is written into it. */
+// The folder the data lies in: made, checked and marked as ours before anything is written into it.
 import {
   accessSync,
   chmodSync,

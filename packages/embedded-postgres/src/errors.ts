@@ -1,4 +1,4 @@
-/** What can go wrong around the embedded server: every message is one line that says what to do, and a code to branch on. */
+// What can go wrong around the embedded server: every message is one line that says what to do, and a code to branch on.
 import type { Owner } from './claim.ts'
 
 export type EmbeddedPostgresErrorCode =

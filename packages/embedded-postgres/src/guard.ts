@@ -1,4 +1,4 @@
-/** The guard: a tiny shell that stops the server when the process that started it is gone without having done so. */
+// The guard: a tiny shell that stops the server when the process that started it is gone without having done so.
 import { spawn } from 'node:child_process'
 
 /**

@@ -1,4 +1,4 @@
-/** Free TCP ports. */
+// Free TCP ports.
 import { randomInt } from 'node:crypto'
 import net from 'node:net'
 

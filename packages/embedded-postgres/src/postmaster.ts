@@ -1,4 +1,4 @@
-/** The postmaster process: starting it, waiting until it is ready, stopping it, and taking over one that was left behind. */
+// The postmaster process: starting it, waiting until it is ready, stopping it, and taking over one that was left behind.
 import { type ChildProcess, spawn } from 'node:child_process'
 import {
   closeSync,

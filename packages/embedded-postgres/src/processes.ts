@@ -1,4 +1,4 @@
-/** Facts about processes that aren't necessarily ours: alive or not, started when, running what. */
+// Facts about processes that aren't necessarily ours: alive or not, started when, running what.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 

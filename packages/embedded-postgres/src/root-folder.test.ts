@@ -1,4 +1,4 @@
-/** Root's folder below /var/tmp, where anybody may have been first. */
+// Root's folder below /var/tmp, where anybody may have been first.
 import {
   chmodSync,
   chownSync,

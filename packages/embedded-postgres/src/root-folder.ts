@@ -1,4 +1,4 @@
-/** Root's folder outside the clone: a clone may lie where no other account can go, but PostgreSQL has to run as another account. */
+// Root's folder outside the clone: a clone may lie where no other account can go, but PostgreSQL has to run as another account.
 import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'

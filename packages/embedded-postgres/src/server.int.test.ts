@@ -1,4 +1,4 @@
-/** The embedded server, for real: what it keeps, what it refuses, and that nothing of it is ever left behind. */
+// The embedded server, for real: what it keeps, what it refuses, and that nothing of it is ever left behind.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,

@@ -1,4 +1,4 @@
-/** Starts the embedded PostgreSQL server on a data folder, from claiming the folder to a database that answers. */
+// Starts the embedded PostgreSQL server on a data folder, from claiming the folder to a database that answers.
 import { readFileSync, statSync } from 'node:fs'
 import pg from 'pg'
 import { findBinaries } from './binaries.ts'

@@ -1,0 +1,114 @@
+// Redeliveries that contradict the first delivery: told, kept, counted, and never in anybody's way.
+import { type Accepted, getTransaction, listConflicts } from '@sluice/contracts'
+import { startSystem, type TestSystem, transactionBody } from '@sluice/testing'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+
+describe('redeliveries that contradict', () => {
+  let system: TestSystem
+  beforeAll(async () => {
+    system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
+  })
+  afterAll(() => system?.stop())
+
+  const post = (body: unknown, text = JSON.stringify(body)) =>
+    fetch(`${system.api.url}/v1/webhooks/transactions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: text,
+    }).then(async (response) => ({
+      status: response.status,
+      body: (await response.json()) as Partial<Accepted>,
+    }))
+  const conflictsOf = async (id: string) => {
+    const { body } = await system.call(listConflicts, { query: { limit: 100 } })
+    return 'data' in body ? body.data.filter((conflict) => conflict.id === id) : []
+  }
+
+  test('each contract field counts, as a parsed value', async () => {
+    const first = transactionBody('txn_c1', { amount: 100 })
+    await post(first)
+    for (const change of [
+      { source_account: 'x' },
+      { destination_account: 'x' },
+      { amount: 100.5 },
+      { currency: 'USD' },
+    ]) {
+      expect(await post({ ...first, ...change })).toEqual({
+        status: 202,
+        body: { message: 'Accepted', transaction_id: 'txn_c1', duplicate: true, conflict: true },
+      })
+    }
+    expect(await conflictsOf('txn_c1')).toHaveLength(4)
+    expect((await system.call(getTransaction, { params: { transaction_id: 'txn_c1' } })).body).toMatchObject(
+      first,
+    )
+  })
+
+  test('order, white space, unknown fields and the spelling of a number do not count', async () => {
+    await post(transactionBody('txn_c2', { amount: 150.5 }))
+    const same = `{ "extra":{"a":[1]}, "currency":"INR","amount":1505e-1,\n"destination_account":"acc_merchant_456","source_account":"acc_user_789","transaction_id":"txn_c2"}`
+    expect((await post(undefined, same)).body).toEqual({
+      message: 'Accepted',
+      transaction_id: 'txn_c2',
+      duplicate: true,
+    })
+    expect(await conflictsOf('txn_c2')).toEqual([])
+  })
+
+  test('within one commit the first to arrive wins, and the others are told', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, n) =>
+        post(transactionBody('txn_c3', { amount: n % 2 === 0 ? 10 : 20 })),
+      ),
+    )
+    const { body } = await system.call(getTransaction, { params: { transaction_id: 'txn_c3' } })
+    expect(answers.filter(({ body }) => body.conflict).length).toBe(15)
+    expect(answers.filter(({ body }) => body.duplicate).length).toBe(29)
+    expect('amount' in body && [10, 20]).toContain((body as { amount: number }).amount)
+  })
+
+  test('one row for each distinct body, counted, at most 20, under concurrency too', async () => {
+    await post(transactionBody('txn_c4', { amount: 1 }))
+    const amounts = Array.from({ length: 40 }, (_, n) => n + 2)
+    await Promise.all(
+      [...amounts, ...amounts, ...amounts].map((amount) => post(transactionBody('txn_c4', { amount }))),
+    )
+    const conflicts = await conflictsOf('txn_c4')
+    expect(conflicts).toHaveLength(20)
+    // A known body is counted however many there are: send one of the kept ones again.
+    const kept = conflicts[0]!
+    await post(undefined, kept.payload!)
+    expect((await conflictsOf('txn_c4')).find(({ payload }) => payload === kept.payload)).toMatchObject({
+      deliveries: kept.deliveries + 1,
+    })
+  })
+
+  test('a row that somebody holds locked delays nobody else', async () => {
+    await post(transactionBody('txn_locked', { amount: 1 }))
+    const session = await system.database.session()
+    await session.query('BEGIN')
+    await session.query(`SELECT 1 FROM transactions WHERE transaction_id = 'txn_locked' FOR UPDATE`)
+    const contradicting = Array.from({ length: 5 }, (_, n) => {
+      const startedAt = Date.now()
+      return post(transactionBody('txn_locked', { amount: n + 2 })).then(({ status }) => ({
+        status,
+        ms: Date.now() - startedAt,
+      }))
+    })
+    const others = Array.from({ length: 50 }, (_, n) => post(transactionBody(`txn_free_${n}`)))
+    expect((await Promise.all(others)).map(({ status }) => status)).toEqual(Array(50).fill(202))
+    for (const { status, ms } of await Promise.all(contradicting)) {
+      expect(status).toBe(503)
+      expect(ms).toBeLessThan(1000)
+    }
+    await session.query('COMMIT')
+    await session.end()
+    expect((await post(transactionBody('txn_locked', { amount: 2 }))).body).toMatchObject({ conflict: true })
+  })
+
+  test('conflicts are counted in the metrics and logged', async () => {
+    const text = await (await fetch(`${system.api.url}/metrics`)).text()
+    expect(text).toMatch(/sluice_ingested_total\{kind="transaction",outcome="conflict"\} [1-9]/)
+    expect(system.api.output()).toContain('a redelivery contradicts the first delivery')
+  })
+})
