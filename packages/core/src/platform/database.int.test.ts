@@ -137,7 +137,7 @@ test('any texts arrive as they are through the binary array', async () => {
   )
 })
 
-const noQueue = { isReady: () => false } as Partial<Queueing> as Queueing
+const noQueue = { isReadyForFew: () => false } as Partial<Queueing> as Queueing
 const delivery = (transaction_id: string) => ({
   transaction_id,
   source_account: 'a',

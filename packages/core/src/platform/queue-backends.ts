@@ -39,6 +39,8 @@ export interface Backend {
   /** Resolves when the server has answered for the first time. */
   up: Promise<void>
   isUp: () => boolean
+  /** The least time between enqueues of a few jobs each. */
+  enqueueGapMs: number
   redisState: () => RedisState
   openQueue: (name: string) => Queue
   openWorker: (name: string, process: Process, settings: WorkerSettings) => Worker
@@ -82,6 +84,7 @@ export function redisBackend(options: QueueingOptions, url: string): Backend {
   return {
     up,
     isUp: () => isUp,
+    enqueueGapMs: 0,
     redisState: () => (isUp ? 'connected' : 'disconnected'),
     openQueue: (name) =>
       new Queue(name, { connection: producer, prefix, defaultJobOptions: jobOptions, ...traced }),
@@ -125,6 +128,8 @@ export function postgresBackend(options: QueueingOptions): Backend {
   return {
     up,
     isUp: () => isUp,
+    // A bulk add makes temporary tables, which takes 6 ms of the server's time however few the jobs are (measured).
+    enqueueGapMs: 50,
     redisState: () => 'not_configured',
     openQueue: (name) =>
       new Queue(

@@ -37,8 +37,10 @@ interface QueueCounts {
 }
 
 export interface Queueing {
-  /** Whether an enqueue has good prospects now; when not, rows are left to the dispatcher. */
+  /** Whether an enqueue has good prospects now. */
   isReady: () => boolean
+  /** Whether a few jobs at a time are welcome too; when not, they are left to the dispatcher, which brings many. */
+  isReadyForFew: () => boolean
   redisState: () => RedisState
   /** Adds jobs; an id that already has a live job stays as it is. Rejects within two seconds when the queue is away. */
   enqueue: (kind: JobKind, entries: readonly JobEntry[]) => Promise<void>
@@ -72,6 +74,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
   const queues = new Map<string, Queue>()
   const workers: Worker[] = []
   const enqueuesUnderWay = new Set<Promise<unknown>>()
+  let lastEnqueueAt = Number.NEGATIVE_INFINITY
   let closing = false
 
   function queueOf(kind: JobKind): Queue {
@@ -108,6 +111,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
     const added = tracing === undefined ? add() : tracing.within(entries[0]?.trace, add)
     const underWay = within(COMMAND_TIMEOUT_MS, added)
     enqueuesUnderWay.add(underWay)
+    lastEnqueueAt = performance.now()
     try {
       await underWay
     } finally {
@@ -140,6 +144,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
 
   return {
     isReady,
+    isReadyForFew: () => isReady() && performance.now() - lastEnqueueAt >= backend.enqueueGapMs,
     redisState: backend.redisState,
     enqueue,
     async counts(kind) {

@@ -54,14 +54,25 @@ const FAILURE_LOG_INTERVAL_MS = 1000
 let failuresTellableFrom = 0
 
 /**
- * While no more rows than this are under way, a commit's jobs are enqueued by the API itself, right behind it. Beyond,
- * which is a burst, they are left to the dispatcher, since enqueueing costs far more than storing.
+ * While no more rows than this are under way, and for a while were not, a commit's jobs are enqueued by the API itself,
+ * right behind it. Beyond, which is a burst, they are left to the dispatcher, since enqueueing costs far more than storing.
  */
-const ENQUEUE_LOAD_MAX = 32
+const CALM_LOAD_MAX = 32
+const CALM_AFTER_MS = 250
+
+function watchForBursts(): (load: number) => boolean {
+  let calmFrom = 0
+  return (load) => {
+    const now = performance.now()
+    if (load > CALM_LOAD_MAX) calmFrom = now + CALM_AFTER_MS
+    return now >= calmFrom
+  }
+}
 
 export function createTransactionRecorder(deps: RecorderDeps): TransactionRecorder {
   const { tracing } = deps
-  const committing = { ...deps, insertNew: createInserter(deps.db, deps.processingDelayMs) }
+  const insertNew = createInserter(deps.db, deps.processingDelayMs)
+  const committing = { ...deps, insertNew, isCalm: watchForBursts() }
   const shared = {
     sizeBytes: sizeInStatement,
     rowsPerCommitMax: 1000,
@@ -100,13 +111,13 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
 
 /** Stores a group: first deliveries in one statement, then, if any were redeliveries, finds what they say differently. */
 async function commitDeliveries(
-  deps: RecorderDeps & { insertNew: InsertTransactions },
+  deps: RecorderDeps & { insertNew: InsertTransactions; isCalm: (load: number) => boolean },
   deliveries: readonly TracedTransaction[],
   load: number,
 ): Promise<RecordOutcome[]> {
   const startedAt = performance.now()
   const firsts = firstOfEachId(deliveries)
-  const enqueueNow = load <= ENQUEUE_LOAD_MAX && deps.queueing.isReady()
+  const enqueueNow = deps.isCalm(load) && deps.queueing.isReadyForFew()
   const insertedCount = await deps.insertNew(firsts, enqueueNow)
   const stored = insertedCount === deliveries.length ? undefined : await readStored(deps.db, firsts)
   const isNew = (delivery: DeliveredTransaction) =>
