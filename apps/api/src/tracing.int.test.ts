@@ -2,7 +2,14 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { queueBackends, startSystem, type TestSystem, transactionBody, waitFor } from '@sluice/testing'
+import {
+  hasRedis,
+  queueBackends,
+  startSystem,
+  type TestSystem,
+  transactionBody,
+  waitFor,
+} from '@sluice/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 
 const stops: Array<() => unknown> = []
@@ -47,26 +54,30 @@ describe.for(queueBackends)('on $backend', ({ backend, available }) => {
   )
 })
 
-test('requests that share a commit keep traces of their own, and what waits is sent at the end', async () => {
-  const collector = await startCollector()
-  const system = await startTracedSystem(collector.url)
-  await untilItEnqueues(system)
-  const ids = Array.from({ length: 8 }, (_, i) => `txn_${i}`)
-  await Promise.all(ids.map((id) => post(system, id)))
-  const traceIds = new Set<string>()
-  for (const id of ids) {
-    const requestId = await requestIdOf(system, id)
-    const { traceId } = await collector.span('POST /v1/webhooks/transactions', requestId)
-    expect((await collector.span('process transactions', requestId)).traceId).toBe(traceId)
-    traceIds.add(traceId)
-  }
-  expect(traceIds.size).toBe(8)
+// On Redis: with the queue on PostgreSQL the API leaves what comes soon after an enqueue to the dispatcher.
+test.skipIf(!hasRedis)(
+  'requests that share a commit keep traces of their own, and what waits is sent at the end',
+  async () => {
+    const collector = await startCollector()
+    const system = await startTracedSystem(collector.url, 'redis')
+    await untilItEnqueues(system)
+    const ids = Array.from({ length: 8 }, (_, i) => `txn_${i}`)
+    await Promise.all(ids.map((id) => post(system, id)))
+    const traceIds = new Set<string>()
+    for (const id of ids) {
+      const requestId = await requestIdOf(system, id)
+      const { traceId } = await collector.span('POST /v1/webhooks/transactions', requestId)
+      expect((await collector.span('process transactions', requestId)).traceId).toBe(traceId)
+      traceIds.add(traceId)
+    }
+    expect(traceIds.size).toBe(8)
 
-  await post(system, 'txn_last')
-  const requestId = await requestIdOf(system, 'txn_last')
-  expect(await system.api.stop()).toEqual({ code: 0, signal: null })
-  expect(collector.find('POST /v1/webhooks/transactions', requestId)).toBeDefined()
-})
+    await post(system, 'txn_last')
+    const requestId = await requestIdOf(system, 'txn_last')
+    expect(await system.api.stop()).toEqual({ code: 0, signal: null })
+    expect(collector.find('POST /v1/webhooks/transactions', requestId)).toBeDefined()
+  },
+)
 
 test.for([
   { collector: 'is not there', start: unusedAddress },
@@ -107,6 +118,8 @@ async function untilItEnqueues(system: TestSystem): Promise<void> {
     const metrics = await (await fetch(`${system.api.url}/metrics`)).text()
     return /sluice_enqueued_total\{kind="transaction",outcome="ok"\} [1-9]/.test(metrics)
   })
+  // The next one would come too soon after it for the PostgreSQL queue, which is given small adds every 50 ms only.
+  await new Promise((resolve) => setTimeout(resolve, 60))
 }
 
 async function requestIdOf(system: TestSystem, transactionId: string): Promise<string> {
