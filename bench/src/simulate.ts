@@ -21,7 +21,7 @@ bursts and a few contradictions, retries what is answered 503, then waits until 
   --wait S           gives up after so long without any progress at the end   90
   --help
 
-Exit code 1 when anything acknowledged is missing, changed, taken twice or not processed.`
+Exit code 1 when anything acknowledged is missing, changed, taken twice or not processed, or nothing was acknowledged.`
 
 const PROBLEMS_SHOWN_MAX = 10
 
@@ -92,7 +92,7 @@ async function assertReachable(url: string): Promise<void> {
     await fetch(new URL('/', url), { signal: AbortSignal.timeout(5000) })
   } catch (error) {
     throw new UsageError(
-      `Nothing answers at ${url} (${describeFailure(error)}). Start Sluice with "npm start", or say where it is with --url or API_URL.`,
+      `Nothing answers at ${url} (${describeFailure(error)}). Start Sluice with "npm start", or say where it is with --url.`,
     )
   }
 }
@@ -115,6 +115,10 @@ Processed              ${processed}
 Not processed          ${unprocessed}
 Wrong                  ${problems.length}`)
   for (const { id, problem } of problems.slice(0, PROBLEMS_SHOWN_MAX)) console.error(`  ${id} ${problem}`)
+  if (counts.accepted === 0) {
+    console.log('\nNothing was acknowledged.')
+    return 1
+  }
   const ok = problems.length === 0 && unprocessed === 0
   console.log(
     ok

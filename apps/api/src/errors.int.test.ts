@@ -50,6 +50,7 @@ test.each([
   ['another method', '/v1/transactions', 'DELETE'],
   ['an id that none can have', '/v1/transactions/%00', 'GET'],
   ['an id that is too long', `/v1/transactions/${'x'.repeat(101)}`, 'GET'],
+  ['an id that is far too long', `/v1/transactions/${'x'.repeat(3000)}`, 'GET'],
 ])('%s is 404', async (_name, path, method) => {
   await expectError(await request(path, { method }), 'NOT_FOUND_ERROR')
 })

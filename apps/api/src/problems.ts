@@ -91,6 +91,8 @@ const frameworkProblems: Record<string, Problem> = {
     code: 'BAD_REQUEST_ERROR',
     description: 'The body is empty; it must be a JSON object',
   },
+  // Longer than any id can be: as unknown as others.
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'NOT_FOUND_ERROR', description: 'Transaction not found' },
   FST_ERR_BAD_URL: {
     code: 'BAD_REQUEST_ERROR',
     description: 'The path is not valid: ids in paths must be percent-encoded UTF-8',
@@ -110,7 +112,7 @@ function problemOf(error: FastifyError): Problem {
   if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') {
     return {
       code: 'BAD_REQUEST_ERROR',
-      description: 'The body must be valid JSON (and have no __proto__ keys)',
+      description: 'The body must be valid JSON, without keys such as __proto__ or constructor.prototype',
     }
   }
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {

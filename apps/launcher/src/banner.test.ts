@@ -5,6 +5,8 @@ import { banner } from './banner.ts'
 const facts = {
   config: {
     publicApiUrl: 'http://127.0.0.1:8000',
+    host: '127.0.0.1',
+    workerMetricsPort: 9101,
     redisUrl: undefined,
     sandbox: true,
     transactionProcessingDelayMs: 30_000,
@@ -32,7 +34,9 @@ test('says where everything is, and gives commands that can be pasted', () => {
 })
 
 test('says that webhooks are refused when the sandbox is off', () => {
-  expect(banner({ ...facts, config: { ...facts.config, sandbox: false } })).toContain('answered 401')
+  const text = banner({ ...facts, config: { ...facts.config, sandbox: false } })
+  expect(text).toContain('answered 401')
+  expect(text).not.toContain('curl') // it would be refused
 })
 
 test("names the queue's Redis without its password", () => {

@@ -1,8 +1,11 @@
 // What `npm start` prints once everything runs: where it is, and what to try first.
-import type { Config } from '@sluice/core'
+import { type Config, localAddress } from '@sluice/core'
 
 export interface BannerFacts {
-  config: Pick<Config, 'publicApiUrl' | 'redisUrl' | 'sandbox' | 'transactionProcessingDelayMs'>
+  config: Pick<
+    Config,
+    'publicApiUrl' | 'host' | 'workerMetricsPort' | 'redisUrl' | 'sandbox' | 'transactionProcessingDelayMs'
+  >
   whereDataLies: string
   /** Of the transaction to try, new with every start so that there is something to watch. */
   transactionId: string
@@ -18,6 +21,10 @@ export function banner({ config, whereDataLies, transactionId, watch }: BannerFa
   const facts = [
     ['API', api],
     ['Docs', `${api}/docs`],
+    [
+      'Metrics',
+      `${api}/metrics, the worker's ${localAddress(config.host, config.workerMetricsPort)}/metrics`,
+    ],
     ['Data', whereDataLies],
     ['Queue', queue],
   ]
@@ -27,21 +34,23 @@ export function banner({ config, whereDataLies, transactionId, watch }: BannerFa
       ? 'Sluice is running and restarts when the sources change. Ctrl-C stops it.'
       : 'Sluice is running. Ctrl-C stops it.',
     '',
-    ...facts.map(([name, value]) => `  ${name!.padEnd(6)} ${value}`),
+    ...facts.map(([name, value]) => `  ${name!.padEnd(7)} ${value}`),
     '',
-    `Try it: post a transaction as a processor would (twice, if you like: it counts once), and see it PROCESSED ${delay} later.`,
-    '',
-    `  ${postCommand(api, transactionId)}`,
-    `  curl ${api}/v1/transactions/${transactionId}`,
+    ...(config.sandbox ? whatToTry(api, transactionId, delay) : [SANDBOX_IS_OFF]),
     '',
   ]
-  if (!config.sandbox)
-    lines.push(
-      'SANDBOX is off (NODE_ENV=production turns it off): inbound webhooks are answered 401. SANDBOX=true opens them.',
-      '',
-    )
   return lines.join('\n')
 }
+
+const SANDBOX_IS_OFF =
+  'SANDBOX is off (NODE_ENV=production turns it off): inbound webhooks and reads are answered 401. SANDBOX=true opens them.'
+
+const whatToTry = (api: string, transactionId: string, delay: string) => [
+  `Try it: post a transaction as a processor would (twice, if you like: it counts once), and see it PROCESSED ${delay} later.`,
+  '',
+  `  ${postCommand(api, transactionId)}`,
+  `  curl ${api}/v1/transactions/${transactionId}`,
+]
 
 function postCommand(api: string, transactionId: string): string {
   const body = {
