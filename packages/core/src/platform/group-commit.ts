@@ -4,10 +4,11 @@ import { isDataError, isTransientConflict, unavailable } from './errors.ts'
 
 export interface GroupCommitOptions<Row, Result> {
   /**
-   * Makes a group durable, in one statement where it can; answers one result for each row, in the rows' order.
+   * Makes a group durable, in one statement where it can; answers one result for each row, in the rows' order,
+   * or the promise of one, for what is still to be done outside of the commit.
    * `load` is how many rows are under way at that moment, these, other groups' and waiting ones: the measure of a burst.
    */
-  commit: (rows: readonly Row[], load: number) => Promise<readonly Result[]>
+  commit: (rows: readonly Row[], load: number) => Promise<ReadonlyArray<Result | Promise<Result>>>
   sizeBytes: (row: Row) => number
   rowsPerCommitMax: number
   bytesPerCommitMax: number
@@ -31,7 +32,7 @@ interface Entry<Row, Result> {
   bytes: number
   deadline: number
   settled: boolean
-  resolve: (result: Result) => void
+  resolve: (result: Result | Promise<Result>) => void
   reject: (error: unknown) => void
 }
 
@@ -113,7 +114,10 @@ export function createGroupCommit<Row, Result>(
         () => group.some((entry) => !entry.settled),
       )
       group.forEach((entry, i) => {
-        settle(entry, () => entry.resolve(results[i] as Result))
+        const result = results[i] as Result | Promise<Result>
+        // Its row may have been rejected at its deadline: then nobody is left to hear of a failure.
+        if (result instanceof Promise) result.catch(() => {})
+        settle(entry, () => entry.resolve(result))
       })
     } catch (error) {
       if (group.length > 1 && isDataError(error)) {

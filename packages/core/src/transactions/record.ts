@@ -71,8 +71,6 @@ function watchForBursts(): (load: number) => boolean {
 
 export function createTransactionRecorder(deps: RecorderDeps): TransactionRecorder {
   const { tracing } = deps
-  const insertNew = createInserter(deps.db, deps.processingDelayMs)
-  const committing = { ...deps, insertNew, isCalm: watchForBursts() }
   const shared = {
     sizeBytes: sizeInStatement,
     rowsPerCommitMax: 1000,
@@ -81,26 +79,29 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
     waitingBytesMax: 64 * 1024 * 1024,
     deadlineMs: DEADLINE_MS,
   }
-  const group = createGroupCommit<TracedTransaction, RecordOutcome>({
-    ...shared,
-    concurrentCommitsMax: 2,
-    commit: (rows, load) =>
-      commitDeliveries(committing, rows, load).catch((error) => failCommit(deps, rows, error)),
-  })
   // Apart, since these lock rows that somebody else may hold: new deliveries must not wait behind them.
   const conflicts = createGroupCommit<TracedTransaction, RecordOutcome>({
     ...shared,
     concurrentCommitsMax: 1,
     commit: (rows) => recordConflicts(deps, rows).catch((error) => failCommit(deps, rows, error)),
   })
+  const committing: Committing = {
+    ...deps,
+    insertNew: createInserter(deps.db, deps.processingDelayMs),
+    isCalm: watchForBursts(),
+    recordConflict: conflicts.submit,
+  }
+  const group = createGroupCommit<TracedTransaction, RecordOutcome>({
+    ...shared,
+    concurrentCommitsMax: 2,
+    commit: (rows, load) =>
+      commitDeliveries(committing, rows, load).catch((error) => failCommit(deps, rows, error)),
+  })
   return {
     record(delivery) {
       const problem = majorAmountProblem(delivery.amount, delivery.currency)
       if (problem !== undefined) return Promise.reject(badRequest(problem))
-      const traced = tracing === undefined ? delivery : { ...delivery, trace: tracing.current() }
-      return group
-        .submit(traced)
-        .then((outcome) => (outcome === 'conflict' ? conflicts.submit(traced) : outcome))
+      return group.submit(tracing === undefined ? delivery : { ...delivery, trace: tracing.current() })
     },
     async drain() {
       await group.drain()
@@ -109,12 +110,19 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
   }
 }
 
+/** What commits share. */
+interface Committing extends RecorderDeps {
+  insertNew: InsertTransactions
+  isCalm: (load: number) => boolean
+  recordConflict: (delivery: TracedTransaction) => Promise<RecordOutcome>
+}
+
 /** Stores a group: first deliveries in one statement, then, if any were redeliveries, finds what they say differently. */
 async function commitDeliveries(
-  deps: RecorderDeps & { insertNew: InsertTransactions; isCalm: (load: number) => boolean },
+  deps: Committing,
   deliveries: readonly TracedTransaction[],
   load: number,
-): Promise<RecordOutcome[]> {
+): Promise<Array<RecordOutcome | Promise<RecordOutcome>>> {
   const startedAt = performance.now()
   const firsts = firstOfEachId(deliveries)
   const enqueueNow = deps.isCalm(load) && deps.queueing.isReadyForFew()
@@ -132,7 +140,10 @@ async function commitDeliveries(
     return isConflict(delivery, stored) ? 'conflict' : 'duplicate'
   })
   observe(deps, deliveries, outcomes, performance.now() - startedAt)
-  return outcomes
+  if (stored === undefined) return outcomes
+  return outcomes.map((outcome, i) =>
+    outcome === 'conflict' ? deps.recordConflict(deliveries[i]!) : outcome,
+  )
 }
 
 /** Whatever keeps a commit from becoming durable is for another try; only the rows' own faults and deadlocks are not. */
