@@ -92,7 +92,7 @@ const frameworkProblems: Record<string, Problem> = {
     description: 'The body is empty; it must be a JSON object',
   },
   // Longer than any id can be: as unknown as others.
-  FST_ERR_MAX_PARAM_LENGTH: { code: 'NOT_FOUND_ERROR', description: 'Transaction not found' },
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'NOT_FOUND_ERROR', description: 'Nothing has an id as long as this one' },
   FST_ERR_BAD_URL: {
     code: 'BAD_REQUEST_ERROR',
     description: 'The path is not valid: ids in paths must be percent-encoded UTF-8',
