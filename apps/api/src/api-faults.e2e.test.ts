@@ -58,16 +58,20 @@ for (const { backend, available } of queueBackends) {
 
     test('SIGTERM with 100 requests in flight: all are answered, then it exits with 0', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
+      // Connections first: a request on one that is still being opened is not in flight yet.
+      await Promise.all(Array.from({ length: 100 }, () => fetch(`${system.api.url}/live`).then((r) => r.text())))
       const session = await system.database.session()
       await session.query('BEGIN')
       await session.query('LOCK TABLE transactions IN EXCLUSIVE MODE')
       const load = postTransactions({ url: () => system.api.url, count: 100, connections: 100 })
-      await waitFor('the commits to wait', async () => {
-        const rows = await system.database.query(
-          `SELECT 1 FROM pg_stat_activity WHERE application_name = 'sluice-api' AND wait_event_type = 'Lock'`,
-        )
-        return rows.length > 0
-      })
+      await waitFor(
+        'all of them to wait for their commit',
+        async () => {
+          const metrics = await (await fetch(`${system.api.url}/metrics`)).text()
+          return metrics.includes('sluice_ingest_open_rows{kind="transaction"} 100\n')
+        },
+        { intervalMs: 1 },
+      )
       const stopped = system.api.stop()
       await session.query('COMMIT')
       await session.end()

@@ -23,6 +23,8 @@ export interface GroupCommitOptions<Row, Result> {
 export interface GroupCommit<Row, Result> {
   /** Resolves once the row's group is durable. Rejects with SERVICE_UNAVAILABLE, or with the row's own error. */
   submit: (row: Row) => Promise<Result>
+  /** How many rows are in flight or waiting. */
+  load: () => number
   /** Waits until nothing is left in flight or waiting. */
   drain: () => Promise<void>
 }
@@ -93,6 +95,8 @@ export function createGroupCommit<Row, Result>(
     return waiting.splice(0, count)
   }
 
+  const load = () => rowsInFlight + waiting.length
+
   async function flush(group: Item[]): Promise<void> {
     inFlight.add(group)
     rowsInFlight += group.length
@@ -110,7 +114,7 @@ export function createGroupCommit<Row, Result>(
     try {
       const rows = group.map((entry) => entry.row)
       const results = await withRetries(
-        () => options.commit(rows, rowsInFlight + waiting.length),
+        () => options.commit(rows, load()),
         () => group.some((entry) => !entry.settled),
       )
       group.forEach((entry, i) => {
@@ -163,6 +167,7 @@ export function createGroupCommit<Row, Result>(
 
   return {
     submit,
+    load,
     drain: () =>
       waiting.length === 0 && inFlight.size === 0
         ? Promise.resolve()

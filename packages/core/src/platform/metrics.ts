@@ -8,8 +8,20 @@ export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  const ingestLoads = new Map<string, () => number>()
+  new Gauge({
+    name: 'sluice_ingest_open_rows',
+    help: 'Deliveries that came in and are not durable yet, at the time of the scrape',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const [kind, load] of ingestLoads) this.set({ kind }, load())
+    },
+  })
   return {
     registry,
+    /** Says how many deliveries of a kind are on their way, whenever somebody asks. */
+    observeIngestLoad: (kind: string, load: () => number) => ingestLoads.set(kind, load),
     httpDuration: createDurationHistogram(
       {
         name: 'sluice_http_request_duration_seconds',

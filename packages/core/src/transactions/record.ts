@@ -97,6 +97,7 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
     commit: (rows, load) =>
       commitDeliveries(committing, rows, load).catch((error) => failCommit(deps, rows, error)),
   })
+  deps.metrics.observeIngestLoad('transaction', group.load)
   return {
     record(delivery) {
       const problem = majorAmountProblem(delivery.amount, delivery.currency)
