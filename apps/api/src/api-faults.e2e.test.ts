@@ -59,7 +59,9 @@ for (const { backend, available } of queueBackends) {
     test('SIGTERM with 100 requests in flight: all are answered, then it exits with 0', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       // Connections first: a request on one that is still being opened is not in flight yet.
-      await Promise.all(Array.from({ length: 100 }, () => fetch(`${system.api.url}/live`).then((r) => r.text())))
+      await Promise.all(
+        Array.from({ length: 100 }, () => fetch(`${system.api.url}/live`).then((r) => r.text())),
+      )
       const session = await system.database.session()
       await session.query('BEGIN')
       await session.query('LOCK TABLE transactions IN EXCLUSIVE MODE')
