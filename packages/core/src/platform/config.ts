@@ -1,4 +1,6 @@
 // The one place that reads the environment. Every problem is reported at once, by the variable's name.
+import { isIP } from 'node:net'
+import { isWebhookSecret } from './standard-webhooks.ts'
 
 export interface Config {
   /** Unset only in the launcher, which then runs an embedded server. */
@@ -9,9 +11,18 @@ export interface Config {
   dataDir: string | undefined
   host: string
   port: number
+  dashboardPort: number
   workerMetricsPort: number
+  /** Where the page server finds the API. */
+  apiUrl: string
   /** The API's address as outsiders see it, for the docs. */
   publicApiUrl: string
+  /** The dashboard's address as outsiders see it. */
+  publicDashboardUrl: string
+  /** Proxies whose X-Forwarded-For is believed: addresses and CIDR ranges. */
+  trustProxy: readonly string[]
+  /** Any of these may have signed an inbound event; empty: unsigned ones are taken, in the sandbox only. */
+  inboundWebhookSecrets: readonly string[]
   sandbox: boolean
   transactionProcessingDelayMs: number
   workerConcurrency: number
@@ -42,9 +53,14 @@ export const variables = [
   'DATA_DIR',
   'HOST',
   'PORT',
+  'DASHBOARD_PORT',
   'WORKER_METRICS_PORT',
+  'API_URL',
   'PUBLIC_API_URL',
+  'PUBLIC_DASHBOARD_URL',
+  'TRUST_PROXY',
   'SANDBOX',
+  'INBOUND_WEBHOOK_SECRET',
   'TRANSACTION_PROCESSING_DELAY_MS',
   'WORKER_CONCURRENCY',
   'DISPATCH_INTERVAL_MS',
@@ -66,14 +82,25 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const read = reader(env, problems)
   const host = read.text('HOST') ?? '127.0.0.1'
   const port = read.integer('PORT', 8000, 0, 65_535)
+  const dashboardPort = read.integer('DASHBOARD_PORT', 3000, 0, 65_535)
   const config: Config = {
     databaseUrl: read.url('DATABASE_URL', ['postgresql:', 'postgres:']),
     redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:']),
     dataDir: read.text('DATA_DIR'),
     host,
     port,
+    dashboardPort,
     workerMetricsPort: read.integer('WORKER_METRICS_PORT', 9101, 0, 65_535),
+    apiUrl: read.url('API_URL', ['http:', 'https:']) ?? localAddress(host, port),
     publicApiUrl: read.url('PUBLIC_API_URL', ['http:', 'https:']) ?? localAddress(host, port),
+    publicDashboardUrl:
+      read.url('PUBLIC_DASHBOARD_URL', ['http:', 'https:']) ?? localAddress(host, dashboardPort),
+    trustProxy: read.list('TRUST_PROXY', isAddressRange, 'IP addresses or CIDR ranges'),
+    inboundWebhookSecrets: read.list(
+      'INBOUND_WEBHOOK_SECRET',
+      isWebhookSecret,
+      'Standard Webhooks secrets (whsec_ and the base64 of 24 to 64 bytes)',
+    ),
     sandbox: read.boolean('SANDBOX', env.NODE_ENV !== 'production'),
     transactionProcessingDelayMs: read.integer('TRANSACTION_PROCESSING_DELAY_MS', 30_000, 0, DELAY_MS_MAX),
     workerConcurrency: read.integer('WORKER_CONCURRENCY', 200, 1, 10_000),
@@ -105,6 +132,12 @@ export function localAddress(host: string, port: number): string {
 
 export const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127\./.test(host)
 
+function isAddressRange(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const bits = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1
+  return bits !== -1 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+}
+
 function reader(env: Record<string, string | undefined>, problems: string[]) {
   const text = (name: Variable) => {
     const value = env[name]?.trim()
@@ -129,6 +162,16 @@ function reader(env: Record<string, string | undefined>, problems: string[]) {
       if (value === 'true' || value === 'false') return value === 'true'
       problems.push(`${name} must be true or false, not "${value}"`)
       return fallback
+    },
+    /** Comma-separated; never quotes an entry, which may be a secret. */
+    list(name: Variable, isValid: (entry: string) => boolean, whatIsRight: string) {
+      const entries = (text(name) ?? '').split(',').map((entry) => entry.trim())
+      const given = entries.filter((entry) => entry !== '')
+      const wrong = given.findIndex((entry) => !isValid(entry))
+      if (wrong !== -1) {
+        problems.push(`${name} must be a comma-separated list of ${whatIsRight}; entry ${wrong + 1} is not`)
+      }
+      return given
     },
     choice<const T extends string>(name: Variable, choices: readonly T[], fallback: T): T {
       const value = text(name)

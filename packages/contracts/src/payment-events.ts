@@ -1,0 +1,206 @@
+// Payment events: the webhook that payment providers post, and what the external payments page reads (SPEC 4).
+import { type Static, Type } from 'typebox'
+import { AMOUNT_MAX, Currency, ExternalId, Nullable, Timestamp } from './fields.ts'
+import { defineRoute } from './route.ts'
+
+/** Unix seconds of 2100-01-01, the latest time that a provider's clock may say. */
+const TIMESTAMP_MAX = 4_102_444_800
+
+export const externalPaymentStatuses = ['pending', 'completed', 'failed', 'refunded'] as const
+export const ExternalPaymentStatus = Type.Enum(externalPaymentStatuses, {
+  description: `one of ${externalPaymentStatuses.join(', ')}`,
+})
+export type ExternalPaymentStatus = Static<typeof ExternalPaymentStatus>
+
+const EventName = Type.Enum(
+  externalPaymentStatuses.map((status) => `payment.${status}` as const),
+  { description: `one of ${externalPaymentStatuses.map((status) => `payment.${status}`).join(', ')}` },
+)
+export type PaymentEventName = Static<typeof EventName>
+
+const MinorAmount = Type.Integer({
+  minimum: 0,
+  maximum: AMOUNT_MAX,
+  description: `an integer of minor units (cents) from 0 to ${AMOUNT_MAX}`,
+  examples: [25000],
+})
+
+const UnixSeconds = Type.Integer({
+  minimum: 0,
+  maximum: TIMESTAMP_MAX,
+  description: `an integer of Unix seconds from 0 to ${TIMESTAMP_MAX}`,
+  examples: [1710000000],
+})
+
+export const PaymentEventDelivery = Type.Object(
+  {
+    event_id: ExternalId,
+    payment_id: ExternalId,
+    event: EventName,
+    amount: MinorAmount,
+    currency: Currency,
+    user_id: ExternalId,
+    timestamp: UnixSeconds,
+  },
+  { description: 'Unknown fields are ignored, and kept in the stored payload.' },
+)
+export type PaymentEventDelivery = Static<typeof PaymentEventDelivery>
+
+export const AcceptedPaymentEvent = Type.Object({
+  event_id: Type.String(),
+  payment_id: Type.String({ description: 'The payment that the event belongs to, as first delivered' }),
+  status: ExternalPaymentStatus,
+  duplicate: Type.Boolean({
+    description: 'true when this event had been delivered before; nothing changed',
+  }),
+  conflict: Type.Optional(
+    Type.Boolean({
+      description: 'true when a field differs from the first delivery; it is kept for operators',
+    }),
+  ),
+})
+export type AcceptedPaymentEvent = Static<typeof AcceptedPaymentEvent>
+
+export const ExternalPayment = Type.Object({
+  payment_id: Type.String(),
+  status: ExternalPaymentStatus,
+  event: EventName,
+  amount: Type.Integer({ description: 'Minor units' }),
+  currency: Type.String(),
+  user_id: Type.String(),
+  refunded_amount: Type.Integer({ description: 'Minor units; the sum of the refunds in `currency`' }),
+  timestamp: Type.Integer({ description: "The deciding event's, Unix seconds by the provider's clock" }),
+  created_at: Timestamp,
+  updated_at: Timestamp,
+  events_count: Type.Integer({ description: 'Distinct events' }),
+})
+export type ExternalPayment = Static<typeof ExternalPayment>
+
+/** What follows from a late, early or contradicting event: `applied` ones decide, the others stay on record only. */
+export const EventOutcome = Type.Enum(['applied', 'superseded', 'ignored'])
+export type EventOutcome = Static<typeof EventOutcome>
+
+export const PaymentEventRecord = Type.Object({
+  event_id: Type.String(),
+  event: EventName,
+  amount: Type.Integer({ description: 'Minor units' }),
+  currency: Type.String(),
+  user_id: Type.String(),
+  timestamp: Type.Integer({ description: "Unix seconds by the provider's clock" }),
+  received_at: Timestamp,
+  outcome: EventOutcome,
+  reason: Nullable(Type.String({ description: 'Why the event did not decide the status' })),
+  deliveries: Type.Integer({ description: 'How often it was delivered' }),
+  payload: Nullable(
+    Type.String({ description: 'The raw body of the first delivery; null when retention removed it' }),
+  ),
+})
+export type PaymentEventRecord = Static<typeof PaymentEventRecord>
+
+export const PaymentsSummary = Type.Object({
+  counts: Type.Object(
+    Object.fromEntries(externalPaymentStatuses.map((status) => [status, Type.Integer()])) as Record<
+      ExternalPaymentStatus,
+      ReturnType<typeof Type.Integer>
+    >,
+    { description: 'Payments of each status, whatever ?status= says' },
+  ),
+  totals: Type.Array(
+    Type.Object({
+      currency: Type.String(),
+      status: ExternalPaymentStatus,
+      count: Type.Integer(),
+      amount: Type.Integer({ description: 'Minor units' }),
+      refunded_amount: Type.Integer({ description: 'Minor units' }),
+    }),
+    { description: 'Sums by currency and status, of the status asked for or of all' },
+  ),
+})
+export type PaymentsSummary = Static<typeof PaymentsSummary>
+
+const StatusQuery = { status: Type.Optional(ExternalPaymentStatus) }
+
+/** The lists of payments and of their events are longer than the others, since pages and testers read them whole. */
+const LongPageQuery = {
+  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 1000, description: 'an integer from 1 to 1000' }),
+  offset: Type.Integer({
+    minimum: 0,
+    maximum: 2 ** 31 - 1,
+    default: 0,
+    description: 'an integer from 0 to 2147483647',
+  }),
+}
+
+export const PaymentsQuery = Type.Object({ ...StatusQuery, ...LongPageQuery })
+export type PaymentsQuery = Static<typeof PaymentsQuery>
+
+const tags = ['Payment events']
+
+export const postPaymentEvent = defineRoute({
+  method: 'POST',
+  url: '/webhooks/payment',
+  operationId: 'postPaymentEvent',
+  summary: 'Deliver a payment event',
+  description:
+    'Answered 202 once the event is durable and its payment has changed, in one commit: the list shows it at once. Events may come twice, late and out of order. A redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
+  tags,
+  body: PaymentEventDelivery,
+  response: { 202: AcceptedPaymentEvent },
+  errors: [
+    'BAD_REQUEST_ERROR',
+    'AUTHENTICATION_ERROR',
+    'PAYLOAD_TOO_LARGE',
+    'UNSUPPORTED_MEDIA_TYPE',
+    'SERVICE_UNAVAILABLE',
+  ],
+})
+
+export const listPayments = defineRoute({
+  method: 'GET',
+  url: '/payments',
+  operationId: 'listPayments',
+  summary: 'List external payments, the last changed first',
+  description: 'How many there are in all is in the header `X-Total-Count`.',
+  tags,
+  querystring: PaymentsQuery,
+  response: { 200: Type.Array(ExternalPayment) },
+  errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
+})
+
+export const getPaymentsSummary = defineRoute({
+  method: 'GET',
+  url: '/payments/summary',
+  operationId: 'getPaymentsSummary',
+  summary: 'Count external payments by status, and sum them by currency and status',
+  tags,
+  querystring: Type.Object(StatusQuery),
+  response: { 200: PaymentsSummary },
+  errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
+})
+
+export const listPaymentEvents = defineRoute({
+  method: 'GET',
+  url: '/payments/:payment_id/events',
+  operationId: 'listPaymentEvents',
+  summary: "Read an external payment's audit trail, in order of arrival",
+  description: 'How many events there are in all is in the header `X-Total-Count`.',
+  tags,
+  params: Type.Object({ payment_id: Type.String() }),
+  querystring: Type.Object(LongPageQuery),
+  response: { 200: Type.Array(PaymentEventRecord) },
+  errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'NOT_FOUND_ERROR', 'SERVICE_UNAVAILABLE'],
+})
+
+/** The name of the stream's events. They carry no data: whoever listens reads again. */
+export const PAYMENTS_CHANGED = 'change'
+
+export const streamPayments = defineRoute({
+  method: 'GET',
+  url: '/payments/stream',
+  operationId: 'streamPayments',
+  summary: 'Hear that external payments changed (server-sent events)',
+  description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, which only says that something changed, and a comment every 15 s.`,
+  tags,
+  response: { 200: Type.String({ description: '`text/event-stream`' }) },
+  errors: ['AUTHENTICATION_ERROR'],
+})
