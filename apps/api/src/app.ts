@@ -1,6 +1,15 @@
 // The API's table of contents: every plugin and route, in order.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { Config, Database, Logger, Metrics, Queueing, Tracing, TransactionRecorder } from '@sluice/core'
+import type {
+  Config,
+  Database,
+  Logger,
+  Metrics,
+  PaymentEventRecorder,
+  Queueing,
+  Tracing,
+  TransactionRecorder,
+} from '@sluice/core'
 import { requestIds } from '@sluice/core'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { parseJsonBodies } from './body-parser.ts'
@@ -9,6 +18,7 @@ import { answerErrors, answerFrameworkErrors, answerParserErrors, refuseExpectat
 import { observeRequests } from './request-metrics.ts'
 import { conflictRoutes } from './routes/conflicts.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { paymentEventRoutes } from './routes/payment-events.ts'
 import { transactionRoutes } from './routes/transactions.ts'
 import { validateByContract } from './validation.ts'
 
@@ -17,7 +27,8 @@ export interface ApiDeps {
   config: Config
   db: Database
   queueing: Queueing
-  recorder: TransactionRecorder
+  transactions: TransactionRecorder
+  paymentEvents: PaymentEventRecorder
   metrics: Metrics
   log: Logger
   tracing?: Tracing | undefined
@@ -65,6 +76,7 @@ export async function buildApp(deps: ApiDeps): Promise<App> {
 
   app.register(operationRoutes, deps)
   app.register(transactionRoutes, deps)
+  app.register(paymentEventRoutes, deps)
   app.register(conflictRoutes, deps)
   return app
 }

@@ -20,6 +20,12 @@ export function parseJsonBodies(app: App): void {
     'application/json',
     { parseAs: 'buffer' },
     (request: FastifyRequest, body: Buffer, done: (error: Error | null, value?: unknown) => void) => {
+      try {
+        request.routeOptions.config.verifyBody?.(request, body)
+      } catch (error) {
+        done(error as Error)
+        return
+      }
       if (!isUtf8(body)) {
         done(
           new SluiceError('BAD_REQUEST_ERROR', 'The body must be JSON in UTF-8; these bytes are not UTF-8'),

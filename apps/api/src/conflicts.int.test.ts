@@ -38,7 +38,13 @@ describe('redeliveries that contradict', () => {
         body: { message: 'Accepted', transaction_id: 'txn_c1', duplicate: true, conflict: true },
       })
     }
-    expect(await conflictsOf('txn_c1')).toHaveLength(4)
+    const conflicts = await conflictsOf('txn_c1')
+    expect(conflicts.map(({ fields }) => fields).sort()).toEqual([
+      ['amount'],
+      ['currency'],
+      ['destination_account'],
+      ['source_account'],
+    ])
     expect((await system.call(getTransaction, { params: { transaction_id: 'txn_c1' } })).body).toMatchObject(
       first,
     )
@@ -83,11 +89,11 @@ describe('redeliveries that contradict', () => {
     })
   })
 
-  test('a row that somebody holds locked delays nobody else', async () => {
+  test('while conflicts cannot be kept they are 503, and delay nobody else', async () => {
     await post(transactionBody('txn_locked', { amount: 1 }))
     const session = await system.database.session()
     await session.query('BEGIN')
-    await session.query(`SELECT 1 FROM transactions WHERE transaction_id = 'txn_locked' FOR UPDATE`)
+    await session.query('LOCK TABLE conflicts IN EXCLUSIVE MODE')
     const contradicting = Array.from({ length: 5 }, (_, n) => {
       const startedAt = Date.now()
       return post(transactionBody('txn_locked', { amount: n + 2 })).then(({ status }) => ({
@@ -109,6 +115,7 @@ describe('redeliveries that contradict', () => {
   test('conflicts are counted in the metrics and logged', async () => {
     const text = await (await fetch(`${system.api.url}/metrics`)).text()
     expect(text).toMatch(/sluice_ingested_total\{kind="transaction",outcome="conflict"\} [1-9]/)
+    expect(text).toMatch(/sluice_conflicts_total\{kind="transaction",field="amount"\} [1-9]/)
     expect(system.api.output()).toContain('a redelivery contradicts the first delivery')
   })
 })

@@ -3,6 +3,7 @@ import {
   ConfigError,
   createLogger,
   createMetrics,
+  createPaymentEventRecorder,
   createTransactionRecorder,
   gracefulShutdown,
   isLoopback,
@@ -33,8 +34,10 @@ async function main(): Promise<void> {
   const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-api', log })
   const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-api', log })
   const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
-  const recorder = createTransactionRecorder({ db, queueing, metrics, log, tracing, processingDelayMs })
-  const app = await buildApp({ config, db, queueing, recorder, metrics, log, tracing })
+  const deps = { db, queueing, metrics, log, tracing }
+  const transactions = createTransactionRecorder({ ...deps, processingDelayMs })
+  const paymentEvents = createPaymentEventRecorder(deps)
+  const app = await buildApp({ ...deps, config, transactions, paymentEvents })
 
   if (config.sandbox && !isLoopback(config.host)) {
     log.warn(
@@ -47,7 +50,8 @@ async function main(): Promise<void> {
     const closeIdle = setInterval(() => app.server.closeIdleConnections(), 100)
     await app.close()
     clearInterval(closeIdle)
-    await recorder.drain()
+    await transactions.drain()
+    await paymentEvents.drain()
     await queueing.close()
     await db.close()
     await tracing?.stop()

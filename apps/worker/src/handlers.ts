@@ -1,12 +1,14 @@
 // Which verb handles which job: a line each.
-import { processTransactionJob, type Queueing, type TransactionProcessor } from '@sluice/core'
+import { type Finisher, followUpPaymentEventJob, processTransactionJob, type Queueing } from '@sluice/core'
 
 export interface Handlers {
   queueing: Queueing
-  transactions: TransactionProcessor
+  transactions: Finisher
+  paymentEvents: Finisher
   concurrency: number
 }
 
-export function handleJobs({ queueing, transactions, concurrency }: Handlers): void {
-  queueing.consume(processTransactionJob, transactions.processTransaction, { concurrency })
+export function handleJobs({ queueing, transactions, paymentEvents, concurrency }: Handlers): void {
+  queueing.consume(processTransactionJob, transactions.finish, { concurrency })
+  queueing.consume(followUpPaymentEventJob, paymentEvents.finish, { concurrency })
 }

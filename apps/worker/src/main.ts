@@ -2,13 +2,14 @@
 import {
   ConfigError,
   createDispatcher,
+  createFinisher,
   createLogger,
   createMetrics,
-  createTransactionProcessor,
   gracefulShutdown,
   openDatabase,
   openQueueing,
   openTracing,
+  paymentEventWork,
   readServiceConfig,
   reportReady,
   startHeartbeat,
@@ -38,8 +39,10 @@ async function main(): Promise<void> {
   const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-worker', log, batchTimeoutMs: 5000 })
   const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-worker', log })
   const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
-  const transactions = createTransactionProcessor({ db, metrics, log, tracing })
-  const work = [transactionWork]
+  const finishing = { db, metrics, log, tracing }
+  const transactions = createFinisher(finishing, transactionWork)
+  const paymentEvents = createFinisher(finishing, paymentEventWork)
+  const work = [transactionWork, paymentEventWork]
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, work)
   const operations = buildOperations({ db, queueing, metrics, work })
 
@@ -51,13 +54,14 @@ async function main(): Promise<void> {
     await dispatcher.stop()
     await queueing.close()
     await transactions.drain()
+    await paymentEvents.drain()
     await heartbeat.stop()
     await operations.close()
     await db.close()
     await tracing?.stop()
   })
 
-  handleJobs({ queueing, transactions, concurrency: config.workerConcurrency })
+  handleJobs({ queueing, transactions, paymentEvents, concurrency: config.workerConcurrency })
   dispatcher.start(config.dispatchIntervalMs)
   log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')
   reportReady({ url })

@@ -21,15 +21,19 @@ export type CallResult<R extends RouteContract> =
   | Success<R>
   | { status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429 | 500 | 503; body: ErrorBody; headers: Headers }
 
-/** A function that calls any contract at `baseUrl`; ids in paths are percent-encoded. Rejects only when nothing answers. */
+/**
+ * A function that calls any contract at `baseUrl`, whose path, if it has one, is the prefix that a proxy serves the API
+ * below. Ids in paths are percent-encoded. Rejects only when nothing answers, or something that isn't the API.
+ */
 export function createClient(baseUrl: string) {
+  const base = baseUrl.replace(/\/+$/, '')
   return async function call<R extends RouteContract>(
     route: R,
     input: CallInput<R> = {},
   ): Promise<CallResult<R>> {
     const params: Record<string, string> = { ...(input.params as object | undefined) }
     const path = route.url.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''))
-    const url = new URL(path, baseUrl)
+    const url = new URL(base + path)
     for (const [name, value] of Object.entries(input.query ?? {})) url.searchParams.set(name, String(value))
     const response = await fetch(url, {
       method: route.method,
@@ -46,4 +50,11 @@ export function createClient(baseUrl: string) {
       headers: response.headers,
     } as CallResult<R>
   }
+}
+
+/** How many there are in all, which lists that answer a bare array say in a header; undefined when it doesn't. */
+export function totalCount(headers: Headers): number | undefined {
+  const header = headers.get('x-total-count')
+  const count = Number(header)
+  return header !== null && Number.isSafeInteger(count) && count >= 0 ? count : undefined
 }

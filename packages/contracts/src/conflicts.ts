@@ -1,16 +1,24 @@
-// Conflicts: redeliveries that contradict what was delivered first, for operators (SPEC 3).
+// Conflicts: deliveries that contradict what was known, for operators (SPEC 3 and 4).
 import { type Static, Type } from 'typebox'
 import { Nullable, Page, PageQuery, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
 
 export const Conflict = Type.Object({
-  kind: Type.Literal('transaction'),
-  id: Type.String({ description: 'The external id that was delivered again' }),
+  kind: Type.Enum(['transaction', 'payment_event', 'payment'], {
+    description:
+      '`transaction`, `payment_event`: a redelivery differs from the first delivery. `payment`: an event contradicts its payment',
+  }),
+  id: Type.String({
+    description: 'The external id of the transaction, event or payment that is contradicted',
+  }),
+  fields: Type.Array(Type.String(), {
+    description: 'What contradicts; `refunded_amount`: refunds are above the amount of the payment',
+  }),
   deliveries: Type.Integer({ description: 'How often this differing body has come' }),
   first_seen_at: Timestamp,
   last_seen_at: Timestamp,
   payload: Nullable(
-    Type.String({ description: 'The raw body of the first such redelivery; null when retention removed it' }),
+    Type.String({ description: 'The raw body of the first such delivery; null when retention removed it' }),
   ),
 })
 export type Conflict = Static<typeof Conflict>
@@ -19,7 +27,7 @@ export const listConflicts = defineRoute({
   method: 'GET',
   url: '/api/v1/conflicts',
   operationId: 'listConflicts',
-  summary: 'List redeliveries that contradict the first delivery, latest first',
+  summary: 'List deliveries that contradict what was known, latest first',
   description: 'One row for each distinct body, at most 20 for an id.',
   tags: ['Operations'],
   querystring: PageQuery,

@@ -21,18 +21,22 @@ export interface FieldProblem {
   description: string
 }
 
+/** Undefined when it is a real ISO 4217 code. */
+export function currencyProblem(currency: string): FieldProblem | undefined {
+  if (decimalsByCode.has(currency)) return undefined
+  return {
+    field: 'currency',
+    description: `currency must be an ISO 4217 code in upper case, such as "INR"; "${currency}" is none`,
+  }
+}
+
 /**
  * Checks an amount in major units (a JSON number, as `1500` or `150.5`) against its currency: real code, more than
  * zero, at most 999,999,999,999, and no more decimals than the currency has. Undefined when all is well.
  */
 export function majorAmountProblem(amount: number, currency: string): FieldProblem | undefined {
   const decimals = currencyDecimals(currency)
-  if (decimals === undefined) {
-    return {
-      field: 'currency',
-      description: `currency must be an ISO 4217 code in upper case, such as "INR"; "${currency}" is none`,
-    }
-  }
+  if (decimals === undefined) return currencyProblem(currency)
   if (!(amount > 0 && amount <= AMOUNT_MAX)) {
     return {
       field: 'amount',

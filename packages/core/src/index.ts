@@ -1,3 +1,5 @@
 // What the system does. Features are entered through their own index; `platform` is what they stand on.
+export * from './inbound/index.ts'
+export * from './payment-events/index.ts'
 export * from './platform/index.ts'
 export * from './transactions/index.ts'

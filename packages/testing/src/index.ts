@@ -1,5 +1,6 @@
 // Real servers for tests.
 export { type AppProcess, startApp } from './app-process.ts'
+export { browserPath, launchBrowser } from './browser.ts'
 export { type Ledger, postTransactions, transactionBody } from './ledger.ts'
 export {
   createDatabase,

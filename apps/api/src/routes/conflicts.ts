@@ -1,6 +1,6 @@
 // Conflicts, for operators.
 import { listConflicts, routeSchema } from '@sluice/contracts'
-import { listTransactionConflicts } from '@sluice/core'
+import * as core from '@sluice/core'
 import { sandboxOnly } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
 
@@ -10,7 +10,7 @@ export async function conflictRoutes(app: App, deps: ApiDeps): Promise<void> {
     schema: routeSchema(listConflicts),
     onRequest: sandboxOnly(deps),
     async handler({ query: { limit, offset } }) {
-      return { ...(await listTransactionConflicts(deps.db, { limit, offset })), limit, offset }
+      return { ...(await core.listConflicts(deps.db, { limit, offset })), limit, offset }
     },
   })
 }

@@ -1,7 +1,7 @@
 // Transactions in and out.
 import { getTransaction, listTransactions, postTransaction, routeSchema } from '@sluice/contracts'
 import * as core from '@sluice/core'
-import { sandboxOnly } from '../access.ts'
+import { inboundAccess, sandboxOnly } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
 
 export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> {
@@ -10,10 +10,10 @@ export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> 
   app.route({
     ...postTransaction,
     schema: routeSchema(postTransaction),
-    onRequest,
+    ...inboundAccess(deps),
     async handler(request, reply) {
       const { transaction_id, source_account, destination_account, amount, currency } = request.body
-      const outcome = await deps.recorder.record({
+      const outcome = await deps.transactions.record({
         transaction_id,
         source_account,
         destination_account,

@@ -6,7 +6,7 @@ import { unavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
 
 /** A statement with a name is prepared once for each connection. */
-interface Statement {
+export interface Statement {
   name?: string
   text: string
   values: unknown[]
@@ -19,6 +19,12 @@ export interface Database {
   prisma: PrismaClient
   /** One statement on the batch connections; rows as arrays. Rejects within about a second when the server doesn't answer. */
   batch: (statement: Statement) => Promise<{ rows: unknown[][]; rowCount: number }>
+  /**
+   * One transaction on a batch connection, in two trips: `lock` locks and reads, `decide` says from its rows what to
+   * write, and that is sent together with the COMMIT. Rejects with the first error of any part; then nothing is written
+   * (or, when the connection broke at the COMMIT, nobody knows).
+   */
+  lockThenWrite: (lock: Statement, decide: (rows: unknown[][]) => Statement[]) => Promise<void>
   /** Opens the batch connections ahead of the first delivery; does nothing when the server is away. */
   warmUp: () => Promise<void>
   close: () => Promise<void>
@@ -34,7 +40,7 @@ export interface DatabaseOptions {
 
 const CONNECT_TIMEOUT_MS = 400
 const READ_TIMEOUT_MS = 3000
-const BATCH_CONNECTIONS = 3
+const BATCH_CONNECTIONS = 5
 const READ_CONNECTIONS = 8
 
 export function openDatabase(options: DatabaseOptions): Database {
@@ -43,7 +49,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     idleTimeoutMillis: 0, // a delivery after a quiet while must not wait for a connection
     query_timeout: options.batchTimeoutMs ?? 500,
     // Work is found by index or not at all: a plan made while the tables were new and empty would read them whole.
-    options: '-c enable_seqscan=off',
+    // A process that is stopped in the middle of a transaction must not keep its locks.
+    options: '-c enable_seqscan=off -c idle_in_transaction_session_timeout=2000',
+    pipeline: true,
   })
   const readPool = openPool(options, { max: READ_CONNECTIONS, query_timeout: READ_TIMEOUT_MS })
   const prisma = new PrismaClient({
@@ -56,6 +64,24 @@ export function openDatabase(options: DatabaseOptions): Database {
       const result = await batchPool.query({ ...statement, rowMode: 'array' })
       return { rows: result.rows, rowCount: result.rowCount ?? 0 }
     },
+    async lockThenWrite(lock, decide) {
+      const client = await batchPool.connect()
+      let broken: Error | undefined
+      try {
+        const [, { rows }] = await allOf([client.query('BEGIN'), client.query({ ...lock, rowMode: 'array' })])
+        const writes = decide(rows)
+        // If one fails the rest do too, and the COMMIT ends as a ROLLBACK.
+        const sent = writes.map((statement) => client.query({ ...statement, rowMode: 'array' }))
+        await allOf([...sent, client.query('COMMIT')])
+      } catch (error) {
+        await client.query('ROLLBACK').catch((cause) => {
+          broken = cause
+        })
+        throw error
+      } finally {
+        client.release(broken)
+      }
+    },
     async warmUp() {
       const connections = Array.from({ length: BATCH_CONNECTIONS }, () => batchPool.query('SELECT 1'))
       await Promise.allSettled(connections)
@@ -64,6 +90,17 @@ export function openDatabase(options: DatabaseOptions): Database {
       await prisma.$disconnect()
       await Promise.all([batchPool.end(), readPool.end()])
     },
+  }
+}
+
+/** All results, or the first error once everything has ended: what follows an error is only its echo. */
+async function allOf<const T extends readonly Promise<unknown>[]>(
+  promises: T,
+): Promise<{ [I in keyof T]: Awaited<T[I]> }> {
+  const results = await Promise.allSettled(promises)
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as {
+    [I in keyof T]: Awaited<T[I]>
   }
 }
 

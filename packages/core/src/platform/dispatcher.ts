@@ -2,18 +2,8 @@
 import type { Database } from './database.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
-import type { JobKind, Queueing } from './queue.ts'
-
-/** A table whose rows are work. The names are ours, never input. */
-export interface WorkTable {
-  /** Label of metrics and logs. */
-  kind: string
-  job: JobKind
-  table: string
-  idColumn: string
-  /** SQL that holds while there is work left in a row. A partial index on (enqueued_at, due_at) under it keeps the search cheap. */
-  open: string
-}
+import type { Queueing } from './queue.ts'
+import type { WorkTable } from './work-table.ts'
 
 export interface DispatcherDeps {
   db: Database
@@ -134,20 +124,21 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
 
 interface Search {
   name: string
-  /** SQL over `due_at` and `enqueued_at`. */
-  where: string
+  /** SQL over the due column and `enqueued_at`. */
+  where: (due: string) => string
 }
 
 const inMs = (ms: number) => `now() + interval '${ms} milliseconds'`
 
 const notEnqueued = (dueWithinMs?: number): Search => ({
   name: dueWithinMs === undefined ? 'ahead' : `within-${dueWithinMs}`,
-  where: `enqueued_at IS NULL${dueWithinMs === undefined ? '' : ` AND due_at <= ${inMs(dueWithinMs)}`}`,
+  where: (due) =>
+    `enqueued_at IS NULL${dueWithinMs === undefined ? '' : ` AND ${due} <= ${inMs(dueWithinMs)}`}`,
 })
 
 const lost = (afterMs: number, rungBeforeMs: number): Search => ({
   name: `lost-${afterMs}`,
-  where: `due_at < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-rungBeforeMs)}`,
+  where: (due) => `${due} < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-rungBeforeMs)}`,
 })
 
 /**
@@ -160,11 +151,11 @@ async function claim(db: Database, table: WorkTable, search: Search, rowsMax: nu
     text: `
       WITH found AS (
         SELECT ${table.idColumn} AS id FROM ${table.table}
-        WHERE ${table.open} AND ${search.where}
-        ORDER BY enqueued_at, due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        WHERE ${table.doneColumn} IS NULL AND ${search.where(table.dueColumn)}
+        ORDER BY enqueued_at, ${table.dueColumn} LIMIT $1 FOR UPDATE SKIP LOCKED
       )
       UPDATE ${table.table} AS work SET enqueued_at = now() FROM found WHERE work.${table.idColumn} = found.id
-      RETURNING work.${table.idColumn}, greatest(0, ceil(extract(epoch FROM work.due_at - now()) * 1000))::float8`,
+      RETURNING work.${table.idColumn}, greatest(0, ceil(extract(epoch FROM work.${table.dueColumn} - now()) * 1000))::float8`,
     values: [rowsMax],
   })
   return rows.map(([id, delayMs]) => ({ id: id as string, delayMs: delayMs as number }))
@@ -181,7 +172,7 @@ async function release(
     text: `
       WITH found AS (
         SELECT ${table.idColumn} AS id FROM ${table.table}
-        WHERE ${table.open} AND ${table.idColumn} = ANY($1::text[]) ORDER BY ${table.idColumn} FOR UPDATE
+        WHERE ${table.doneColumn} IS NULL AND ${table.idColumn} = ANY($1::text[]) ORDER BY ${table.idColumn} FOR UPDATE
       )
       UPDATE ${table.table} AS work SET enqueued_at = NULL FROM found WHERE work.${table.idColumn} = found.id`,
     values: [entries.map((entry) => entry.id)],
@@ -192,8 +183,8 @@ async function release(
 async function newestWithoutJob(db: Database, table: WorkTable): Promise<string | null> {
   const { rows } = await db.batch({
     name: `dispatch-${table.kind}-newest`,
-    text: `SELECT work.due_at::text AS newest FROM ${table.table} AS work WHERE ${table.open} AND work.enqueued_at IS NULL
-           ORDER BY work.enqueued_at DESC, work.due_at DESC LIMIT 1`,
+    text: `SELECT work.${table.dueColumn}::text AS newest FROM ${table.table} AS work WHERE ${table.doneColumn} IS NULL AND work.enqueued_at IS NULL
+           ORDER BY work.enqueued_at DESC, work.${table.dueColumn} DESC LIMIT 1`,
     values: [],
   })
   return (rows[0]?.[0] as string | null | undefined) ?? null

@@ -42,8 +42,8 @@ function oldPayloads(retentionDays: number): Chore {
 const oldConflictPayloads = (retentionDays: number): Chore => ({
   name: 'old conflict payloads',
   run: (db, rowsMax) => db.prisma.$executeRaw`
-    UPDATE transaction_conflicts SET payload = NULL WHERE (transaction_id, body_hash) IN (
-      SELECT transaction_id, body_hash FROM transaction_conflicts
+    UPDATE conflicts SET payload = NULL WHERE (kind, id, body_hash) IN (
+      SELECT kind, id, body_hash FROM conflicts
       WHERE last_seen_at < now() - ${retentionDays}::float8 * interval '1 day' AND payload IS NOT NULL
       LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
 })

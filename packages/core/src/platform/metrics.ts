@@ -50,6 +50,12 @@ export function createMetrics() {
       labelNames: ['kind', 'outcome'],
       registers,
     }),
+    conflicts: new Counter({
+      name: 'sluice_conflicts_total',
+      help: 'Deliveries that contradict what was known, by the field that does; kind payment: an event contradicts its payment',
+      labelNames: ['kind', 'field'],
+      registers,
+    }),
     enqueued: new Counter({
       name: 'sluice_enqueued_total',
       help: 'Jobs enqueued right behind their commit, by outcome (ok, failed, left to the dispatcher)',

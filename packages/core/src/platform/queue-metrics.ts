@@ -1,8 +1,8 @@
 // Queue depth and age, read when somebody scrapes.
 import type { Database } from './database.ts'
-import type { WorkTable } from './dispatcher.ts'
 import type { Metrics } from './metrics.ts'
 import type { Queueing } from './queue.ts'
+import type { WorkTable } from './work-table.ts'
 
 /** Sets the gauges; what cannot be read keeps its last value, since a scrape must not fail with Redis or PostgreSQL. */
 export async function gaugeWork(
@@ -23,9 +23,13 @@ async function gaugeQueue(queueing: Queueing, metrics: Metrics, { job }: WorkTab
   }
 }
 
-async function gaugeOverdue(db: Database, metrics: Metrics, { kind, table, open }: WorkTable): Promise<void> {
+async function gaugeOverdue(
+  db: Database,
+  metrics: Metrics,
+  { kind, table, dueColumn, doneColumn }: WorkTable,
+): Promise<void> {
   const { rows } = await db.batch({
-    text: `SELECT greatest(0, extract(epoch FROM now() - min(due_at)))::float8 FROM ${table} WHERE ${open}`,
+    text: `SELECT greatest(0, extract(epoch FROM now() - min(${dueColumn})))::float8 FROM ${table} WHERE ${doneColumn} IS NULL`,
     values: [],
   })
   metrics.oldestOverdue.set({ kind }, (rows[0]?.[0] as number | null) ?? 0)

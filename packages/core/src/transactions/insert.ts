@@ -1,4 +1,5 @@
 // The INSERT of a commit's deliveries: what is not there yet, in one statement.
+import { watchRedeliveries } from '../inbound/redeliveries.ts'
 import type { Database } from '../platform/database.ts'
 import { isUniqueViolation } from '../platform/errors.ts'
 import { textArray } from '../platform/text-array.ts'
@@ -14,16 +15,13 @@ export type InsertTransactions = (
   enqueueNow: boolean,
 ) => Promise<number>
 
-/** For how long after a redelivery more are expected. */
-const REDELIVERIES_EXPECTED_MS = 10_000
-
 /**
  * ON CONFLICT makes PostgreSQL look each id up before it inserts it and confirm it after, a sixth of the statement's
  * cost (measured). While no redeliveries come the plain INSERT does: the key refuses them just as well, only the whole
  * statement with them, which is then said again with ON CONFLICT.
  */
 export function createInserter(db: Database, processingDelayMs: number): InsertTransactions {
-  let plainFrom = 0
+  const redeliveries = watchRedeliveries()
 
   async function insert(rows: readonly DeliveredTransaction[], enqueueNow: boolean, plain: boolean) {
     const { rowCount } = await db.batch({
@@ -45,7 +43,7 @@ export function createInserter(db: Database, processingDelayMs: number): InsertT
   }
 
   return async function insertTransactions(rows, enqueueNow) {
-    if (performance.now() >= plainFrom) {
+    if (!redeliveries.areExpected()) {
       try {
         return await insert(rows, enqueueNow, true)
       } catch (error) {
@@ -53,7 +51,7 @@ export function createInserter(db: Database, processingDelayMs: number): InsertT
       }
     }
     const count = await insert(rows, enqueueNow, false)
-    if (count < rows.length) plainFrom = performance.now() + REDELIVERIES_EXPECTED_MS
+    if (count < rows.length) redeliveries.seen()
     return count
   }
 }

@@ -1,6 +1,6 @@
 // The job of a transaction, and its table as the dispatcher sees it.
-import type { WorkTable } from '../platform/dispatcher.ts'
 import { defineJob } from '../platform/queue.ts'
+import type { WorkTable } from '../platform/work-table.ts'
 
 export const processTransactionJob = defineJob({ queue: 'transactions' })
 
@@ -9,5 +9,6 @@ export const transactionWork: WorkTable = {
   job: processTransactionJob,
   table: 'transactions',
   idColumn: 'transaction_id',
-  open: 'processed_at IS NULL',
+  dueColumn: 'due_at',
+  doneColumn: 'processed_at',
 }

@@ -1,0 +1,135 @@
+// Conflicts, for operators: what contradicts what was known is kept with its body (at most 20 distinct ones for an id), counted and listed.
+import { createHash } from 'node:crypto'
+import type { Conflict, PageQuery } from '@sluice/contracts'
+import type { Database, Statement } from '../platform/database.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { textArray } from '../platform/text-array.ts'
+
+export type ConflictKind = Conflict['kind']
+
+/** A body that contradicts. */
+export interface ConflictingBody {
+  /** What it contradicts: a transaction, an event or a payment. */
+  id: string
+  /** Bodies are the same when these contract fields are. */
+  contractText: string
+  /** Names of the fields that contradict. */
+  fields: readonly string[]
+  payload: Buffer
+  requestId: string
+}
+
+interface DistinctBody extends ConflictingBody {
+  bodyHash: string
+  deliveries: number
+}
+
+const BODIES_PER_ID_MAX = 20
+
+/** Stores redeliveries that differ from what was delivered first, in one commit. */
+export async function recordRedeliveries(
+  deps: { db: Database; metrics: Metrics; log: Logger },
+  kind: ConflictKind,
+  bodies: readonly ConflictingBody[],
+): Promise<undefined[]> {
+  const distinct = distinctBodies(bodies)
+  // Nobody may add bodies of the same ids while we count them.
+  const lock = {
+    name: 'lock-conflicts',
+    text: `
+      SELECT pg_advisory_xact_lock(key) FROM (
+        SELECT DISTINCT hashtextextended($1 || ' ' || id, 0) AS key FROM unnest($2::text[]) AS id ORDER BY key
+      ) AS keys`,
+    values: [kind, textArray(distinct, (body) => body.id)],
+  }
+  await deps.db.lockThenWrite(lock, () => [insertConflicts(kind, distinct)])
+  tellConflicts(deps, kind, distinct)
+  return bodies.map(() => undefined)
+}
+
+/** Each differing body once, with how often it came. */
+export function distinctBodies(bodies: readonly ConflictingBody[]): DistinctBody[] {
+  const distinct = new Map<string, DistinctBody>()
+  for (const body of bodies) {
+    const bodyHash = createHash('sha256').update(body.contractText).digest('hex')
+    const key = `${bodyHash}${body.id}`
+    const known = distinct.get(key)
+    if (known === undefined) distinct.set(key, { ...body, bodyHash, deliveries: 1 })
+    else known.deliveries++
+  }
+  return [...distinct.values()]
+}
+
+/** The caller holds a lock that keeps others from adding bodies of these ids. */
+export const insertConflicts = (kind: ConflictKind, bodies: readonly DistinctBody[]): Statement => ({
+  name: 'insert-conflicts',
+  text: `
+    INSERT INTO conflicts (kind, id, body_hash, fields, payload, request_id, deliveries)
+    SELECT $1, id, body_hash, string_to_array(fields, ','), payload, request_id, deliveries FROM (
+      SELECT t.*, known.hashes, t.body_hash = ANY(known.hashes) AS is_known,
+        row_number() OVER (PARTITION BY t.id, t.body_hash = ANY(known.hashes) ORDER BY t.body_hash) AS nth
+      FROM (
+        SELECT unnest($2::text[]) AS id, unnest($3::text[]) AS body_hash, unnest($4::text[]) AS fields,
+               unnest($5::text[]) AS payload, unnest($6::text[]) AS request_id, unnest($7::text[])::int AS deliveries
+      ) AS t
+      CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(c.body_hash), '{}') AS hashes FROM conflicts c WHERE c.kind = $1 AND c.id = t.id
+      ) AS known
+    ) AS candidates
+    WHERE is_known OR cardinality(hashes) + nth <= ${BODIES_PER_ID_MAX}
+    ON CONFLICT (kind, id, body_hash) DO UPDATE
+    SET deliveries = conflicts.deliveries + excluded.deliveries, last_seen_at = now()`,
+  values: [
+    kind,
+    textArray(bodies, (body) => body.id),
+    textArray(bodies, (body) => body.bodyHash),
+    textArray(bodies, (body) => body.fields.join()),
+    textArray(bodies, (body) => body.payload),
+    textArray(bodies, (body) => body.requestId),
+    textArray(bodies, (body) => String(body.deliveries)),
+  ],
+})
+
+const message: Record<ConflictKind, string> = {
+  transaction: 'a redelivery contradicts the first delivery',
+  payment_event: 'a redelivery contradicts the first delivery',
+  payment: 'an event contradicts its payment',
+}
+
+/** Logs and counts what was stored. */
+export function tellConflicts(
+  { metrics, log }: { metrics: Metrics; log: Logger },
+  kind: ConflictKind,
+  bodies: readonly DistinctBody[],
+): void {
+  for (const { id, fields, requestId, deliveries } of bodies) {
+    log.warn({ kind, id, fields, requestId, deliveries }, message[kind])
+    for (const field of fields) metrics.conflicts.inc({ kind, field }, deliveries)
+  }
+}
+
+/** A page of conflicts, latest first. */
+export async function listConflicts(
+  db: Database,
+  page: PageQuery,
+): Promise<{ data: Conflict[]; total: number }> {
+  const [rows, total] = await Promise.all([
+    db.prisma.conflict.findMany({
+      orderBy: [{ lastSeenAt: 'desc' }, { kind: 'asc' }, { id: 'asc' }, { bodyHash: 'asc' }],
+      take: page.limit,
+      skip: page.offset,
+    }),
+    db.prisma.conflict.count(),
+  ])
+  const data = rows.map((row) => ({
+    kind: row.kind as ConflictKind,
+    id: row.id,
+    fields: row.fields,
+    deliveries: row.deliveries,
+    first_seen_at: row.firstSeenAt.toISOString(),
+    last_seen_at: row.lastSeenAt.toISOString(),
+    payload: row.payload,
+  }))
+  return { data, total }
+}

@@ -1,0 +1,137 @@
+// The state of an external payment: a pure function of the set of its distinct events, kept incrementally (SPEC 4).
+import type { ExternalPaymentStatus, PaymentEventDelivery } from '@sluice/contracts'
+
+/** What an event says, apart from which payment it belongs to. */
+export type PaymentEvent = Omit<PaymentEventDelivery, 'payment_id'>
+
+/** What decides between two events of a payment. */
+export interface Rank {
+  status: ExternalPaymentStatus
+  /** Unix seconds by the provider's clock. */
+  timestamp: number
+  eventId: string
+}
+
+/** What an event that is no refund, or else a refund, says about the payment itself. */
+export interface Terms extends Rank {
+  /** Minor units. */
+  amount: number
+  currency: string
+  userId: string
+}
+
+/** All that has to be kept of the events to take in one more. */
+export interface PaymentState {
+  /** Of the greatest event. */
+  deciding: Rank
+  /** Of the greatest event that is no refund, else of the greatest refund. */
+  terms: Terms
+  /** Sums of refunds in minor units, by currency. */
+  refunds: Readonly<Record<string, bigint>>
+  eventsCount: number
+}
+
+const precedence: Record<ExternalPaymentStatus, number> = { pending: 0, failed: 0, completed: 1, refunded: 2 }
+
+/** Of pending and failed at the same second failed is the greater. */
+const tieBreak: Record<ExternalPaymentStatus, number> = { pending: 0, failed: 1, completed: 0, refunded: 0 }
+
+/** Above 0 when `a` is the greater event, below when `b` is, 0 only for the same event. A total order. */
+export function compareRanks(a: Rank, b: Rank): number {
+  return (
+    precedence[a.status] - precedence[b.status] ||
+    a.timestamp - b.timestamp ||
+    tieBreak[a.status] - tieBreak[b.status] ||
+    compareBytes(a.eventId, b.eventId)
+  )
+}
+
+/** As PostgreSQL's COLLATE "C" does. JavaScript's own order is that of UTF-16, which puts U+FFFD above any emoji. */
+const compareBytes = (a: string, b: string) => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)))
+
+export const statusOf = (event: PaymentEvent): ExternalPaymentStatus =>
+  event.event.slice('payment.'.length) as ExternalPaymentStatus
+
+/** The payment after one more event, which it must not have seen before. Never changes `state`. */
+export function foldEvent(state: PaymentState | undefined, event: PaymentEvent): PaymentState {
+  const terms = termsOf(event)
+  if (state === undefined) {
+    return { deciding: rankOf(terms), terms, refunds: addRefund({}, terms), eventsCount: 1 }
+  }
+  return {
+    deciding: compareRanks(terms, state.deciding) > 0 ? rankOf(terms) : state.deciding,
+    terms: compareTerms(terms, state.terms) > 0 ? terms : state.terms,
+    refunds: addRefund(state.refunds, terms),
+    eventsCount: state.eventsCount + 1,
+  }
+}
+
+/** Refunds say nothing about the payment itself as long as anything else does. */
+const compareTerms = (a: Terms, b: Terms) =>
+  Number(a.status !== 'refunded') - Number(b.status !== 'refunded') || compareRanks(a, b)
+
+const addRefund = (refunds: PaymentState['refunds'], { status, currency, amount }: Terms) =>
+  status === 'refunded' ? { ...refunds, [currency]: (refunds[currency] ?? 0n) + BigInt(amount) } : refunds
+
+const rankOf = ({ status, timestamp, eventId }: Terms): Rank => ({ status, timestamp, eventId })
+
+function termsOf(event: PaymentEvent): Terms {
+  const { event_id: eventId, timestamp, amount, currency, user_id: userId } = event
+  return { status: statusOf(event), timestamp, eventId, amount, currency, userId }
+}
+
+/** What was refunded in the payment's own currency, minor units. */
+export const refundedAmount = ({ refunds, terms }: PaymentState): bigint => refunds[terms.currency] ?? 0n
+
+/** Whether two states look the same, apart from the number of events. */
+export const isSamePayment = (a: PaymentState, b: PaymentState): boolean =>
+  a.deciding.status === b.deciding.status &&
+  a.deciding.timestamp === b.deciding.timestamp &&
+  a.terms.amount === b.terms.amount &&
+  a.terms.currency === b.terms.currency &&
+  a.terms.userId === b.terms.userId &&
+  refundedAmount(a) === refundedAmount(b)
+
+/** The fields in which an event contradicts the payment as it was known; `refunded_amount` when refunds outgrow its amount. */
+export function contradictions(
+  before: PaymentState | undefined,
+  event: PaymentEvent,
+  after: PaymentState,
+): string[] {
+  const fields: string[] = []
+  if (before !== undefined && before.terms.currency !== event.currency) fields.push('currency')
+  if (before !== undefined && before.terms.userId !== event.user_id) fields.push('user_id')
+  if (refundsInExcess(after) > (before === undefined ? 0n : refundsInExcess(before))) {
+    fields.push('refunded_amount')
+  }
+  return fields
+}
+
+/** By how much refunds are above the payment's amount; nothing while only refunds are known of it. */
+function refundsInExcess(state: PaymentState): bigint {
+  if (state.terms.status === 'refunded') return 0n
+  const excess = refundedAmount(state) - BigInt(state.terms.amount)
+  return excess > 0n ? excess : 0n
+}
+
+export interface Verdict {
+  outcome: 'applied' | 'superseded' | 'ignored'
+  reason: string | null
+}
+
+/** What an event did to the payment as it was known when it arrived. */
+export function judgeEvent(known: PaymentState | undefined, event: PaymentEvent): Verdict {
+  const terms = termsOf(event)
+  if (known === undefined || compareRanks(terms, known.deciding) > 0) {
+    return { outcome: 'applied', reason: null }
+  }
+  const { status, timestamp } = known.deciding
+  if (terms.status === 'refunded') {
+    return { outcome: 'applied', reason: 'Its amount counts as refunded; a later refund decides the rest.' }
+  }
+  const setsTerms =
+    compareTerms(terms, known.terms) > 0 ? ' Amount, currency and user are taken from it.' : ''
+  return terms.timestamp > timestamp
+    ? { outcome: 'ignored', reason: `The payment is ${status}, which this cannot undo.${setsTerms}` }
+    : { outcome: 'superseded', reason: `Not newer than the known payment.${status}.${setsTerms}` }
+}

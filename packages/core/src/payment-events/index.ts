@@ -1,0 +1,10 @@
+// Payment events: record and fold into the payment → (queue) → follow up, and read.
+export { followUpPaymentEventJob, paymentEventWork } from './jobs.ts'
+export {
+  countPayments,
+  findPaymentEvents,
+  listPayments,
+  summarizePayments,
+} from './read.ts'
+export { createPaymentEventRecorder, type PaymentEventRecorder, type RecordedEvent } from './record.ts'
+export { createPaymentsWatch, type PaymentsWatch } from './watch.ts'

@@ -1,0 +1,14 @@
+// The job of a payment event, for what follows from it, and its table as the dispatcher sees it.
+import { defineJob } from '../platform/queue.ts'
+import type { WorkTable } from '../platform/work-table.ts'
+
+export const followUpPaymentEventJob = defineJob({ queue: 'payment-events' })
+
+export const paymentEventWork: WorkTable = {
+  kind: 'payment_event',
+  job: followUpPaymentEventJob,
+  table: 'payment_events',
+  idColumn: 'event_id',
+  dueColumn: 'received_at',
+  doneColumn: 'followed_up_at',
+}

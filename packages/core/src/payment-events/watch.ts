@@ -1,0 +1,66 @@
+// Tells listeners that external payments changed, by whatever process: one cheap look at PostgreSQL for all of them, and none while nobody listens.
+import type { Database } from '../platform/database.ts'
+import type { Logger } from '../platform/logger.ts'
+
+const LOOK_INTERVAL_MS = 400
+const TELL_INTERVAL_MS = 1000
+/** The sequence moves right before its commit: who reads at once may come too early, and is told once more. */
+const TELL_AGAIN_FOR_MS = 1500
+
+export interface PaymentsWatch {
+  /** Calls `listener` after changes, at most once a second; returns the end of it. */
+  listen: (listener: () => void) => () => void
+  stop: () => void
+}
+
+export function createPaymentsWatch({ db, log }: { db: Database; log: Logger }): PaymentsWatch {
+  const listeners = new Set<() => void>()
+  let timer: NodeJS.Timeout | undefined
+  let version: string | undefined
+  let movedAt = Number.NEGATIVE_INFINITY
+  let toldAt = Number.NEGATIVE_INFINITY
+
+  async function look(): Promise<void> {
+    const startedAt = performance.now()
+    try {
+      const current = await readVersion(db)
+      // The first look has nothing to compare with; whoever listens has just read or is about to.
+      if (current !== version) movedAt = performance.now()
+      version = current
+    } catch (err) {
+      log.debug({ err }, 'cannot look for changed payments')
+    }
+    const now = performance.now()
+    if (now - movedAt <= TELL_AGAIN_FOR_MS && now - toldAt >= TELL_INTERVAL_MS) {
+      toldAt = now
+      for (const listener of listeners) listener()
+    }
+    if (timer !== undefined) timer = setTimeout(look, Math.max(50, LOOK_INTERVAL_MS - (now - startedAt)))
+  }
+
+  function stop(): void {
+    clearTimeout(timer)
+    timer = undefined
+  }
+
+  return {
+    listen(listener) {
+      listeners.add(listener)
+      timer ??= setTimeout(look, 0)
+      return () => {
+        listeners.delete(listener)
+        if (listeners.size === 0) stop()
+      }
+    },
+    stop,
+  }
+}
+
+async function readVersion(db: Database): Promise<string> {
+  const { rows } = await db.batch({
+    name: 'payments-version',
+    text: 'SELECT last_value::text FROM external_payment_changes',
+    values: [],
+  })
+  return rows[0]![0] as string
+}

@@ -1,0 +1,132 @@
+// Ending work: the worker re-reads the row and moves it once, in one guarded update with whatever else is due.
+import type { Database } from './database.ts'
+import { createGroupCommit } from './group-commit.ts'
+import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
+import type { JobOutcome } from './queue.ts'
+import { textArray } from './text-array.ts'
+import type { Tracing } from './tracing.ts'
+import type { WorkTable } from './work-table.ts'
+
+export interface FinisherDeps {
+  db: Database
+  metrics: Metrics
+  log: Logger
+  tracing?: Tracing | undefined
+}
+
+/** `missing`: there is no such row (removed since). `not_due`: rung for too early, by this much. */
+type FinishOutcome =
+  | { is: 'done'; requestId: string }
+  | { is: 'already_done' | 'missing' }
+  | { is: 'not_due'; forMs: number }
+
+export interface Finisher {
+  /** Ends the row's work if it is due and nobody has; doing it again changes nothing. */
+  finish: (id: string) => Promise<JobOutcome>
+  drain: () => Promise<void>
+}
+
+export function createFinisher(deps: FinisherDeps, table: WorkTable): Finisher {
+  const group = createGroupCommit<string, FinishOutcome>({
+    commit: (ids) => commitFinished(deps, table, ids),
+    sizeBytes: (id) => id.length,
+    rowsPerCommitMax: 500,
+    bytesPerCommitMax: 1024 * 1024,
+    waitingRowsMax: 20_000,
+    waitingBytesMax: 16 * 1024 * 1024,
+    concurrentCommitsMax: 2,
+    deadlineMs: 10_000,
+  })
+  return {
+    async finish(id) {
+      const outcome = await group.submit(id)
+      deps.metrics.jobs.inc({ queue: table.job.queue, outcome: outcome.is })
+      if (outcome.is === 'done') deps.tracing?.nameRequest(outcome.requestId)
+      return outcome.is === 'not_due' ? { lookAgainInMs: outcome.forMs } : undefined
+    },
+    drain: group.drain,
+  }
+}
+
+async function commitFinished(
+  deps: FinisherDeps,
+  table: WorkTable,
+  ids: readonly string[],
+): Promise<FinishOutcome[]> {
+  const startedAt = performance.now()
+  const distinct = [...new Set(ids)]
+  const requestIds = await markDone(deps.db, table, distinct)
+  const unmoved = distinct.filter((id) => !requestIds.has(id))
+  const others = unmoved.length === 0 ? undefined : await whyNot(deps.db, table, unmoved)
+  logFinished(deps.log, table, requestIds, performance.now() - startedAt)
+  return ids.map((id) => {
+    const requestId = requestIds.get(id)
+    if (requestId !== undefined) return { is: 'done', requestId }
+    return others?.get(id) ?? { is: 'missing' }
+  })
+}
+
+/** The guarded move, in order of id so that two workers cannot deadlock. Answers the request ids of the rows it moved. */
+async function markDone(
+  db: Database,
+  { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
+  ids: readonly string[],
+): Promise<Map<string, string>> {
+  const { rows } = await db.batch({
+    name: `finish-${kind}`,
+    text: `
+      WITH due AS (
+        SELECT ${idColumn} AS id FROM ${table}
+        WHERE ${idColumn} = ANY($1::text[]) AND ${doneColumn} IS NULL AND ${dueColumn} <= now()
+        ORDER BY ${idColumn} FOR UPDATE
+      )
+      UPDATE ${table} AS work SET ${doneColumn} = now() FROM due WHERE work.${idColumn} = due.id
+      RETURNING work.${idColumn}, work.request_id`,
+    values: [textArray(ids, (id) => id)],
+  })
+  return new Map(rows as Array<[string, string]>)
+}
+
+async function whyNot(
+  db: Database,
+  { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
+  ids: readonly string[],
+): Promise<Map<string, FinishOutcome>> {
+  const { rows } = await db.batch({
+    name: `unfinished-${kind}`,
+    text: `
+      SELECT ${idColumn}, ${doneColumn} IS NOT NULL,
+             greatest(1, ceil(extract(epoch FROM ${dueColumn} - now()) * 1000))::float8
+      FROM ${table} WHERE ${idColumn} = ANY($1::text[])`,
+    values: [textArray(ids, (id) => id)],
+  })
+  return new Map(
+    (rows as Array<[string, boolean, number]>).map(([id, isDone, notDueForMs]) => [
+      id,
+      isDone ? { is: 'already_done' } : { is: 'not_due', forMs: notDueForMs },
+    ]),
+  )
+}
+
+/** One line for each commit, the unit of work here, with the first of its requests to follow. */
+function logFinished(
+  log: Logger,
+  { kind }: WorkTable,
+  requestIds: ReadonlyMap<string, string>,
+  durationMs: number,
+): void {
+  if (requestIds.size === 0) return
+  // All of them where somebody follows single requests, else a few to begin from.
+  const sample = [...requestIds].slice(0, log.isLevelEnabled('debug') ? requestIds.size : 5)
+  log.info(
+    {
+      kind,
+      count: requestIds.size,
+      ids: sample.map(([id]) => id),
+      requestIds: sample.map(([, requestId]) => requestId),
+      durationMs: Math.round(durationMs * 10) / 10,
+    },
+    'rows finished',
+  )
+}

@@ -1,0 +1,15 @@
+// A table whose rows are work: how the dispatcher finds what is open, and how workers end it.
+import type { JobKind } from './queue.ts'
+
+/** The names are ours, never input. */
+export interface WorkTable {
+  /** Label of metrics and logs. */
+  kind: string
+  job: JobKind
+  table: string
+  idColumn: string
+  /** The time from which a row's work is to be done. */
+  dueColumn: string
+  /** The time when it was done; null while the row is open. A partial index on (enqueued_at, <due>) where it is null keeps the search cheap. */
+  doneColumn: string
+}

@@ -1,0 +1,44 @@
+// The browser that tests of the pages run in: the machine's own Chromium, found once; such tests are skipped without one.
+import { accessSync, constants } from 'node:fs'
+import path from 'node:path'
+import { type Browser, chromium } from 'playwright-core'
+
+const candidates = [
+  process.env.CHROMIUM_PATH,
+  ...['chromium', 'google-chrome'].flatMap((name) =>
+    (process.env.PATH ?? '').split(path.delimiter).map((folder) => path.join(folder, name)),
+  ),
+  '/usr/bin/chromium',
+]
+
+/** Where the browser is: `CHROMIUM_PATH`, then the PATH; undefined when there is none that may be run. */
+export const browserPath: string | undefined = candidates.find(
+  (file) => file !== undefined && file !== '' && isExecutable(file),
+)
+
+/** A headless browser that works as root and in containers, and renders alike everywhere. */
+export function launchBrowser(): Promise<Browser> {
+  if (browserPath === undefined) throw new Error('There is no browser: set CHROMIUM_PATH')
+  return chromium.launch({
+    executablePath: browserPath,
+    headless: true,
+    timeout: 30_000,
+    args: [
+      '--no-sandbox',
+      '--disable-dev-shm-usage',
+      '--disable-gpu',
+      '--hide-scrollbars',
+      '--force-color-profile=srgb',
+      '--font-render-hinting=none',
+    ],
+  })
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
