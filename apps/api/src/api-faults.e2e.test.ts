@@ -4,7 +4,7 @@ import {
   type AppProcess,
   countEndings,
   type Ledger,
-  postTransactions,
+  postDeliveries,
   queueBackends,
   startPostgres,
   startSystem,
@@ -20,20 +20,7 @@ let system: TestSystem
 afterEach(() => system?.stop())
 
 async function expectAllProcessedOnce({ acknowledged }: Ledger): Promise<void> {
-  await waitFor(
-    'every transaction to be processed',
-    async () => {
-      const [row] = await system.database.query<{ open: number }>(
-        'SELECT count(*)::int AS open FROM transactions WHERE processed_at IS NULL',
-      )
-      return row?.open === 0
-    },
-    { timeoutMs: 30_000, intervalMs: 200 },
-  )
-  const endings = await system.endings()
-  expect(endings.filter(({ times }) => times !== 1)).toEqual([])
-  const ended = new Set(endings.map((row) => row.transaction_id))
-  expect([...acknowledged].filter((id) => !ended.has(id))).toEqual([])
+  expect(await system.settle(acknowledged)).toEqual([])
 }
 
 for (const { backend, available } of queueBackends) {
@@ -42,7 +29,7 @@ for (const { backend, available } of queueBackends) {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       let api: AppProcess = system.api
       const stop = new AbortController()
-      const load = postTransactions({ url: () => api.url, signal: stop.signal, connections: 50 })
+      const load = postDeliveries({ url: () => api.url, signal: stop.signal, connections: 50 })
       for (let kill = 0; kill < 4; kill++) {
         await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 500))
         await api.stop('SIGKILL')
@@ -65,7 +52,12 @@ for (const { backend, available } of queueBackends) {
       const session = await system.database.session()
       await session.query('BEGIN')
       await session.query('LOCK TABLE transactions IN EXCLUSIVE MODE')
-      const load = postTransactions({ url: () => system.api.url, count: 100, connections: 100 })
+      const load = postDeliveries({
+        url: () => system.api.url,
+        count: 100,
+        connections: 100,
+        kinds: ['transaction'],
+      })
       await waitFor(
         'all of them to wait for their commit',
         async () => {
@@ -86,7 +78,7 @@ for (const { backend, available } of queueBackends) {
     test('SIGTERM under load: it exits with 0 in time and what it acknowledged is there', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       const stop = new AbortController()
-      const load = postTransactions({ url: () => system.api.url, signal: stop.signal, connections: 50 })
+      const load = postDeliveries({ url: () => system.api.url, signal: stop.signal, connections: 50 })
       await new Promise((resolve) => setTimeout(resolve, 1000))
       const startedAt = Date.now()
       expect(await system.api.stop()).toEqual({ code: 0, signal: null })
@@ -110,7 +102,7 @@ for (const { backend, available } of queueBackends) {
     /** Load that goes on for a while before and after `what`, sending again what was not acknowledged. */
     async function underLoad(what: () => Promise<void>): Promise<Ledger> {
       const stop = new AbortController()
-      const load = postTransactions({
+      const load = postDeliveries({
         url: () => system.api.url,
         signal: stop.signal,
         connections: 20,

@@ -51,7 +51,7 @@ for (const { backend, available } of queueBackends) {
       expect(
         await system.database.query(`SELECT 1 FROM transactions WHERE transaction_id = 'txn_100'`),
       ).toHaveLength(1)
-      expect((await system.endings()).find((row) => row.transaction_id === 'txn_100')).toMatchObject({
+      expect((await system.endings()).find((row) => row.id === 'txn_100')).toMatchObject({
         times: 1,
       })
     })

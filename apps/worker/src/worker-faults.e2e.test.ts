@@ -1,35 +1,23 @@
 // What was acknowledged is never lost and takes effect exactly once: workers killed, Redis emptied, stopped and restarted.
-import { postTransactions, queueBackends, startSystem, type TestSystem, waitFor } from '@sluice/testing'
+import { postDeliveries, queueBackends, startSystem, type TestSystem, waitFor } from '@sluice/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 
 let system: TestSystem
 afterEach(() => system?.stop())
 
-/** Everything acknowledged is processed, each once. */
+/** Everything acknowledged took effect, once. */
 async function expectAllProcessedOnce(acknowledged: ReadonlySet<string>, timeoutMs: number): Promise<void> {
-  await waitFor(
-    'every transaction to be processed',
-    async () => {
-      const [row] = await system.database.query<{ open: number }>(
-        'SELECT count(*)::int AS open FROM transactions WHERE processed_at IS NULL',
-      )
-      return row?.open === 0
-    },
-    { timeoutMs, intervalMs: 200 },
-  )
-  const endings = await system.endings()
-  expect(endings.filter(({ times }) => times !== 1)).toEqual([])
-  const ended = new Set(endings.map((row) => row.transaction_id))
-  expect([...acknowledged].filter((id) => !ended.has(id))).toEqual([])
+  expect(await system.settle(acknowledged, timeoutMs)).toEqual([])
 }
 
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`with the queue on ${backend}`, () => {
     test('a worker killed with -9 in the middle of its jobs: another takes them over within 10 s', async () => {
-      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
-      const ledger = await postTransactions({ url: () => system.api.url, count: 300, resend: true })
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 0 })
+      const ledger = await postDeliveries({ url: () => system.api.url, count: 300, resend: true })
       const release = await lockRows(system)
-      await waitFor('jobs to be held up', async () => (await waitingOnLocks(system)) > 0)
+      await system.startWorker()
+      await waitFor('jobs of both kinds to be held up', async () => (await heldUpKinds(system)) === 2)
       await system.workers[0]!.stop('SIGKILL')
       const killedAt = Date.now()
       // Its sessions would end the transactions they wait for: then nothing would be left to take over.
@@ -47,7 +35,7 @@ for (const { backend, available } of queueBackends) {
     test('workers killed with -9 again and again under load: nothing is lost or processed twice', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
       const stop = new AbortController()
-      const load = postTransactions({
+      const load = postDeliveries({
         url: () => system.api.url,
         signal: stop.signal,
         connections: 10,
@@ -65,10 +53,11 @@ for (const { backend, available } of queueBackends) {
     })
 
     test('SIGTERM to a worker: running jobs end, it exits with 0 in time, the next one goes on', async () => {
-      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
-      const ledger = await postTransactions({ url: () => system.api.url, count: 500, resend: true })
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 0 })
+      const ledger = await postDeliveries({ url: () => system.api.url, count: 500, resend: true })
       const release = await lockRows(system)
-      await waitFor('jobs to be held up', async () => (await waitingOnLocks(system)) > 0)
+      await system.startWorker()
+      await waitFor('jobs of both kinds to be held up', async () => (await heldUpKinds(system)) === 2)
       const startedAt = Date.now()
       const stopped = system.workers[0]!.stop()
       await waitFor('it to be stopping', () => system.workers[0]!.output().includes('stopping'))
@@ -87,7 +76,7 @@ for (const { backend, available } of queueBackends) {
         workers: 3,
         env: { TRANSACTION_PROCESSING_DELAY_MS: '0', DISPATCH_INTERVAL_MS: '50' },
       })
-      const ledger = await postTransactions({
+      const ledger = await postDeliveries({
         url: () => system.api.url,
         count: 3000,
         connections: 100,
@@ -101,7 +90,7 @@ for (const { backend, available } of queueBackends) {
 describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
   const underLoad = async (what: () => Promise<void>) => {
     const stop = new AbortController()
-    const load = postTransactions({
+    const load = postDeliveries({
       url: () => system.api.url,
       signal: stop.signal,
       connections: 10,
@@ -143,7 +132,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
 
   test('away when API and worker are asked to stop: both exit with 0 in time', async () => {
     system = await startSystem({ postgresUrl: inject('postgresUrl'), backend: 'redis' })
-    await postTransactions({ url: () => system.api.url, count: 100 })
+    await postDeliveries({ url: () => system.api.url, count: 100 })
     await system.redis!.stop()
     const startedAt = Date.now()
     const ends = await Promise.all([system.api.stop(), system.workers[0]!.stop()])
@@ -160,7 +149,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
     const [api] = await Promise.all([system.startApi(), system.startWorker()])
     const health = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
     expect(health).toMatchObject({ redis: 'disconnected', status: 'degraded' })
-    const ledger = await postTransactions({ url: () => api.url, count: 200, resend: true })
+    const ledger = await postDeliveries({ url: () => api.url, count: 200, resend: true })
     expect(ledger.acknowledged.size).toBe(200)
     await system.redis!.start()
     await expectAllProcessedOnce(ledger.acknowledged, 20_000)
@@ -169,21 +158,23 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
   })
 })
 
-/** Locks every row from a session of the test's own; answers how to let go. */
+/** Locks every row with work left from a session of the test's own; answers how to let go. */
 async function lockRows({ database }: TestSystem): Promise<() => Promise<void>> {
   const session = await database.session()
   await session.query('BEGIN')
   await session.query('SELECT 1 FROM transactions WHERE processed_at IS NULL FOR UPDATE')
+  await session.query('SELECT 1 FROM payment_events WHERE followed_up_at IS NULL FOR UPDATE')
   return async () => {
     await session.query('COMMIT')
     await session.end()
   }
 }
 
-async function waitingOnLocks({ database }: TestSystem): Promise<number> {
-  const [row] = await database.query<{ count: number }>(
-    `SELECT count(DISTINCT client_port)::int AS count FROM pg_stat_activity
+/** Of how many tables rows are waited for. */
+async function heldUpKinds({ database }: TestSystem): Promise<number> {
+  const [row] = await database.query<{ kinds: number }>(
+    `SELECT count(DISTINCT substring(query FROM 'UPDATE (transactions|payment_events) AS'))::int AS kinds FROM pg_stat_activity
      WHERE application_name = 'sluice-worker' AND wait_event_type = 'Lock' AND datname = current_database()`,
   )
-  return row?.count ?? 0
+  return row?.kinds ?? 0
 }

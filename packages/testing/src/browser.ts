@@ -1,7 +1,7 @@
 // The browser that tests of the pages run in: the machine's own Chromium, found once; such tests are skipped without one.
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, chromium, selectors } from 'playwright-core'
 
 const candidates = [
   process.env.CHROMIUM_PATH,
@@ -16,9 +16,10 @@ export const browserPath: string | undefined = candidates.find(
   (file) => file !== undefined && file !== '' && isExecutable(file),
 )
 
-/** A headless browser that works as root and in containers, and renders alike everywhere. */
+/** A headless browser that works as root and in containers, and renders alike everywhere; test ids are `data-test-id`. */
 export function launchBrowser(): Promise<Browser> {
   if (browserPath === undefined) throw new Error('There is no browser: set CHROMIUM_PATH')
+  selectors.setTestIdAttribute('data-test-id')
   return chromium.launch({
     executablePath: browserPath,
     headless: true,

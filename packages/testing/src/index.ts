@@ -1,7 +1,8 @@
 // Real servers for tests.
 export { type AppProcess, startApp } from './app-process.ts'
 export { browserPath, launchBrowser } from './browser.ts'
-export { type Ledger, postTransactions, transactionBody } from './ledger.ts'
+export { countEndings, findFaults, findWrongPayments } from './effects.ts'
+export { type Ledger, paymentEventBody, postDeliveries, transactionBody } from './ledger.ts'
 export {
   createDatabase,
   makeTemporaryFolder,
@@ -12,7 +13,6 @@ export {
 } from './postgres.ts'
 export { hasRedis, startRedis, type TestRedis } from './redis.ts'
 export {
-  countEndings,
   type QueueBackend,
   queueBackends,
   startSystem,

@@ -1,5 +1,6 @@
 // The ledger: every id that was acknowledged, to be compared with what the database says in the end.
 import { randomBytes } from 'node:crypto'
+import { externalPaymentStatuses, type PaymentEventDelivery } from '@sluice/contracts'
 
 export interface Ledger {
   /** Ids that were answered 202. */
@@ -14,12 +15,16 @@ export interface LoadOptions {
   /** Where to post; read before each request, since an API may come back elsewhere. */
   url: () => string
   connections?: number
+  /** What is posted, in turns; both by default. */
+  kinds?: readonly DeliveryKind[]
   /** The load goes on until this is aborted, or `count` requests were sent. */
   signal?: AbortSignal
   count?: number
   /** Send again, as a processor would, what was not acknowledged. */
   resend?: boolean
 }
+
+export type DeliveryKind = 'transaction' | 'payment_event'
 
 export const transactionBody = (transactionId: string, fields: Record<string, unknown> = {}) => ({
   transaction_id: transactionId,
@@ -30,9 +35,47 @@ export const transactionBody = (transactionId: string, fields: Record<string, un
   ...fields,
 })
 
-/** Posts unique transactions over several connections until told to stop; answers the ledger. Never rejects. */
-export async function postTransactions(options: LoadOptions): Promise<Ledger> {
+export const paymentEventBody = (
+  eventId: string,
+  paymentId: string,
+  fields: Partial<Omit<PaymentEventDelivery, 'event_id' | 'payment_id'>> = {},
+) => ({
+  event_id: eventId,
+  payment_id: paymentId,
+  event: 'payment.completed' as PaymentEventDelivery['event'],
+  amount: 25000,
+  currency: 'USD',
+  user_id: 'user_881',
+  timestamp: 1710000000,
+  ...fields,
+})
+
+const urls = { transaction: '/v1/webhooks/transactions', payment_event: '/webhooks/payment' }
+
+/** Eight events for a payment, of every kind and in any order. */
+const EVENTS_PER_PAYMENT = 8
+
+const bodies: Record<DeliveryKind, (prefix: string, n: number) => { id: string; body: object }> = {
+  transaction(prefix, n) {
+    const id = `txn_${prefix}_${n}`
+    return { id, body: transactionBody(id) }
+  },
+  payment_event(prefix, n) {
+    const id = `evt_${prefix}_${n}`
+    const status = externalPaymentStatuses[Math.floor(Math.random() * externalPaymentStatuses.length)]!
+    const paymentId = `pay_${prefix}_${Math.floor(n / EVENTS_PER_PAYMENT)}`
+    const timestamp = 1710000000 + Math.floor(Math.random() * EVENTS_PER_PAYMENT)
+    return {
+      id,
+      body: paymentEventBody(id, paymentId, { event: `payment.${status}`, amount: 100, timestamp }),
+    }
+  },
+}
+
+/** Posts unique deliveries over several connections until told to stop; answers the ledger. Never rejects. */
+export async function postDeliveries(options: LoadOptions): Promise<Ledger> {
   const { url, connections = 20, signal, count = Number.POSITIVE_INFINITY, resend = false } = options
+  const { kinds = ['transaction', 'payment_event'] } = options
   const ledger: Ledger = {
     acknowledged: new Set(),
     statuses: new Map(),
@@ -41,13 +84,13 @@ export async function postTransactions(options: LoadOptions): Promise<Ledger> {
   const prefix = randomBytes(4).toString('hex')
   let sent = 0
 
-  async function post(id: string): Promise<number> {
+  async function post(kind: DeliveryKind, body: string): Promise<number> {
     const startedAt = performance.now()
     try {
-      const response = await fetch(`${url()}/v1/webhooks/transactions`, {
+      const response = await fetch(url() + urls[kind], {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(transactionBody(id)),
+        body,
         signal: AbortSignal.timeout(5000),
       })
       await response.arrayBuffer()
@@ -63,9 +106,12 @@ export async function postTransactions(options: LoadOptions): Promise<Ledger> {
 
   async function connection(): Promise<void> {
     while (!signal?.aborted && sent < count) {
-      const id = `txn_${prefix}_${++sent}`
+      const n = sent++
+      const kind = kinds[n % kinds.length]!
+      const { id, body } = bodies[kind](prefix, Math.floor(n / kinds.length))
+      const text = JSON.stringify(body)
       for (;;) {
-        const status = await post(id)
+        const status = await post(kind, text)
         ledger.statuses.set(status, (ledger.statuses.get(status) ?? 0) + 1)
         if (status === 202) ledger.acknowledged.add(id)
         if (status === 202 || !resend || signal?.aborted) break

@@ -1,8 +1,10 @@
 // A whole running system for a test file: a database of its own, a queue, an API and workers, all stopped together.
 import { createClient } from '@sluice/contracts'
 import { type AppProcess, startApp } from './app-process.ts'
+import { countEndings, countOpen, type Ending, findFaults, readEndings } from './effects.ts'
 import { createDatabase, type TestDatabase } from './postgres.ts'
 import { hasRedis, startRedis, type TestRedis } from './redis.ts'
+import { waitFor } from './wait.ts'
 
 export type QueueBackend = 'postgresql' | 'redis'
 
@@ -23,8 +25,10 @@ export interface TestSystem {
   call: ReturnType<typeof createClient>
   startWorker: () => Promise<AppProcess>
   startApi: () => Promise<AppProcess>
-  /** How often each transaction was ended, by a trigger: processing twice would show. */
-  endings: () => Promise<Array<{ transaction_id: string; times: number }>>
+  /** How often each row's work was ended, by a trigger: doing it twice would show. */
+  endings: () => Promise<Ending[]>
+  /** Waits until nothing is open; answers what is not as it should be: see `findFaults`. */
+  settle: (acknowledged: ReadonlySet<string>, timeoutMs?: number) => Promise<string[]>
   stop: () => Promise<void>
 }
 
@@ -77,26 +81,18 @@ export async function startSystemOn(
     call: createClient(api.url),
     startWorker,
     startApi,
-    endings: () => database.query('SELECT transaction_id, times FROM endings ORDER BY transaction_id'),
+    endings: () => readEndings(database),
+    async settle(acknowledged, timeoutMs = 30_000) {
+      await waitFor('nothing to be open', async () => (await countOpen(database)) === 0, {
+        timeoutMs,
+        intervalMs: 200,
+      })
+      return findFaults(database, acknowledged)
+    },
     async stop() {
       await Promise.all([...apis, ...system.workers].map((app) => app.stop('SIGKILL')))
       await redis?.remove()
       await database.drop()
     },
   }
-}
-
-/** Counts, in the database itself, every time that a row goes from open to processed or changes after that. */
-export async function countEndings(database: Pick<TestDatabase, 'query'>): Promise<void> {
-  await database.query('CREATE TABLE endings (transaction_id text PRIMARY KEY, times int NOT NULL)')
-  await database.query(`
-    CREATE FUNCTION count_ending() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      INSERT INTO endings VALUES (new.transaction_id, 1)
-      ON CONFLICT (transaction_id) DO UPDATE SET times = endings.times + 1;
-      RETURN NULL;
-    END $$`)
-  await database.query(`
-    CREATE TRIGGER count_endings AFTER UPDATE OF processed_at ON transactions
-    FOR EACH ROW WHEN (new.processed_at IS NOT NULL) EXECUTE FUNCTION count_ending()`)
 }

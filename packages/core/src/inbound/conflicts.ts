@@ -97,16 +97,22 @@ const message: Record<ConflictKind, string> = {
   payment: 'an event contradicts its payment',
 }
 
-/** Logs and counts what was stored. */
+/** In a log line of one commit. */
+const BODIES_LOGGED_MAX = 5
+
+/** Logs, in one line, and counts what was stored. */
 export function tellConflicts(
   { metrics, log }: { metrics: Metrics; log: Logger },
   kind: ConflictKind,
   bodies: readonly DistinctBody[],
 ): void {
-  for (const { id, fields, requestId, deliveries } of bodies) {
-    log.warn({ kind, id, fields, requestId, deliveries }, message[kind])
+  for (const { fields, deliveries } of bodies) {
     for (const field of fields) metrics.conflicts.inc({ kind, field }, deliveries)
   }
+  const conflicts = bodies
+    .slice(0, BODIES_LOGGED_MAX)
+    .map(({ id, fields, requestId, deliveries }) => ({ id, fields, requestId, deliveries }))
+  log.warn({ kind, count: bodies.length, conflicts }, message[kind])
 }
 
 /** A page of conflicts, latest first. */

@@ -66,7 +66,12 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
     async lockThenWrite(lock, decide) {
       const client = await batchPool.connect()
+      // While it is ours a connection that breaks is ours to hear of, too; what it was doing rejects by itself.
       let broken: Error | undefined
+      const onError = (error: Error) => {
+        broken = error
+      }
+      client.on('error', onError)
       try {
         const [, { rows }] = await allOf([client.query('BEGIN'), client.query({ ...lock, rowMode: 'array' })])
         const writes = decide(rows)
@@ -79,6 +84,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         })
         throw error
       } finally {
+        client.removeListener('error', onError)
         client.release(broken)
       }
     },

@@ -1,0 +1,456 @@
+// Payment events as their providers and readers see them: each counts once, whatever comes twice, late, at once or contradicting.
+import {
+  createClient,
+  type ExternalPayment,
+  externalPaymentStatuses,
+  getPaymentsSummary,
+  listConflicts,
+  listPaymentEvents,
+  listPayments,
+  type PaymentEventDelivery,
+  postPaymentEvent,
+} from '@sluice/contracts'
+import {
+  type AppProcess,
+  findWrongPayments,
+  paymentEventBody,
+  startSystem,
+  type TestSystem,
+} from '@sluice/testing'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+
+let system: TestSystem
+/** Two processes: what one remembers the other does not know. */
+let apis: AppProcess[]
+beforeAll(async () => {
+  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 1, env: { LOG_LEVEL: 'warn' } })
+  apis = [system.api, await system.startApi()]
+})
+afterAll(() => system?.stop())
+
+let turn = 0
+const post = (body: PaymentEventDelivery, api = apis[turn++ % 2]!) =>
+  createClient(api.url)(postPaymentEvent, { body })
+const postText = (text: string) =>
+  fetch(`${system.api.url}/webhooks/payment`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: text,
+  }).then(async (response) => ({ status: response.status, body: (await response.json()) as object }))
+
+async function list(query: object = {}): Promise<ExternalPayment[]> {
+  const { status, body } = await system.call(listPayments, { query })
+  if (status !== 200) throw new Error(JSON.stringify(body))
+  return body
+}
+const paymentOf = async (id: string) => (await list()).find(({ payment_id }) => payment_id === id)
+
+async function trailOf(id: string) {
+  const { status, body } = await system.call(listPaymentEvents, { params: { payment_id: id } })
+  if (status !== 200) throw new Error(JSON.stringify(body))
+  return body
+}
+const shuffled = <T>(items: readonly T[]) =>
+  items
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item)
+
+test('the first seed’s example: both events, one payment, its latest state', async () => {
+  const completed = paymentEventBody('evt_7f3a9c2b', 'pay_1001')
+  const pending = paymentEventBody('evt_1a2b3c4d', 'pay_1001', {
+    event: 'payment.pending',
+    timestamp: 1709999000,
+  })
+  expect(await post(completed)).toMatchObject({
+    status: 202,
+    body: { event_id: 'evt_7f3a9c2b', payment_id: 'pay_1001', status: 'completed', duplicate: false },
+  })
+  expect((await post(pending)).body).toEqual({
+    event_id: 'evt_1a2b3c4d',
+    payment_id: 'pay_1001',
+    status: 'completed',
+    duplicate: false,
+  })
+  expect(await paymentOf('pay_1001')).toEqual({
+    payment_id: 'pay_1001',
+    status: 'completed',
+    event: 'payment.completed',
+    amount: 25000,
+    currency: 'USD',
+    user_id: 'user_881',
+    refunded_amount: 0,
+    timestamp: 1710000000,
+    created_at: expect.stringMatching(/^\d{4}-.*Z$/),
+    updated_at: expect.stringMatching(/^\d{4}-.*Z$/),
+    events_count: 2,
+  })
+})
+
+test('updated_at moves when the payment changes, and only then', async () => {
+  await post(paymentEventBody('evt_u1', 'pay_u', { event: 'payment.failed', timestamp: 100 }))
+  const first = (await paymentOf('pay_u'))!
+  expect(first.updated_at).toBe(first.created_at)
+  await post(paymentEventBody('evt_u2', 'pay_u', { event: 'payment.pending', timestamp: 50 }))
+  const late = (await paymentOf('pay_u'))!
+  expect(late).toEqual({ ...first, events_count: 2 })
+  await post(paymentEventBody('evt_u3', 'pay_u', { event: 'payment.completed', timestamp: 200 }))
+  const completed = (await paymentOf('pay_u'))!
+  expect(Date.parse(completed.updated_at)).toBeGreaterThan(Date.parse(first.updated_at))
+  expect(completed.created_at).toBe(first.created_at)
+})
+
+describe('redeliveries', () => {
+  test('change nothing, say so, and are counted', async () => {
+    const body = paymentEventBody('evt_r1', 'pay_r1')
+    await post(body)
+    const before = await paymentOf('pay_r1')
+    for (let again = 0; again < 3; again++) {
+      expect((await post(body)).body).toEqual({
+        event_id: 'evt_r1',
+        payment_id: 'pay_r1',
+        status: 'completed',
+        duplicate: true,
+      })
+    }
+    expect(await paymentOf('pay_r1')).toEqual(before)
+    expect(await trailOf('pay_r1')).toMatchObject([{ event_id: 'evt_r1', deliveries: 4 }])
+  })
+
+  test('tell the payment’s status of now', async () => {
+    const pending = paymentEventBody('evt_r2', 'pay_r2', { event: 'payment.pending' })
+    await post(pending)
+    await post(paymentEventBody('evt_r3', 'pay_r2'))
+    expect((await post(pending)).body).toMatchObject({ status: 'completed', duplicate: true })
+  })
+
+  test('50 at once: one row, one effect', async () => {
+    for (let round = 0; round < 10; round++) {
+      const body = paymentEventBody(`evt_50_${round}`, `pay_50_${round}`, {
+        event: 'payment.refunded',
+        amount: 10,
+      })
+      const answers = await Promise.all(Array.from({ length: 50 }, () => post(body)))
+      expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(202))
+      const duplicates = answers.map(({ body }) => 'duplicate' in body && body.duplicate)
+      expect(duplicates.filter((duplicate) => !duplicate)).toHaveLength(1)
+      expect(await paymentOf(`pay_50_${round}`)).toMatchObject({ refunded_amount: 10, events_count: 1 })
+      expect(await trailOf(`pay_50_${round}`)).toMatchObject([{ deliveries: 50 }])
+    }
+  })
+
+  test('that differ are told, and listed with what they said: each contract field counts', async () => {
+    const first = paymentEventBody('evt_c1', 'pay_c1')
+    await post(first)
+    const changes = {
+      payment_id: 'pay_other',
+      event: 'payment.failed',
+      amount: 1,
+      currency: 'EUR',
+      user_id: 'x',
+      timestamp: 1,
+    } as const
+    for (const [field, value] of Object.entries(changes)) {
+      expect((await post({ ...first, [field]: value })).body).toEqual({
+        event_id: 'evt_c1',
+        payment_id: 'pay_c1',
+        status: 'completed',
+        duplicate: true,
+        conflict: true,
+      })
+    }
+    const { body } = await system.call(listConflicts, { query: { limit: 100 } })
+    const conflicts = 'data' in body ? body.data.filter(({ id }) => id === 'evt_c1') : []
+    expect(conflicts.map(({ kind, fields }) => [kind, ...fields]).sort()).toEqual(
+      Object.keys(changes)
+        .map((field) => ['payment_event', field])
+        .sort(),
+    )
+    expect(conflicts.find(({ fields }) => fields[0] === 'amount')?.payload).toContain('"amount":1,')
+    expect(await paymentOf('pay_other')).toBeUndefined()
+  })
+
+  test('differ neither by order, white space, unknown fields nor the spelling of a number', async () => {
+    await post(paymentEventBody('evt_c2', 'pay_c2'))
+    const same = `{ "x":[1], "timestamp":1.71e9,"user_id":"user_881","currency":"USD",\n"amount":25000.0,"event":"payment.completed","payment_id":"pay_c2","event_id":"evt_c2"}`
+    const { body } = await postText(same)
+    expect(body).toEqual({ event_id: 'evt_c2', payment_id: 'pay_c2', status: 'completed', duplicate: true })
+  })
+})
+
+test('what contradicts a payment is taken, and shown to operators', async () => {
+  await post(paymentEventBody('evt_k1', 'pay_k', { amount: 100 }))
+  await post(paymentEventBody('evt_k2', 'pay_k', { event: 'payment.refunded', amount: 101 }))
+  await post(paymentEventBody('evt_k3', 'pay_k', { event: 'payment.pending', user_id: 'y', currency: 'EUR' }))
+  const { body } = await system.call(listConflicts, { query: { limit: 100 } })
+  const conflicts = 'data' in body ? body.data.filter(({ id }) => id === 'pay_k') : []
+  expect(conflicts.map(({ kind, fields, deliveries }) => ({ kind, fields, deliveries }))).toEqual([
+    { kind: 'payment', fields: ['currency', 'user_id'], deliveries: 1 },
+    { kind: 'payment', fields: ['refunded_amount'], deliveries: 1 },
+  ])
+  expect(await paymentOf('pay_k')).toMatchObject({ amount: 100, currency: 'USD', refunded_amount: 101 })
+  const metrics = await Promise.all(apis.map(({ url }) => fetch(`${url}/metrics`).then((r) => r.text())))
+  expect(metrics.join()).toMatch(/sluice_conflicts_total\{kind="payment",field="refunded_amount"\} 1/)
+  expect(metrics.join()).toMatch(/sluice_conflicts_total\{kind="payment_event",field="amount"\} [1-9]/)
+})
+
+test('20 concurrent events of one payment: the right final state, 1,000 times over', async () => {
+  const ROUNDS = 1000
+  const AT_ONCE = 10
+  const round = async (n: number) => {
+    const events = Array.from({ length: 20 }, (_, i) =>
+      paymentEventBody(`evt_m${n}_${i}`, `pay_m${n}`, {
+        event: `payment.${externalPaymentStatuses[(i + n) % 4]!}`,
+        amount: i % 4 === 0 ? 7 : 700,
+        timestamp: 1_710_000_000 + ((i * 7) % 10),
+      }),
+    )
+    const answers = await Promise.all(shuffled(events).map((body) => post(body)))
+    expect(answers.filter(({ status }) => status !== 202)).toEqual([])
+  }
+  for (let n = 0; n < ROUNDS; n += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => round(n + i)))
+  }
+  const [row] = await system.database.query<{ payments: number; events: number }>(
+    `SELECT count(*)::int AS payments, sum(events_count)::int AS events FROM external_payments WHERE payment_id LIKE 'pay_m%'`,
+  )
+  expect(row).toEqual({ payments: ROUNDS, events: 20 * ROUNDS })
+  expect(await findWrongPayments(system.database)).toEqual([])
+}, 180_000)
+
+test('any multiset of events, in any order, concurrent or not, gives the payment that its set of events has', async () => {
+  let run = 0
+  const event = fc.record({
+    event: fc.constantFrom(...externalPaymentStatuses.map((status) => `payment.${status}` as const)),
+    amount: fc.integer({ min: 0, max: 999_999_999_999 }),
+    currency: fc.constantFrom('USD', 'EUR'),
+    user_id: fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+      .filter((id) => !id.includes('\0') && !['.', '..'].includes(id)),
+    timestamp: fc.oneof(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 4_102_444_800 })),
+  })
+  const deliveries = fc.array(event, { minLength: 1, maxLength: 15 }).chain((events) => {
+    const bodies = events.map((fields, n) => ({ n, payment: n % 3, fields }))
+    return fc.tuple(
+      fc.array(fc.constantFrom(...bodies), { maxLength: 20 }).map((again) => [...bodies, ...again]),
+      fc.boolean(),
+    )
+  })
+  await fc.assert(
+    fc.asyncProperty(deliveries, async ([bodies, concurrent]) => {
+      const prefix = `p${run++}`
+      const sends = shuffled(bodies).map(
+        ({ n, payment, fields }) =>
+          () =>
+            post({ event_id: `${prefix}_${n}_😀`, payment_id: `${prefix}/${payment}`, ...fields }),
+      )
+      const answers = concurrent ? await Promise.all(sends.map((send) => send())) : []
+      if (!concurrent) for (const send of sends) answers.push(await send())
+      expect(answers.filter(({ status }) => status !== 202)).toEqual([])
+      expect(await findWrongPayments(system.database)).toEqual([])
+    }),
+    { numRuns: 60 },
+  )
+}, 120_000)
+
+describe('reading', () => {
+  test('read your writes: the list shows each payment as soon as its event is answered, under load', async () => {
+    let busy = true
+    onTestFinished(() => {
+      busy = false
+    })
+    const load = Array.from({ length: 30 }, async (_, i) => {
+      for (let n = 0; busy; n++) await post(paymentEventBody(`evt_l${i}_${n}`, `pay_l${i}_${n % 5}`))
+    })
+    for (let n = 0; n < 100; n++) {
+      await post(paymentEventBody(`evt_w${n}`, `pay_w${n}`, { event: 'payment.failed' }), apis[0])
+      const { body } = await createClient(apis[1]!.url)(listPayments, {
+        query: { status: 'failed', limit: 1 },
+      })
+      expect(body).toMatchObject([{ payment_id: `pay_w${n}` }])
+    }
+    busy = false
+    await Promise.all(load)
+  })
+
+  test('the list is newest first, filtered, paged, with the count of all in a header', async () => {
+    for (let n = 0; n < 5; n++) {
+      await post(paymentEventBody(`evt_o${n}`, `pay_o${n}`, { event: 'payment.pending' }))
+    }
+    const newest = await list({ limit: 3 })
+    expect(newest.map(({ payment_id }) => payment_id)).toEqual(['pay_o4', 'pay_o3', 'pay_o2'])
+    expect((await list({ limit: 2, offset: 3 })).map(({ payment_id }) => payment_id)).toEqual([
+      'pay_o1',
+      'pay_o0',
+    ])
+    const all = await list()
+    const times = all.map(({ updated_at }) => updated_at)
+    expect(times).toEqual(times.toSorted().reverse())
+    for (const status of externalPaymentStatuses) {
+      const response = await system.call(listPayments, { query: { status } })
+      const [row] = await system.database.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM external_payments WHERE status = '${status}'`,
+      )
+      expect(response.headers.get('x-total-count')).toBe(String(row!.count))
+      expect((response.body as ExternalPayment[]).every((payment) => payment.status === status)).toBe(true)
+    }
+  })
+
+  test('every page together is the whole list, each payment once', async () => {
+    const { headers } = await system.call(listPayments, { query: { limit: 1 } })
+    const total = Number(headers.get('x-total-count'))
+    expect(total).toBeGreaterThan(1000) // more than a page
+    const ids = new Set<string>()
+    for (let offset = 0; offset < total; offset += 300) {
+      for (const { payment_id } of await list({ limit: 300, offset })) ids.add(payment_id)
+    }
+    expect(ids.size).toBe(total)
+    expect(await list()).toHaveLength(1000)
+  })
+
+  test('the summary counts by status and sums by currency and status, over all rows', async () => {
+    const { body } = await system.call(getPaymentsSummary)
+    if (!('counts' in body)) throw new Error(JSON.stringify(body))
+    const rows = await system.database.query<{ status: string; count: number }>(
+      'SELECT status, count(*)::int AS count FROM external_payments GROUP BY status',
+    )
+    for (const { status, count } of rows) expect(body.counts).toMatchObject({ [status]: count })
+    const usd = body.totals.find(({ currency, status }) => currency === 'USD' && status === 'failed')
+    const [expected] = await system.database.query<{ amount: number; count: number }>(
+      `SELECT sum(amount)::float8 AS amount, count(*)::int AS count FROM external_payments WHERE status = 'failed' AND currency = 'USD'`,
+    )
+    expect(usd).toMatchObject(expected!)
+    const failed = await system.call(getPaymentsSummary, { query: { status: 'failed' } })
+    expect(failed.body).toEqual({
+      counts: body.counts,
+      totals: body.totals.filter(({ status }) => status === 'failed'),
+    })
+  })
+
+  test('the trail is in order of arrival, with each event’s outcome, reason and raw body', async () => {
+    const text = `{"note":"ä😀", "event_id":"evt_t1","payment_id":"pay/t","event":"payment.completed","amount":5,"currency":"USD","user_id":"u","timestamp":100}`
+    await postText(text)
+    const later = (id: string, event: PaymentEventDelivery['event'], timestamp: number) =>
+      post(paymentEventBody(id, 'pay/t', { event, timestamp, amount: 5, user_id: 'u' }))
+    await later('evt_t2', 'payment.pending', 50)
+    await later('evt_t3', 'payment.failed', 150)
+    await later('evt_t4', 'payment.refunded', 160)
+    const trail = await trailOf('pay/t')
+    expect(trail.map(({ event_id, outcome, reason }) => [event_id, outcome, reason])).toEqual([
+      ['evt_t1', 'applied', null],
+      ['evt_t2', 'superseded', 'Not newer than the known payment.completed.'],
+      ['evt_t3', 'ignored', 'The payment is completed, which this cannot undo.'],
+      ['evt_t4', 'applied', null],
+    ])
+    expect(trail[0]).toEqual({
+      event_id: 'evt_t1',
+      event: 'payment.completed',
+      amount: 5,
+      currency: 'USD',
+      user_id: 'u',
+      timestamp: 100,
+      received_at: expect.stringMatching(/^\d{4}-.*Z$/),
+      outcome: 'applied',
+      reason: null,
+      deliveries: 1,
+      payload: text,
+    })
+    const page = await system.call(listPaymentEvents, {
+      params: { payment_id: 'pay/t' },
+      query: { limit: 1, offset: 2 },
+    })
+    expect(page.body).toEqual([trail[2]])
+    expect(page.headers.get('x-total-count')).toBe('4')
+  })
+
+  test.each(['pay_unknown', 'x'.repeat(101), '%', '\u0000'])('an unknown payment is 404: %j', async (id) => {
+    const { status, body } = await system.call(listPaymentEvents, { params: { payment_id: id } })
+    expect({ status, body }).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND_ERROR' } } })
+  })
+})
+
+test.each([
+  '12345',
+  'a:b:c',
+  'a b',
+  'a/b',
+  '100%',
+  '%2F',
+  '😀'.repeat(100),
+  '__proto__',
+  'constructor',
+  '?x=1#y',
+  "'; --",
+  '‮rtl',
+  'stream',
+  'summary',
+  '…',
+])('odd ids work everywhere: %j', async (id) => {
+  const body = { ...paymentEventBody(id, id), user_id: id }
+  expect(await post(body)).toMatchObject({
+    status: 202,
+    body: { event_id: id, payment_id: id, duplicate: false },
+  })
+  expect((await post(body)).body).toMatchObject({ duplicate: true })
+  expect(await paymentOf(id)).toMatchObject({ payment_id: id, user_id: id })
+  expect(await trailOf(id)).toMatchObject([{ event_id: id, deliveries: 2 }])
+})
+
+const right = paymentEventBody('evt_bad', 'pay_bad')
+test.each([
+  ...Object.keys(right).map((field) => [`no ${field}`, { ...right, [field]: undefined }, field] as const),
+  ...Object.keys(right).map((field) => [`${field} null`, { ...right, [field]: null }, field] as const),
+  ['amount as text', { ...right, amount: '25000' }, 'amount'],
+  ['amount with a fraction', { ...right, amount: 0.5 }, 'amount'],
+  ['amount below zero', { ...right, amount: -1 }, 'amount'],
+  ['amount beyond the limit', { ...right, amount: 1_000_000_000_000 }, 'amount'],
+  ['timestamp with a fraction', { ...right, timestamp: 1.5 }, 'timestamp'],
+  ['timestamp in milliseconds', { ...right, timestamp: 1_710_000_000_000 }, 'timestamp'],
+  ['timestamp below zero', { ...right, timestamp: -1 }, 'timestamp'],
+  ['an unknown event', { ...right, event: 'payment.created' }, 'event'],
+  ['an event in upper case', { ...right, event: 'PAYMENT.COMPLETED' }, 'event'],
+  ['a currency in lower case', { ...right, currency: 'usd' }, 'currency'],
+  ['a currency that there is not', { ...right, currency: 'ABC' }, 'currency'],
+  ['an empty id', { ...right, event_id: '' }, 'event_id'],
+  ['a dot as id', { ...right, payment_id: '..' }, 'payment_id'],
+  ['NUL in an id', { ...right, user_id: 'a\u0000' }, 'user_id'],
+  ['a lone surrogate', { ...right, event_id: '\ud800' }, 'event_id'],
+  ['an id of 101 characters', { ...right, payment_id: '😀'.repeat(101) }, 'payment_id'],
+])('400, nothing stored: %s', async (_what, body, field) => {
+  const answer = await postText(JSON.stringify(body))
+  expect(answer).toMatchObject({ status: 400, body: { error: { code: 'BAD_REQUEST_ERROR', field } } })
+  const [row] = await system.database.query(`SELECT 1 FROM payment_events WHERE event_id = 'evt_bad'`)
+  expect(row).toBeUndefined()
+})
+
+test('the edges are taken: amount 0 and the greatest, timestamp 0 and the last', async () => {
+  const edges = [
+    { amount: 0, timestamp: 0 },
+    { amount: 999_999_999_999, timestamp: 4_102_444_800 },
+  ]
+  for (const [n, edge] of edges.entries()) {
+    await post(paymentEventBody(`evt_edge${n}`, `pay_edge${n}`, edge))
+    expect(await paymentOf(`pay_edge${n}`)).toMatchObject(edge)
+  }
+})
+
+test('every event is followed up, once, with what the commit stored', async () => {
+  expect(await system.settle(new Set(), 60_000)).toEqual([])
+  const rows = await system.database.query<{
+    event_id: string
+    status_changed: boolean
+    payment_snapshot: string
+  }>(
+    `SELECT event_id, status_changed, payment_snapshot FROM payment_events WHERE payment_id = 'pay/t' ORDER BY ordinal`,
+  )
+  const snapshots = rows.map(({ payment_snapshot }) => JSON.parse(payment_snapshot) as ExternalPayment)
+  expect(rows.map(({ status_changed }) => status_changed)).toEqual([true, false, false, true])
+  expect(snapshots.map(({ status, events_count }) => [status, events_count])).toEqual([
+    ['completed', 1],
+    ['completed', 2],
+    ['completed', 3],
+    ['refunded', 4],
+  ])
+  expect(snapshots.at(-1)).toEqual(await paymentOf('pay/t'))
+})
