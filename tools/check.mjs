@@ -6,6 +6,7 @@ import { test } from './test.mjs'
 const steps = [
   ['format and lint', 'biome', ['check', '.']],
   ['types', 'tsc', ['-b']],
+  ['types of the pages', 'tsc', ['-p', 'apps/dashboard']],
   ['types of tests and tools', 'tsc', ['-p', 'tsconfig.tests.json']],
   ['dead code', 'knip', []],
 ]

@@ -1,5 +1,5 @@
 // A stand-in for `docker build` where there is no Docker: follows a Dockerfile's COPY and RUN lines in plain folders, one
-// for each stage, so that what the images contain and start can be checked. `node tools/docker-check.mjs` builds both.
+// for each stage, so that what the images contain and start can be checked. `node tools/docker-check.mjs` builds all.
 // It does not know the base images: it runs this machine's Node, as this user.
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -45,35 +45,50 @@ function splitFlags(rest) {
 }
 
 /**
- * Builds each Dockerfile's stages below `into`, and answers what its last one holds and how it runs. Like Docker, it
- * builds a stage that several files have in common once.
- * @param {string[]} dockerfiles relative to the repository
+ * Builds each image below `into`, and answers what it holds and how it runs. Like Docker, it builds only the stages that
+ * the target (without one the last stage) needs, and those that several images have in common once.
+ * @param {{ dockerfile: string, target?: string }[]} wanted relative to the repository
  * @param {string} into an empty folder
  * @returns {Promise<Image[]>}
  */
-export async function buildImages(dockerfiles, into) {
+export async function buildImages(wanted, into) {
   const context = contextFiles()
-  /** @type {Map<string, Image>} */
+  /** By their instructions and those of the stages that they build on. @type {Map<string, Image>} */
   const cache = new Map()
-  const images = []
-  for (const dockerfile of dockerfiles) {
-    const stages = parseDockerfile(readFileSync(path.join(root, dockerfile), 'utf8'))
-    /** @type {Map<string, Image>} */
+  const build = async (stages, stage) => {
+    const before = stages.slice(0, stages.indexOf(stage))
     const named = new Map()
-    let image
-    let history = ''
-    for (const stage of stages) {
-      history += JSON.stringify(stage)
-      image =
-        cache.get(history) ??
-        (await buildStage(stage, path.join(into, `stage-${cache.size}`), named, context))
-      cache.set(history, image)
-      if (stage.name) named.set(stage.name, image)
+    let history = JSON.stringify(stage)
+    for (const needed of before.filter(({ name }) => name && sourcesOf(stage).includes(name))) {
+      const built = await build(before, needed)
+      named.set(needed.name, built.image)
+      history += built.history
     }
-    images.push(image)
+    if (!cache.has(history)) {
+      cache.set(history, await buildStage(stage, path.join(into, `stage-${cache.size}`), named, context))
+    }
+    return { image: cache.get(history), history }
+  }
+  const images = []
+  for (const { dockerfile, target } of wanted) {
+    const stages = parseDockerfile(readFileSync(path.join(root, dockerfile), 'utf8'))
+    images.push((await build(stages, stageOf(stages, target))).image)
   }
   return images
 }
+
+/**
+ * The stage of that name, without one the last, as Docker chooses.
+ * @param {Stage[]} stages
+ * @param {string} [target]
+ */
+export function stageOf(stages, target) {
+  const stage = target === undefined ? stages.at(-1) : stages.find(({ name }) => name === target)
+  if (!stage) throw new Error(`There is no stage ${target}`)
+  return stage
+}
+
+const sourcesOf = ({ base, instructions }) => [base, ...instructions.map(({ flags }) => flags.from)]
 
 async function buildStage(stage, folder, named, context) {
   const base = named.get(stage.base)
@@ -190,10 +205,17 @@ function globMatcher(pattern) {
   return (file) => expression.test(file)
 }
 
+/** Every image that docker-compose.yml builds. */
+export const OUR_IMAGES = [
+  { dockerfile: 'Dockerfile.api' },
+  { dockerfile: 'Dockerfile.worker' },
+  { dockerfile: 'Dockerfile.api', target: 'dashboard' },
+]
+
 if (process.argv[1] === import.meta.filename) {
   const into = mkdtempSync(path.join(os.tmpdir(), 'sluice-images-'))
   try {
-    for (const { folder, cmd } of await buildImages(['Dockerfile.api', 'Dockerfile.worker'], into)) {
+    for (const { folder, cmd } of await buildImages(OUR_IMAGES, into)) {
       console.log(`${sizeMb(folder)} MB over the base image, runs ${cmd?.join(' ')}`)
     }
   } finally {

@@ -1,5 +1,5 @@
-// What the images hold and run, built by docker-check's stand-in for Docker: no development packages in them, and API and
-// worker start from what is left, in production mode, and process a transaction together.
+// What the images hold and run, built by docker-check's stand-in for Docker: no development packages in them, and API,
+// worker and dashboard start from what is left, in production mode, and work together.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { createClient, getTransaction, postTransaction } from '@sluice/contracts'
 import { type EmbeddedPostgres, freePort, startEmbeddedPostgres } from '@sluice/embedded-postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { buildImages } from './docker-check.mjs'
+import { buildImages, OUR_IMAGES } from './docker-check.mjs'
 
 type Image = {
   folder: string
@@ -21,22 +21,19 @@ type Image = {
 
 const folder = mkdtempSync(path.join(existsSync('/var/tmp') ? '/var/tmp' : os.tmpdir(), 'sluice-images-'))
 const running: ChildProcess[] = []
-let images: { api: Image; worker: Image }
+let images: { api: Image; worker: Image; dashboard: Image }
 let postgres: EmbeddedPostgres
 
 beforeAll(async () => {
   chmodSync(folder, 0o755) // started by root, PostgreSQL runs as somebody else
-  const [api, worker] = (await buildImages(
-    ['Dockerfile.api', 'Dockerfile.worker'],
-    path.join(folder, 'images'),
-  )) as Image[]
-  images = { api: api!, worker: worker! }
+  const [api, worker, dashboard] = (await buildImages(OUR_IMAGES, path.join(folder, 'images'))) as Image[]
+  images = { api: api!, worker: worker!, dashboard: dashboard! }
   postgres = await startEmbeddedPostgres({
     dataDir: path.join(folder, 'postgres'),
     database: 'images',
     durable: false,
   })
-}, 240_000)
+}, 360_000)
 
 afterAll(async () => {
   for (const child of running) child.kill('SIGKILL')
@@ -44,7 +41,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 }, 30_000)
 
-test.each(['api', 'worker'] as const)('the %s image has no development packages', (app) => {
+test.each(['api', 'worker', 'dashboard'] as const)('the %s image has no development packages', (app) => {
   const modules = path.join(images[app].folder, 'app', 'node_modules')
   const { packages } = JSON.parse(readFileSync(path.join(modules, '.package-lock.json'), 'utf8'))
   const development = Object.entries<{ dev?: boolean; devOptional?: boolean; optional?: boolean }>(packages)
@@ -59,17 +56,20 @@ test.each(['api', 'worker'] as const)('the %s image has no development packages'
     'embedded-postgres',
     '@embedded-postgres',
     'react',
+    'vite',
   ]) {
     expect(existsSync(path.join(modules, name)), name).toBe(false)
   }
 })
 
-test('API and worker start from their images, are healthy, and process a transaction together', async () => {
+test('all start from their images, are healthy, and process a transaction together', async () => {
   const port = await freePort()
   const settings = {
     DATABASE_URL: postgres.url,
     HOST: '127.0.0.1',
     PORT: String(port),
+    DASHBOARD_PORT: String(await freePort()),
+    API_URL: `http://127.0.0.1:${port}`,
     WORKER_METRICS_PORT: String(await freePort()),
     SANDBOX: 'true',
     TRANSACTION_PROCESSING_DELAY_MS: '0',
@@ -80,6 +80,8 @@ test('API and worker start from their images, are healthy, and process a transac
   await healthy(images.api, settings, api)
   const worker = start(images.worker, settings)
   await healthy(images.worker, settings, worker)
+  const dashboard = start(images.dashboard, settings)
+  await healthy(images.dashboard, settings, dashboard)
 
   const call = createClient(`http://127.0.0.1:${port}`)
   const body = {
@@ -94,7 +96,14 @@ test('API and worker start from their images, are healthy, and process a transac
     .poll(async () => (await call(getTransaction, { params: body })).body, { timeout: 15_000 })
     .toMatchObject({ ...body, status: 'PROCESSED' })
 
-  for (const { child, output } of [worker, api]) {
+  const pages = `http://127.0.0.1:${settings.DASHBOARD_PORT}`
+  const page = await (await fetch(`${pages}/payments`)).text()
+  const [, script] = /<script type="module"[^>]* src="(\/assets\/[^"]+)"/.exec(page)!
+  expect((await fetch(pages + script)).headers.get('content-type')).toMatch(/javascript/)
+  const read = await fetch(`${pages}/_api/v1/transactions/${body.transaction_id}`)
+  expect(await read.json()).toMatchObject({ ...body, status: 'PROCESSED' })
+
+  for (const { child, output } of [dashboard, worker, api]) {
     child.kill('SIGTERM') // what `docker stop` sends
     expect(await once(child, 'exit'), output()).toEqual([0, null])
   }

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { variables } from '@sluice/core'
 import { describe, expect, test } from 'vitest'
 import { parse, parseDocument } from 'yaml'
-import { contextFiles, parseDockerfile } from './docker-check.mjs'
+import { contextFiles, OUR_IMAGES, parseDockerfile, stageOf } from './docker-check.mjs'
 
 const root = path.resolve(import.meta.dirname, '..')
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
@@ -17,9 +17,10 @@ const variable = (text: string) => `\${${text}}`
 
 type Service = {
   image?: string
-  build?: { context: string; dockerfile: string }
+  build?: { context: string; dockerfile: string; target?: string }
   container_name?: string
   ports?: string[]
+  sysctls?: Record<string, number>
   environment?: Record<string, string | number | null>
   healthcheck?: { test: string[] }
   depends_on?: Record<string, { condition: string }>
@@ -75,6 +76,7 @@ describe('docker-compose.yml', () => {
       ['postgres', 'pg_gateway', [`${variable('BIND:-127.0.0.1')}:5432:5432`]],
       ['redis', 'redis_gateway', [`${variable('BIND:-127.0.0.1')}:6379:6379`]],
       ['api', 'gateway_api', [`${variable('BIND:-127.0.0.1')}:8000:8000`]],
+      ['dashboard', 'gateway_dashboard', [`${variable('BIND:-127.0.0.1')}:3000:80`]],
       ['worker', 'gateway_worker', undefined],
       ['workers', undefined, undefined],
     ])
@@ -97,6 +99,7 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(compose.services.api?.depends_on ?? {})).toEqual(['postgres'])
     expect(Object.keys(compose.services.worker?.depends_on ?? {})).toEqual(['postgres', 'redis', 'api'])
     expect(compose.services.workers?.depends_on).toEqual(compose.services.worker?.depends_on)
+    expect(Object.keys(compose.services.dashboard?.depends_on ?? {})).toEqual(['api'])
   })
 
   test('the programs log in with what the database is made with', () => {
@@ -115,11 +118,25 @@ describe('docker-compose.yml', () => {
     }
   })
 
+  test('the dashboard finds the API, and listens on port 80 as an ordinary user', () => {
+    const { environment, sysctls } = compose.services.dashboard!
+    expect(environment).toMatchObject({ HOST: '0.0.0.0', DASHBOARD_PORT: 80, API_URL: 'http://api:8000' })
+    expect(compose.services.api?.environment?.PORT).toBe(8000)
+    expect(sysctls).toEqual({ 'net.ipv4.ip_unprivileged_port_start': 0 })
+  })
+
+  test('what is known to one program only is told to no other', () => {
+    const told = (name: string) => Object.keys(compose.services[name]?.environment ?? {})
+    expect(told('dashboard')).not.toContain('DATABASE_URL')
+    for (const name of ['dashboard', 'worker', 'workers'])
+      expect(told(name)).not.toContain('INBOUND_WEBHOOK_SECRET')
+  })
+
   test('every variable of the programs can be set from outside, and no other is invented', () => {
     const elsewhere = ['DATA_DIR'] // of the embedded server, which no container has
     const known = variables.filter((name) => !elsewhere.includes(name))
-    const { api, worker } = compose.services
-    const set = new Set([...Object.keys(api?.environment ?? {}), ...Object.keys(worker?.environment ?? {})])
+    const programs = ['api', 'worker', 'dashboard'].map((name) => compose.services[name]?.environment ?? {})
+    const set = new Set(programs.flatMap((environment) => Object.keys(environment)))
     expect([...set].sort()).toEqual([...known].sort())
   })
 
@@ -156,10 +173,22 @@ describe('docker-compose.prod.yml', () => {
   })
 })
 
-describe.each(['api', 'worker'])('Dockerfile.%s', (app) => {
-  const file = `Dockerfile.${app}`
+test('compose builds the images that are checked here, and a build without a target makes what the file is named after', () => {
+  const built = services.flatMap(([name, { build }]) => (build && name !== 'workers' ? [build] : []))
+  const stageIn = ({ dockerfile, target }: { dockerfile: string; target?: string }) =>
+    `${dockerfile} ${stageOf(parseDockerfile(read(dockerfile)), target).name}`
+  expect(built.map(stageIn).sort()).toEqual(OUR_IMAGES.map(stageIn).sort())
+  expect(compose.services.workers?.build).toEqual(compose.services.worker?.build)
+  expect(stageIn({ dockerfile: 'Dockerfile.api' })).toBe('Dockerfile.api api')
+})
+
+describe.each([
+  ['api', 'Dockerfile.api', undefined],
+  ['worker', 'Dockerfile.worker', undefined],
+  ['dashboard', 'Dockerfile.api', 'dashboard'],
+])('the image of %s', (app, file, target) => {
   const stages = parseDockerfile(read(file))
-  const final = stages.at(-1)!
+  const final = stageOf(stages, target)
   const instruction = (keyword: string) =>
     final.instructions.find((candidate) => candidate.keyword === keyword)?.value
 
@@ -169,7 +198,7 @@ describe.each(['api', 'worker'])('Dockerfile.%s', (app) => {
     )
   })
 
-  test('ends in a fresh stage that runs as an ordinary user', () => {
+  test('begins afresh and runs as an ordinary user', () => {
     expect(stages.map(({ name }) => name)).not.toContain(final.base)
     expect(final.base).toMatch(/^node:24-/)
     expect(instruction('USER')).toBe('node')

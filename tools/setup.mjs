@@ -1,6 +1,6 @@
 // From a fresh clone to one that is installed, generated and built; a second run finds nothing to do. Node built-ins only.
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { withLock } from './lock.mjs'
 import { bin, main, progress, root, runQuietly, stopOnSignals, ToolError } from './process.mjs'
@@ -23,6 +23,7 @@ export async function setup({ quiet = false, stop } = {}) {
     if (!isInstalled()) await install(options)
     if (!isGenerated()) await generate(options)
     await build(options)
+    if (!isDashboardBuilt()) await buildDashboard(options)
   })
 }
 
@@ -79,6 +80,38 @@ async function build({ say, ...options }) {
   const first = !existsSync(at('apps', 'launcher', 'dist'))
   await runQuietly('Building', bin('tsc'), ['-b'], first ? { ...options, say } : options)
 }
+
+const DASHBOARD = at('apps', 'dashboard')
+/** Among the built files, which Vite clears first: an interrupted build leaves none. */
+const DASHBOARD_STAMP = path.join(DASHBOARD, 'dist', '.stamp')
+
+const isDashboardBuilt = () => readText(DASHBOARD_STAMP) === dashboardKey()
+
+async function buildDashboard(options) {
+  const key = dashboardKey() // of what is there now: what changes meanwhile is built the next time
+  const env = { NODE_ENV: 'production' } // React has a slower half for development
+  await runQuietly('Building the dashboard', bin('vite'), ['build', DASHBOARD], { ...options, env })
+  writeFileSync(DASHBOARD_STAMP, key)
+}
+
+const dashboardKey = () =>
+  hash(
+    ...[...filesBelow(DASHBOARD), ...filesBelow(at('packages', 'contracts', 'src'))].map((file) => [
+      path.relative(root, file),
+      readText(file),
+    ]),
+    readText(at('package-lock.json')),
+  )
+
+/** Sources only, in an order that is the same everywhere. */
+const filesBelow = (folder) =>
+  readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !['dist', 'node_modules'].includes(name) && !/\.test\.tsx?$/.test(name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const file = path.join(folder, entry.name)
+      return entry.isDirectory() ? filesBelow(file) : [file]
+    })
 
 const hash = (...parts) => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'))

@@ -1,5 +1,11 @@
-// The yardstick: the transaction route's own schemas on a Fastify that stores nothing, in a process of its own.
-import { postTransaction, routeSchema, type TransactionDelivery } from '@sluice/contracts'
+// The yardstick: the inbound routes' own schemas on a Fastify that stores nothing, in a process of its own.
+import {
+  type PaymentEventDelivery,
+  postPaymentEvent,
+  postTransaction,
+  routeSchema,
+  type TransactionDelivery,
+} from '@sluice/contracts'
 import Fastify from 'fastify'
 
 const app = Fastify({
@@ -12,6 +18,15 @@ app.post<{ Body: TransactionDelivery }>(
   { schema: routeSchema(postTransaction) },
   (request, reply) => {
     reply.code(202).send({ message: 'Accepted', transaction_id: request.body.transaction_id })
+  },
+)
+
+app.post<{ Body: PaymentEventDelivery }>(
+  postPaymentEvent.url,
+  { schema: routeSchema(postPaymentEvent) },
+  (request, reply) => {
+    const { event_id, payment_id, event } = request.body
+    reply.code(202).send({ event_id, payment_id, status: event.slice('payment.'.length), duplicate: false })
   },
 )
 

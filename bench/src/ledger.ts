@@ -46,9 +46,14 @@ export function ledgerVerdict({ rows, missing, twice, foreign }: LedgerCheck): s
   return wrong.length === 0 ? `ok (${rows.toLocaleString('en-US')} rows)` : wrong.join(', ')
 }
 
+/** A table whose rows are work, and its columns that say when it is due and when it was done. */
+export type Work = { table: string; due: string; done: string }
+export const transactionWork: Work = { table: 'transactions', due: 'due_at', done: 'processed_at' }
+
 /** Waits until nothing is open; throws when the count of open rows stands still for `stalledMs` beyond their due time. */
-export async function untilProcessed(
+export async function untilDone(
   sql: Sql,
+  { table, due, done }: Work,
   died: Promise<never>[] = [],
   stalledMs = 60_000,
 ): Promise<void> {
@@ -56,8 +61,8 @@ export async function untilProcessed(
   let progressAt = Date.now()
   for (;;) {
     const [row] = await Promise.race([
-      sql(`SELECT count(*) AS open, count(*) FILTER (WHERE due_at <= now()) AS overdue
-           FROM transactions WHERE processed_at IS NULL`),
+      sql(`SELECT count(*) AS open, count(*) FILTER (WHERE ${due} <= now()) AS overdue
+           FROM ${table} WHERE ${done} IS NULL`),
       ...died,
     ])
     const open = Number(row?.open)
@@ -66,7 +71,7 @@ export async function untilProcessed(
       best = open
       progressAt = Date.now()
     }
-    if (Date.now() - progressAt > stalledMs) throw new Error(`${open} transactions stay unprocessed`)
+    if (Date.now() - progressAt > stalledMs) throw new Error(`${open} rows of ${table} stay open`)
     await new Promise((resolve) => setTimeout(resolve, open > 20_000 ? 2000 : 500))
   }
 }

@@ -3,19 +3,20 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { hasRedis, startRedis, type TestRedis } from '@sluice/testing'
 import { isDurable, startDatabaseServer } from './database.ts'
 import { Janitor } from './janitor.ts'
 import { generators, startLoadGenerator } from './load/client.ts'
-import { findRedisServer, startRedis } from './redis.ts'
 import { formatTable, machine, writeResults } from './report.ts'
 import { type Options, type Outcome, PROCESSING_DELAY_MS, type Scenario } from './scenario.ts'
 import { inflight } from './scenarios/inflight.ts'
 import { ingest } from './scenarios/ingest.ts'
+import { payments } from './scenarios/payments.ts'
 import { steady } from './scenarios/steady.ts'
 import { worker } from './scenarios/worker.ts'
 import { type Backend, systemSettings } from './system.ts'
 
-const scenarios: readonly Scenario[] = [ingest, steady, inflight, worker]
+const scenarios: readonly Scenario[] = [ingest, payments, steady, inflight, worker]
 
 const HELP = `npm run bench [-- scenario…] [options]
 
@@ -23,9 +24,9 @@ Scenarios (all, unless named):
 ${scenarios.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
 
 Options:
-  --rounds N        rounds of ingest                            3
+  --rounds N        rounds of ingest and payments               3
   --connections N   keep-alive connections                      256
-  --burst S         seconds of an ingest burst                  10
+  --burst S         seconds of a burst of these                 10
   --duration S      seconds of each steady rate                 120
   --rates A,B       steady rates, requests a second             3000,4000
   --count N         transactions of inflight and of worker      50000
@@ -53,7 +54,6 @@ async function main(): Promise<number> {
     return 0
   }
   const chosen = positionals.length === 0 ? scenarios : positionals.map(scenarioNamed)
-  const redisServer = findRedisServer()
   const options: Options = {
     rounds: positive(values.rounds, 'rounds'),
     connections: positive(values.connections, 'connections'),
@@ -64,17 +64,17 @@ async function main(): Promise<number> {
     backends: values.backends
       .split(',')
       .map(backendNamed)
-      .filter((backend) => backend !== 'redis' || redisServer),
+      .filter((backend) => backend !== 'redis' || hasRedis),
   }
 
   const startedAt = new Date()
   const folder = temporaryFolder()
   janitor.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
   const databaseServer = await startDatabaseServer(janitor, folder)
-  const redis = redisServer === undefined ? undefined : await startRedis(janitor, redisServer, folder)
+  const redis = hasRedis ? await startOwnRedis() : undefined
   const generator = await startLoadGenerator(janitor)
   const profileDir = values.profile ? join('bench', 'results', `profiles-${startedAt.getTime()}`) : undefined
-  const environment = { janitor, databaseServer, redisUrl: redis?.url, profileDir }
+  const environment = { janitor, databaseServer, redis, profileDir }
 
   const about = {
     machine: machine(),
@@ -106,6 +106,12 @@ async function main(): Promise<number> {
   console.log(`Results: ${file}`)
   for (const problem of problems) console.error(`PROBLEM  ${problem}`)
   return problems.length === 0 ? 0 : 1
+}
+
+async function startOwnRedis(): Promise<TestRedis> {
+  const starting = startRedis()
+  janitor.defer(async () => (await starting.catch(() => undefined))?.remove())
+  return starting
 }
 
 function scenarioNamed(name: string): Scenario {

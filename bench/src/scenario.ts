@@ -1,9 +1,11 @@
 // What every scenario gets and gives, and the steps they share.
+
+import { newRun } from './ids.ts'
+import type { BodyKind } from './load/bodies.ts'
 import type { LoadGenerator } from './load/client.ts'
 import type { LoadResult } from './load/plan.ts'
 import type { Table } from './report.ts'
 import type { Backend, Environment } from './system.ts'
-import { newRun } from './transactions.ts'
 
 export type Options = {
   rounds: number
@@ -34,8 +36,12 @@ const WARM_UP_MS = 1500
 const PAUSE_MS = 500
 
 /** Compiles the hot paths and fills the pools, on ids of its own that no result counts. */
-export async function warmUp({ generator, options }: Context, url: string): Promise<void> {
-  const arrivals = { kind: 'closed', durationMs: WARM_UP_MS } as const
+export async function warmUp(
+  { generator, options }: Context,
+  url: string,
+  bodies: BodyKind = 'transactions',
+): Promise<void> {
+  const arrivals = { kind: 'closed', durationMs: WARM_UP_MS, bodies } as const
   await generator.run({ url, run: newRun(), connections: options.connections, arrivals })
   await pause(PAUSE_MS)
 }

@@ -1,36 +1,44 @@
-// `npm run simulate`: plays a processor against a running Sluice and checks that what it acknowledged gets processed.
+// `npm run simulate`: plays processors against a running Sluice and checks that it keeps what it acknowledged.
 import { parseArgs } from 'node:util'
 import { localAddress, readConfig } from '@sluice/core'
-import { type Confirmation, confirmProcessed } from './simulator/confirm.ts'
-import { createProcessor, describeFailure, type Processor } from './simulator/processor.ts'
+import { newRun } from './ids.ts'
+import { confirmPayments } from './simulator/confirm-payments.ts'
+import { confirmTransactions } from './simulator/confirm-transactions.ts'
+import { planPaymentEvents } from './simulator/payment-traffic.ts'
+import { createProcessor, describeFailure, paymentEventsAt, transactionsAt } from './simulator/processor.ts'
 import { progressLine } from './simulator/progress.ts'
-import { planTraffic } from './simulator/traffic.ts'
-import { newRun } from './transactions.ts'
+import { describeSending, summarize } from './simulator/summary.ts'
+import { planTransactions } from './simulator/traffic.ts'
 
 const HELP = `npm run simulate [-- options]
 
-Plays a payment processor: posts transactions to a running Sluice, with duplicates, late and reordered deliveries,
-bursts and a few contradictions, retries what is answered 503, then waits until all of its transactions are PROCESSED.
+Plays payment processors: posts transactions and the events of payments to a running Sluice, with duplicates, late and
+reordered deliveries, bursts and a few contradictions, and retries what is answered 503. Payments complete, fail, are
+tried again and are refunded. Then it waits until all of its transactions are PROCESSED, and reads its payments back:
+each must have all of its events, once, and be in the state that follows from them.
 
   --url URL          where Sluice's API is           from HOST and PORT
   --rate N           new transactions a second       50
+  --payments N       new payments a second, of about three events each   20
   --duration S       seconds                         30
   --duplicates P     percent delivered again         15
   --conflicts P      percent contradicted            1
-  --burst N          extra at once every 10 s        200
+  --burst N          extra transactions, and payments, at once every 10 s   200
   --wait S           gives up after so long without any progress at the end   90
   --help
 
-Exit code 1 when anything acknowledged is missing, changed, taken twice or not processed, or nothing was acknowledged.`
+A rate of 0 leaves that kind out. When INBOUND_WEBHOOK_SECRET is set, deliveries are signed with the first secret in it.
 
-const PROBLEMS_SHOWN_MAX = 10
+Exit code 1 when anything acknowledged is missing, changed, taken twice or not processed, when a payment is not what its
+events make of it, or when nothing was acknowledged.`
 
 async function main(): Promise<number> {
-  const { host, port } = readConfig(process.env)
+  const { host, port, inboundWebhookSecrets } = readConfig(process.env)
   const { values } = parseArgs({
     options: {
       url: { type: 'string', default: localAddress(host, port) },
       rate: { type: 'string', default: '50' },
+      payments: { type: 'string', default: '20' },
       duration: { type: 'string', default: '30' },
       duplicates: { type: 'string', default: '15' },
       conflicts: { type: 'string', default: '1' },
@@ -44,20 +52,33 @@ async function main(): Promise<number> {
     return 0
   }
   const options = {
-    rate: number(values.rate, 'rate', 0.1, 100_000),
+    rate: number(values.rate, 'rate', 0, 100_000),
     durationSeconds: number(values.duration, 'duration', 1, 86_400),
     duplicates: number(values.duplicates, 'duplicates', 0, 100) / 100,
     conflicts: number(values.conflicts, 'conflicts', 0, 100) / 100,
     burst: number(values.burst, 'burst', 0, 1_000_000),
   }
+  const paymentRate = number(values.payments, 'payments', 0, 100_000)
+  if (options.rate === 0 && paymentRate === 0) throw new UsageError('--rate and --payments cannot both be 0')
   const waitMs = number(values.wait, 'wait', 1, 86_400) * 1000
-  await assertReachable(values.url)
+  const { url } = values
+  await assertReachable(url)
 
-  const deliveries = planTraffic(options, newRun())
+  const run = newRun()
+  const planned = {
+    transactions: planTransactions(options, run),
+    events: planPaymentEvents({ ...options, rate: paymentRate }, run),
+  }
   console.log(
-    `Sending ${deliveries.length} deliveries to ${values.url} over ${options.durationSeconds} s; Ctrl-C ends it early.`,
+    `Sending ${planned.transactions.length} deliveries of transactions and ${planned.events.length} of payment events to ${url} over ${options.durationSeconds} s; Ctrl-C ends it early.`,
   )
-  const processor = createProcessor(values.url)
+  const [secret] = inboundWebhookSecrets
+  const transactions = createProcessor(transactionsAt(url), secret)
+  const events = createProcessor(paymentEventsAt(url), secret)
+  const parts = [
+    { name: 'transactions', processor: transactions },
+    { name: 'payment events', processor: events },
+  ] as const
   const stopSending = new AbortController()
   const stopWaiting = new AbortController()
   process.on('SIGINT', () => (stopSending.signal.aborted ? stopWaiting : stopSending).abort())
@@ -66,25 +87,34 @@ async function main(): Promise<number> {
     stopWaiting.abort()
   })
 
-  const sending = progressLine(() => describeSending(processor))
-  await processor.send(deliveries, stopSending.signal)
+  const sending = progressLine(() => describeSending(parts))
+  await Promise.all([
+    transactions.send(planned.transactions, stopSending.signal),
+    events.send(planned.events, stopSending.signal),
+  ])
   sending.end()
   stopSending.abort() // from here on, Ctrl-C ends the waiting
 
-  let seen = { processed: 0, of: processor.ledger.size }
-  const waiting = progressLine(() => `processed ${seen.processed} of ${seen.of}`)
-  const onProgress = (processed: number, of: number) => {
-    seen = { processed, of }
-  }
-  const confirmation = await confirmProcessed(
-    values.url,
-    processor.ledger,
-    waitMs,
-    onProgress,
-    stopWaiting.signal,
+  const seen = { processed: '-', right: '-' }
+  const waiting = progressLine(
+    () => `transactions processed: ${seen.processed}  payments right: ${seen.right}`,
   )
+  const patience = (what: keyof typeof seen) => ({
+    waitMs,
+    signal: stopWaiting.signal,
+    onProgress: (right: number, of: number) => {
+      seen[what] = `${right} of ${of}`
+    },
+  })
+  const [ofTransactions, ofPayments] = await Promise.all([
+    confirmTransactions(url, transactions.ledger, patience('processed')),
+    confirmPayments(url, events.ledger, patience('right')),
+  ])
   waiting.end()
-  return summarize(processor, confirmation)
+  return summarize([
+    { ...parts[0], confirmation: ofTransactions },
+    { ...parts[1], confirmation: ofPayments },
+  ])
 }
 
 async function assertReachable(url: string): Promise<void> {
@@ -95,37 +125,6 @@ async function assertReachable(url: string): Promise<void> {
       `Nothing answers at ${url} (${describeFailure(error)}). Start Sluice with "npm start", or say where it is with --url.`,
     )
   }
-}
-
-function describeSending({ counts, ackMs }: Processor): string {
-  const { p50, p99 } = ackMs.summary()
-  const { sent, accepted, duplicates, conflicts, retried, errors, inFlight } = counts
-  const ms = (value: number) => (Number.isNaN(value) ? '-' : `${value.toFixed(1)} ms`)
-  return `sent ${sent}  accepted ${accepted}  duplicates ${duplicates}  conflicts ${conflicts}  retried ${retried}  errors ${errors}  in flight ${inFlight}  ack p50 ${ms(p50)} p99 ${ms(p99)}`
-}
-
-function summarize(processor: Processor, { processed, problems, unprocessed }: Confirmation): number {
-  const { counts, ledger } = processor
-  console.log(`
-Deliveries sent        ${counts.sent} (${counts.retried} of them repeated because of a 503 or no answer)
-Acknowledged           ${counts.accepted}, of which ${counts.duplicates} duplicates, ${counts.conflicts} of those contradicting
-Never acknowledged     ${counts.errors}${counts.errors > 0 ? ` (last: ${processor.lastError()})` : ''}
-Transactions           ${ledger.size}
-Processed              ${processed}
-Not processed          ${unprocessed}
-Wrong                  ${problems.length}`)
-  for (const { id, problem } of problems.slice(0, PROBLEMS_SHOWN_MAX)) console.error(`  ${id} ${problem}`)
-  if (counts.accepted === 0) {
-    console.log('\nNothing was acknowledged.')
-    return 1
-  }
-  const ok = problems.length === 0 && unprocessed === 0
-  console.log(
-    ok
-      ? '\nEverything that was acknowledged was processed, once.'
-      : '\nNot everything that was acknowledged is right.',
-  )
-  return ok ? 0 : 1
 }
 
 function number(text: string, option: string, least: number, most: number): number {

@@ -1,10 +1,10 @@
 // One Sluice: a fresh database, a queue backend, the API and a worker as processes of their own.
 import { mkdirSync } from 'node:fs'
 import { postTransaction } from '@sluice/contracts'
+import type { TestRedis } from '@sluice/testing'
 import { type Child, pick, startChild } from './child.ts'
 import type { Database, DatabaseServer } from './database.ts'
 import type { Janitor } from './janitor.ts'
-import { flushRedis } from './redis.ts'
 
 export type Backend = 'redis' | 'postgres'
 
@@ -15,7 +15,7 @@ export type Environment = {
   janitor: Janitor
   databaseServer: DatabaseServer
   /** Undefined where redis-server is not installed. */
-  redisUrl: string | undefined
+  redis: TestRedis | undefined
   /** Where V8 CPU profiles of API and worker go, if they are wanted. */
   profileDir: string | undefined
 }
@@ -46,16 +46,16 @@ export function systemSettings(processingDelayMs: number): Record<string, string
 
 /** Starts database and API; the worker when it is asked for, since one scenario measures it on its own. */
 export async function startSystem(environment: Environment, options: SystemOptions): Promise<System> {
-  const { janitor, databaseServer, redisUrl, profileDir } = environment
+  const { janitor, databaseServer, redis, profileDir } = environment
   if (options.backend === 'redis') {
-    if (redisUrl === undefined) throw new Error('redis-server was not found on the PATH')
-    await flushRedis(redisUrl)
+    if (redis === undefined) throw new Error('redis-server was not found on the PATH')
+    await redis.flush() // another system's queues
   }
   const database = await databaseServer.createDatabase()
   const env = {
     ...systemSettings(options.processingDelayMs),
     DATABASE_URL: database.url,
-    ...(options.backend === 'redis' && redisUrl !== undefined ? { REDIS_URL: redisUrl } : {}),
+    ...(options.backend === 'redis' && redis !== undefined ? { REDIS_URL: redis.url } : {}),
   }
   const children: Child[] = []
   const start = async (name: string, module: string) => {

@@ -1,7 +1,8 @@
 // Ids of a run are distinct, and the in-place writer agrees with the function that names them.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { bodyTemplate, newRun, randomFields, transactionId, writeIdDigits } from './transactions.ts'
+import { newRun, writeIdDigits } from './ids.ts'
+import { bodyTemplate, randomFields, transactionId } from './transactions.ts'
 
 test('writing the digits in place gives the body of that id', () => {
   const run = newRun()

@@ -1,4 +1,5 @@
-// Realistic transactions, and the ids by which a run finds its own rows again.
+// Realistic transactions.
+import { runId, runIdSql } from './ids.ts'
 
 export type TransactionBody = {
   transaction_id: string
@@ -35,18 +36,9 @@ export function randomFields(random: () => number = Math.random): Omit<Transacti
   }
 }
 
-// Knuth's multiplicative hash: odd, so a bijection of 32-bit numbers. Ids of a run are all distinct and land all over
-// the unique index, as a processor's would, instead of always at its right edge, which would flatter the database.
-const SCRAMBLE = 0x9e3779b1
-const HEX = Buffer.from('0123456789abcdef')
 const PREFIX = 'txn_'
 
-/** Names one run; part of each of its ids, so that the ledger query finds them. */
-export const newRun = () => Math.random().toString(36).slice(2, 10).padEnd(8, '0')
-
-export function transactionId(run: string, sequence: number): string {
-  return `${PREFIX}${(Math.imul(sequence, SCRAMBLE) >>> 0).toString(16).padStart(8, '0')}_${run}`
-}
+export const transactionId = (run: string, sequence: number) => runId(PREFIX, run, sequence)
 
 /** A request's JSON with a placeholder id, and where in it the id's eight digits are, to be overwritten in place. */
 export function bodyTemplate(run: string): { body: string; digitsAt: number } {
@@ -54,11 +46,4 @@ export function bodyTemplate(run: string): { body: string; digitsAt: number } {
   return { body, digitsAt: body.indexOf(PREFIX) + PREFIX.length }
 }
 
-export function writeIdDigits(target: Uint8Array, at: number, sequence: number): void {
-  const scrambled = Math.imul(sequence, SCRAMBLE) >>> 0
-  for (let i = 0; i < 8; i++) target[at + i] = HEX[(scrambled >>> (28 - 4 * i)) & 15]!
-}
-
-/** SQL for the id of number `n` of a run, equal to `transactionId`: the ledger is checked inside the database. */
-export const transactionIdSql = (n: string, run: string) =>
-  `'${PREFIX}' || lpad(to_hex((${n}::bigint * ${SCRAMBLE}) % 4294967296), 8, '0') || '_${run}'`
+export const transactionIdSql = (n: string, run: string) => runIdSql(PREFIX, run, n)

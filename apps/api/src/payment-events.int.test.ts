@@ -398,9 +398,14 @@ test.each([
 })
 
 const right = paymentEventBody('evt_bad', 'pay_bad')
-test.each([
-  ...Object.keys(right).map((field) => [`no ${field}`, { ...right, [field]: undefined }, field] as const),
-  ...Object.keys(right).map((field) => [`${field} null`, { ...right, [field]: null }, field] as const),
+const missing = Object.keys(right).flatMap(
+  (field): Array<[string, object, string]> => [
+    [`no ${field}`, { ...right, [field]: undefined }, field],
+    [`${field} null`, { ...right, [field]: null }, field],
+  ],
+)
+test.each<[string, object, string]>([
+  ...missing,
   ['amount as text', { ...right, amount: '25000' }, 'amount'],
   ['amount with a fraction', { ...right, amount: 0.5 }, 'amount'],
   ['amount below zero', { ...right, amount: -1 }, 'amount'],

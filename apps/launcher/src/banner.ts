@@ -4,21 +4,30 @@ import { type Config, localAddress } from '@sluice/core'
 export interface BannerFacts {
   config: Pick<
     Config,
-    'publicApiUrl' | 'host' | 'workerMetricsPort' | 'redisUrl' | 'sandbox' | 'transactionProcessingDelayMs'
+    | 'publicApiUrl'
+    | 'publicDashboardUrl'
+    | 'host'
+    | 'workerMetricsPort'
+    | 'redisUrl'
+    | 'sandbox'
+    | 'inboundWebhookSecrets'
+    | 'transactionProcessingDelayMs'
   >
   whereDataLies: string
-  /** Of the transaction to try, new with every start so that there is something to watch. */
-  transactionId: string
+  /** Of the ids to try, new with every start so that there is something to watch. */
+  tag: string
+  now: Date
   watch: boolean
 }
 
-export function banner({ config, whereDataLies, transactionId, watch }: BannerFacts): string {
+export function banner(given: BannerFacts): string {
+  const { config, whereDataLies, watch } = given
   const api = config.publicApiUrl
-  const delay = `${config.transactionProcessingDelayMs / 1000} s`
   const queue = config.redisUrl
     ? `Redis at ${new URL(config.redisUrl).host}`
     : 'PostgreSQL (set REDIS_URL to use Redis)'
   const facts = [
+    ['Dashboard', paymentsPage(config)],
     ['API', api],
     ['Docs', `${api}/docs`],
     [
@@ -34,31 +43,56 @@ export function banner({ config, whereDataLies, transactionId, watch }: BannerFa
       ? 'Sluice is running and restarts when the sources change. Ctrl-C stops it.'
       : 'Sluice is running. Ctrl-C stops it.',
     '',
-    ...facts.map(([name, value]) => `  ${name!.padEnd(7)} ${value}`),
+    ...facts.map(([name, value]) => `  ${name!.padEnd(9)} ${value}`),
     '',
-    ...(config.sandbox ? whatToTry(api, transactionId, delay) : [SANDBOX_IS_OFF]),
+    ...whatToTry(given),
     '',
   ]
   return lines.join('\n')
 }
 
-const SANDBOX_IS_OFF =
-  'SANDBOX is off (NODE_ENV=production turns it off): inbound webhooks and reads are answered 401. SANDBOX=true opens them.'
-
-const whatToTry = (api: string, transactionId: string, delay: string) => [
-  `Try it: post a transaction as a processor would (twice, if you like: it counts once), and see it PROCESSED ${delay} later.`,
-  '',
-  `  ${postCommand(api, transactionId)}`,
-  `  curl ${api}/v1/transactions/${transactionId}`,
-]
-
-function postCommand(api: string, transactionId: string): string {
-  const body = {
-    transaction_id: transactionId,
+function whatToTry({ config, tag, now }: BannerFacts): string[] {
+  // What would be refused is not offered.
+  if (!config.sandbox) return [SANDBOX_IS_OFF]
+  if (config.inboundWebhookSecrets.length > 0) return [SECRET_IS_SET]
+  const api = config.publicApiUrl
+  const payment = {
+    event_id: `evt_${tag}`,
+    payment_id: `pay_${tag}`,
+    event: 'payment.completed',
+    amount: 25000,
+    currency: 'USD',
+    user_id: 'user_1',
+    timestamp: Math.floor(now.getTime() / 1000),
+  }
+  const transaction = {
+    transaction_id: `txn_${tag}`,
     source_account: 'acc_user_789',
     destination_account: 'acc_merchant_456',
     amount: 1500,
     currency: 'INR',
   }
-  return `curl -i ${api}/v1/webhooks/transactions -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
+  const delay = `${config.transactionProcessingDelayMs / 1000} s`
+  return [
+    `Try it: post a payment event as a provider would (twice, if you like: it counts once), and see it at ${paymentsPage(config)}`,
+    '',
+    `  ${postCommand(`${api}/webhooks/payment`, payment)}`,
+    '',
+    `Or post a transaction, and see it PROCESSED ${delay} later.`,
+    '',
+    `  ${postCommand(`${api}/v1/webhooks/transactions`, transaction)}`,
+    `  curl ${api}/v1/transactions/${transaction.transaction_id}`,
+  ]
 }
+
+const SANDBOX_IS_OFF =
+  'SANDBOX is off (NODE_ENV=production turns it off): inbound webhooks and reads are answered 401. SANDBOX=true opens them.'
+
+const SECRET_IS_SET =
+  'INBOUND_WEBHOOK_SECRET is set: inbound webhooks without its signature are answered 401, a plain curl too.'
+
+const paymentsPage = ({ publicDashboardUrl }: Pick<Config, 'publicDashboardUrl'>) =>
+  `${publicDashboardUrl.replace(/\/$/, '')}/payments`
+
+const postCommand = (url: string, body: object) =>
+  `curl -i ${url} -H 'content-type: application/json' -d '${JSON.stringify(body)}'`

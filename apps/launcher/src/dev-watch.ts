@@ -6,10 +6,18 @@ import type { Say } from './output.ts'
 
 /** An editor, and git even more, writes several files at once. */
 const QUIET_MS = 300
-const WATCHED = ['packages/contracts', 'packages/core', 'apps/api', 'apps/worker']
+const WATCHED = [
+  'packages/contracts',
+  'packages/core',
+  'apps/api',
+  'apps/worker',
+  'apps/pages',
+  'apps/dashboard',
+]
+const isSource = (file: string) => /\.(tsx?|css|svg|html)$/.test(file) && !/\.test\.tsx?$/.test(file)
 
 /**
- * An incremental build takes a fraction of a second, so no compiler has to stay resident (and none can be left behind).
+ * An incremental build takes a second or two, so no compiler has to stay resident (and none can be left behind).
  * Returns what ends the watching.
  */
 export function watchSources(root: string, say: Say, onBuilt: () => void): () => void {
@@ -18,10 +26,11 @@ export function watchSources(root: string, say: Say, onBuilt: () => void): () =>
 
   const build = () => {
     if (compiler) return later()
-    compiler = spawn(path.join(root, 'node_modules/.bin/tsc'), ['-b'], {
+    // The set-up of `npm start`: TypeScript always, the pages when something of theirs has changed.
+    compiler = spawn(process.execPath, ['tools/setup.mjs'], {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
-      detached: true, // a group of its own: the program in node_modules/.bin only starts the real one
+      detached: true, // a group of its own, so that Ctrl-C is the launcher's to pass on
     })
     compiler.once('error', (error) => say(`The compiler could not be started: ${error.message}`))
     compiler.once('close', (code) => {
@@ -35,11 +44,12 @@ export function watchSources(root: string, say: Say, onBuilt: () => void): () =>
     timer = setTimeout(build, QUIET_MS)
   }
   const noteChange = (_event: string, file: string | null) => {
-    if (file?.endsWith('.ts') && !file.endsWith('.test.ts')) later()
+    if (file !== null && isSource(file)) later()
   }
-  const watchers = WATCHED.map((folder) =>
-    watch(path.join(root, folder, 'src'), { recursive: true }, noteChange),
-  )
+  const watchers = [
+    ...WATCHED.map((folder) => watch(path.join(root, folder, 'src'), { recursive: true }, noteChange)),
+    watch(path.join(root, 'apps/dashboard'), noteChange), // index.html; not what is built below
+  ]
   return () => {
     clearTimeout(timer)
     for (const watcher of watchers) watcher.close()

@@ -17,11 +17,12 @@ export interface Environment {
 export async function readEnvironment(root: string): Promise<Environment> {
   const file = path.join(root, '.env')
   if (existsSync(file)) process.loadEnvFile(file) // never overrides what is set
-  const { host, port, workerMetricsPort } = readConfig(process.env)
+  const { host, port, dashboardPort, workerMetricsPort } = readConfig(process.env)
   const env = { ...process.env }
   const choose = async () =>
     String(await freePort(host).catch((error) => Promise.reject(cannotListen(host, error))))
   if (port === 0) env.PORT = await choose()
+  if (dashboardPort === 0) env.DASHBOARD_PORT = await choose()
   if (workerMetricsPort === 0) env.WORKER_METRICS_PORT = await choose()
   return { config: readConfig(env), env }
 }
@@ -35,11 +36,9 @@ export async function requireFreePorts(
   config: Config,
   { patienceMs, say, stop }: { patienceMs: number; say: Say; stop: AbortSignal },
 ): Promise<void> {
-  const { host, port, workerMetricsPort } = config
-  if (port === workerMetricsPort) {
-    throw new LaunchError(`PORT and WORKER_METRICS_PORT are both ${port}: give each its own.`)
-  }
-  const ports = { PORT: port, WORKER_METRICS_PORT: workerMetricsPort }
+  const { host, port, dashboardPort, workerMetricsPort } = config
+  const ports = { PORT: port, DASHBOARD_PORT: dashboardPort, WORKER_METRICS_PORT: workerMetricsPort }
+  requireDistinct(ports)
   const deadline = Date.now() + patienceMs
   let told = patienceMs === 0
   for (const [variable, number] of Object.entries(ports)) {
@@ -57,6 +56,17 @@ export async function requireFreePorts(
       told = true
       await pause(200, stop)
     }
+  }
+}
+
+function requireDistinct(ports: Record<string, number>): void {
+  const takers = new Map<number, string>()
+  for (const [variable, number] of Object.entries(ports)) {
+    const taker = takers.get(number)
+    if (taker !== undefined) {
+      throw new LaunchError(`${taker} and ${variable} are both ${number}: give each its own.`)
+    }
+    takers.set(number, variable)
   }
 }
 

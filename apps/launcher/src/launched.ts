@@ -5,6 +5,8 @@ import path from 'node:path'
 
 const root = path.resolve(import.meta.dirname, '../../..')
 
+const anyPorts = { PORT: '0', DASHBOARD_PORT: '0', WORKER_METRICS_PORT: '0' }
+
 export interface Running {
   pid: number
   command: string
@@ -18,7 +20,7 @@ export class Launched {
   constructor(env: NodeJS.ProcessEnv, command: string[] = [process.execPath, 'tools/start.mjs']) {
     this.child = spawn(command[0]!, command.slice(1), {
       cwd: root,
-      env: { ...environment(), PORT: '0', WORKER_METRICS_PORT: '0', LOG_LEVEL: 'warn', ...env },
+      env: { ...environment(), ...anyPorts, LOG_LEVEL: 'warn', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
@@ -44,6 +46,11 @@ export class Launched {
       this.exited.then((how) => Promise.reject(new Error(`It ended with ${how}:\n${this.output}`))),
     ])
     return line.exec(this.output)![1]!
+  }
+
+  /** The page of payments, as the banner prints it. */
+  get dashboard(): string {
+    return /^ {2}Dashboard +(\S+)$/m.exec(this.output)![1]!
   }
 
   /** As a terminal does with Ctrl-C: to every process of the group. */

@@ -30,14 +30,22 @@ const answers = async (url: string) => {
   const response = await fetch(`${url}/health`).catch(() => undefined)
   return response?.status === 200
 }
+const showsPages = async (sluice: Launched) => {
+  const response = await fetch(sluice.dashboard, { headers: { accept: 'text/html' } }).catch(() => undefined)
+  return response?.status === 200 && (await response.text()).includes('<html')
+}
+/** The page's way to the API. */
+const reachesApi = async (sluice: Launched) =>
+  (await fetch(new URL('/_api/live', sluice.dashboard)).catch(() => undefined))?.status === 200
 const allGone = (processes: Running[]) => processes.every(({ pid }) => !isAlive(pid))
 
 test('the first minute: the printed command is answered 202, and 30 seconds later it reads PROCESSED', async () => {
   const sluice = launch()
   const url = await sluice.running()
-  const [, postUrl, body] = /curl -i (\S+) -H 'content-type: application\/json' -d '(.*)'/.exec(
-    sluice.output,
-  )!
+  const [, postUrl, body] =
+    /curl -i (\S+\/v1\/webhooks\/transactions) -H 'content-type: application\/json' -d '(.*)'/.exec(
+      sluice.output,
+    )!
   const readUrl = /^ {2}curl (\S+\/v1\/transactions\/\S+)$/m.exec(sluice.output)![1]!
   expect(postUrl!.startsWith(url)).toBe(true)
   const headers = { 'content-type': 'application/json' }
@@ -71,7 +79,8 @@ describe('stopping', { timeout: 90_000 }, () => {
     const sluice = launch()
     expect(await answers(await sluice.running())).toBe(true)
     const processes = sluice.descendants()
-    for (const part of ['apps/api', 'apps/worker', 'postgres']) sluice.descendant(part)
+    expect([await showsPages(sluice), await reachesApi(sluice)]).toEqual([true, true])
+    for (const part of ['apps/api', 'apps/worker', 'apps/pages', 'postgres']) sluice.descendant(part)
     end(sluice)
     expect(await sluice.exited).toBe(0)
     await until(() => allGone(processes), 3000)
@@ -90,7 +99,7 @@ describe('stopping', { timeout: 90_000 }, () => {
   })
 
   test('a signal while it starts ends everything with exit code 0', async () => {
-    for (const step of ['tsc', 'initdb', 'migrate.js', 'apps/api']) {
+    for (const step of ['tsc', 'initdb', 'migrate.js', 'apps/api', 'apps/pages']) {
       const sluice = launch()
       await until(() => sluice.descendants().some(({ command }) => command.includes(step)))
       const processes = sluice.descendants()
@@ -123,13 +132,29 @@ describe('starting', { timeout: 90_000 }, () => {
     expect(await answers(url)).toBe(true)
   })
 
-  test.each(['PORT', 'WORKER_METRICS_PORT'])('a taken %s is one line that names it', async (variable) => {
-    const port = await freePort()
-    const listener = net.createServer().listen(port, '127.0.0.1')
-    const sluice = launch({ [variable]: String(port) })
+  test.each(['PORT', 'DASHBOARD_PORT', 'WORKER_METRICS_PORT'])(
+    'a taken %s is one line that names it',
+    async (variable) => {
+      const port = await freePort()
+      const listener = net.createServer().listen(port, '127.0.0.1')
+      const sluice = launch({ [variable]: String(port) })
+      expect(await sluice.exited).toBe(1)
+      expect(sluice.output.trim()).toMatch(new RegExp(`^Port ${port} is taken: [^\n]* ${variable} [^\n]*$`))
+      listener.close()
+    },
+  )
+
+  test('two listeners on one port are one line that names both', async () => {
+    const port = String(await freePort())
+    const sluice = launch({ PORT: port, DASHBOARD_PORT: port })
     expect(await sluice.exited).toBe(1)
-    expect(sluice.output.trim()).toMatch(new RegExp(`^Port ${port} is taken: [^\n]* ${variable} [^\n]*$`))
-    listener.close()
+    expect(sluice.output.trim()).toMatch(/^PORT and DASHBOARD_PORT are both \d+: [^\n]*$/)
+  })
+
+  test('listening on every address, the page server still finds the API', async () => {
+    const sluice = launch({ HOST: '0.0.0.0' })
+    await sluice.running()
+    expect(await reachesApi(sluice)).toBe(true)
   })
 
   test('every problem of the environment is reported at once', async () => {
@@ -150,16 +175,18 @@ describe('supervising', { timeout: 90_000 }, () => {
   test('an app or a database that is killed (-9) comes back', async () => {
     const sluice = launch()
     const url = await sluice.running()
-    for (const name of ['apps/api', 'apps/worker', 'postgres']) {
+    for (const name of ['apps/api', 'apps/worker', 'apps/pages', 'postgres']) {
       const killed = sluice.descendant(name)
       process.kill(killed.pid, 'SIGKILL')
       await until(() =>
         sluice.descendants().some(({ pid, command }) => pid !== killed.pid && command.includes(name)),
       )
       await until(() => answers(url))
+      await until(async () => (await showsPages(sluice)) && reachesApi(sluice))
     }
     expect(sluice.output).toMatch(/The API was ended by SIGKILL; starting it again in 0.2 s\./)
     expect(sluice.output).toMatch(/The worker was ended by SIGKILL; starting it again/)
+    expect(sluice.output).toMatch(/The dashboard was ended by SIGKILL; starting it again/)
     await until(() => sluice.output.includes('PostgreSQL is back.'))
   })
 })

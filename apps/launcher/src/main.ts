@@ -43,13 +43,15 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     const apps = [
       { name: 'API', script: 'apps/api/dist/main.js', env: childEnv },
       { name: 'worker', script: 'apps/worker/dist/main.js', env: childEnv },
+      // Its API is the one above unless API_URL says otherwise: it reads the same HOST and PORT.
+      { name: 'dashboard', script: 'apps/pages/dist/main.js', args: ['dashboard'], env },
     ].map((app) => supervise(app, root, say))
     endings.push(() => Promise.all(apps.map((app) => app.stop(force))))
     await Promise.race([Promise.all(apps.map((app) => app.ready)), aborted(stop)])
     if (stop.aborted) return 0
 
-    const transactionId = `txn_${randomBytes(6).toString('hex')}`
-    say(banner({ config, whereDataLies: database.whereDataLies, transactionId, watch }))
+    const tag = randomBytes(6).toString('hex')
+    say(banner({ config, whereDataLies: database.whereDataLies, tag, now: new Date(), watch }))
     const restartAll = () => {
       for (const app of apps) app.restart()
     }

@@ -9,6 +9,7 @@ export interface App {
   name: string
   /** Below the clone's root; seen in the process list. */
   script: string
+  args?: readonly string[]
   env: NodeJS.ProcessEnv
 }
 
@@ -39,7 +40,7 @@ export function supervise(app: App, cwd: string, say: Say): SupervisedApp {
   let restarting = false
 
   const spawnChild = () => {
-    child = spawn(process.execPath, ['--enable-source-maps', app.script], {
+    child = spawn(process.execPath, ['--enable-source-maps', app.script, ...(app.args ?? [])], {
       cwd,
       env: app.env,
       // The channel tells us when it is ready, and its end tells the app that we are gone.

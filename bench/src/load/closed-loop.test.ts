@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
-import { newRun, type TransactionBody, transactionId } from '../transactions.ts'
+import { newRun } from '../ids.ts'
+import { type TransactionBody, transactionId } from '../transactions.ts'
 import { closedLoop } from './closed-loop.ts'
 
 test('knows of each request whether it was acknowledged, refused or lost', async () => {
@@ -21,7 +22,7 @@ test('knows of each request whether it was acknowledged, refused or lost', async
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/some/path`
 
   const run = newRun()
-  const load = await closedLoop({ url, run, connections: 4 }, 400)
+  const load = await closedLoop({ url, run, connections: 4 }, { durationMs: 400, bodies: 'transactions' })
   server.closeAllConnections()
   server.close()
 

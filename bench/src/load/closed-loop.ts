@@ -3,8 +3,8 @@
 
 import type { EventEmitter } from 'node:events'
 import autocannon from 'autocannon'
-import { randomFields, transactionId } from '../transactions.ts'
-import type { LoadResult, LoadTarget } from './plan.ts'
+import { bodiesOf } from './bodies.ts'
+import type { ClosedArrivals, LoadResult, LoadTarget } from './plan.ts'
 
 // Autocannon looks only this often whether its time is up; its default of a second would overrun a burst by as much.
 const LOOK_EVERY_MS = 100
@@ -12,7 +12,11 @@ const LOOK_EVERY_MS = 100
 /** What autocannon carries from a request to its answer. */
 type RequestContext = { sequence?: number }
 
-export async function closedLoop(target: LoadTarget, durationMs: number): Promise<LoadResult> {
+export async function closedLoop(
+  target: LoadTarget,
+  { durationMs, bodies }: Omit<ClosedArrivals, 'kind'>,
+): Promise<LoadResult> {
+  const bodyOf = bodiesOf(bodies, target.run)
   const unacknowledged = new Set<number>()
   let sent = 0
   let startedAt = 0
@@ -36,10 +40,7 @@ export async function closedLoop(target: LoadTarget, durationMs: number): Promis
           const sequence = sent++
           context.sequence = sequence
           unacknowledged.add(sequence)
-          request.body = JSON.stringify({
-            transaction_id: transactionId(target.run, sequence),
-            ...randomFields(),
-          })
+          request.body = JSON.stringify(bodyOf(sequence))
           return request
         },
         onResponse(status, _body, context: RequestContext) {

@@ -1,11 +1,11 @@
-// The load generator's process: takes plans over IPC, posts transactions and answers with counts and latencies.
+// The load generator's process: takes plans over IPC, posts and answers with counts and latencies.
 import { closedLoop } from './closed-loop.ts'
 import { openLoop } from './open-loop.ts'
 import type { GeneratorReply, LoadPlan, LoadResult } from './plan.ts'
 
 function execute(plan: LoadPlan): Promise<LoadResult> {
   const { arrivals } = plan
-  return arrivals.kind === 'closed' ? closedLoop(plan, arrivals.durationMs) : openLoop(plan, arrivals)
+  return arrivals.kind === 'closed' ? closedLoop(plan, arrivals) : openLoop(plan, arrivals)
 }
 
 const reply = (message: GeneratorReply) => process.send?.(message)

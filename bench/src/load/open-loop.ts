@@ -2,8 +2,9 @@
 // are a quota that it sends off at the start of each second, and it counts latency from the sending, not from when a
 // request was due.
 
+import { writeIdDigits } from '../ids.ts'
 import { Sample } from '../stats.ts'
-import { bodyTemplate, writeIdDigits } from '../transactions.ts'
+import { bodyTemplate } from '../transactions.ts'
 import { Connection } from './connection.ts'
 import type { LoadResult, LoadTarget, OpenArrivals } from './plan.ts'
 

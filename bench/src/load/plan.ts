@@ -1,18 +1,21 @@
 // What the benchmark asks of its load generator, and what it gets back; the messages between the two processes.
 import type { Summary } from '../stats.ts'
+import type { BodyKind } from './bodies.ts'
 
 export type LoadTarget = {
   url: string
-  /** Part of every id, see transactions.ts. */
+  /** Part of every id, see ids.ts. */
   run: string
   connections: number
 }
 
 export type LoadPlan = LoadTarget & {
   /** `closed`: each connection sends as soon as it has its answer. `open`: arrivals at a fixed rate, whatever comes back. */
-  arrivals: { kind: 'closed'; durationMs: number } | OpenArrivals
+  arrivals: ClosedArrivals | OpenArrivals
 }
 
+export type ClosedArrivals = { kind: 'closed'; durationMs: number; bodies: BodyKind }
+/** Always of transactions. */
 export type OpenArrivals = { kind: 'open'; ratePerSecond: number; count: number }
 
 export type LoadResult = {

@@ -1,5 +1,7 @@
 // Tens of thousands of transactions waiting for their time at once: what they cost one worker in memory, and if they are late.
-import { checkLedger, ledgerVerdict, processingLateness, untilProcessed } from '../ledger.ts'
+
+import { newRun } from '../ids.ts'
+import { checkLedger, ledgerVerdict, processingLateness, transactionWork, untilDone } from '../ledger.ts'
 import { memoryMb, processStatsAvailable } from '../process-stats.ts'
 import {
   type Context,
@@ -10,7 +12,6 @@ import {
   type Scenario,
 } from '../scenario.ts'
 import { type Backend, startSystem } from '../system.ts'
-import { newRun } from '../transactions.ts'
 
 const RATE_PER_SECOND = 10_000
 const SAMPLE_EVERY_MS = 250
@@ -44,7 +45,7 @@ async function measure({ environment, generator, options, say }: Context, backen
   const load = await Promise.race([generator.run(plan), ...died])
   say(`${backend}: posted ${load.sent} at ${Math.round(load.acknowledgedPerSecond)}/s`)
   const ledger = ledgerVerdict(await checkLedger(sql, run, load))
-  await untilProcessed(sql, died)
+  await untilDone(sql, transactionWork, died)
   stopSampling()
 
   const lateness = await processingLateness(sql, run, PROCESSING_DELAY_MS)

@@ -1,6 +1,7 @@
 // Arrivals at a fixed rate for minutes: is the answer quick, is processing on time, and does anything pile up?
 import type { Sql } from '../database.ts'
-import { checkLedger, ledgerVerdict, processingLateness, untilProcessed } from '../ledger.ts'
+import { newRun } from '../ids.ts'
+import { checkLedger, ledgerVerdict, processingLateness, transactionWork, untilDone } from '../ledger.ts'
 import {
   type Context,
   every,
@@ -12,7 +13,6 @@ import {
 } from '../scenario.ts'
 import { slope } from '../stats.ts'
 import { startSystem } from '../system.ts'
-import { newRun } from '../transactions.ts'
 
 const SAMPLE_EVERY_MS = 5000
 
@@ -36,7 +36,7 @@ async function measure(context: Context, rate: number) {
   const died = [system.api.died, worker.died]
   const { sql } = system.database
   await warmUp(context, system.postUrl)
-  await untilProcessed(sql, died) // the warm-up's own burst must not stand in the way of the first transactions
+  await untilDone(sql, transactionWork, died) // the warm-up's own burst must not stand in the way of the first transactions
 
   const startedAt = Date.now()
   const backlog: BacklogSample[] = []
@@ -52,7 +52,7 @@ async function measure(context: Context, rate: number) {
   say(`${rate}/s: acknowledged ${load.acknowledged} of ${load.sent}, p99 ${load.latencyMs.p99.toFixed(1)} ms`)
 
   const ledger = ledgerVerdict(await checkLedger(sql, run, load))
-  await untilProcessed(sql, died)
+  await untilDone(sql, transactionWork, died)
   const lateness = await processingLateness(sql, run, PROCESSING_DELAY_MS)
   await system.stop()
   return { rate, load, lateness, backlog, ledger }

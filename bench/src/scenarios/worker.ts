@@ -1,9 +1,10 @@
 // How fast one worker gets through a heap of due transactions when nothing else runs beside it.
-import { checkLedger, ledgerVerdict, untilProcessed } from '../ledger.ts'
+
+import { newRun } from '../ids.ts'
+import { checkLedger, ledgerVerdict, transactionWork, untilDone } from '../ledger.ts'
 import { cpuSeconds, memoryMb } from '../process-stats.ts'
 import type { Context, Outcome, Scenario } from '../scenario.ts'
 import { type Backend, startSystem } from '../system.ts'
-import { newRun } from '../transactions.ts'
 
 const POST_RATE_PER_SECOND = 10_000
 
@@ -29,7 +30,7 @@ async function measure({ environment, generator, options, say }: Context, backen
   // Only now, so that the generator and the API take nothing from it.
   const startedAt = Date.now()
   const process = await system.startWorker()
-  await untilProcessed(sql, [process.died])
+  await untilDone(sql, transactionWork, [process.died])
   const elapsedSeconds = (Date.now() - startedAt) / 1000
   const cpu = cpuSeconds(process.pid) ?? Number.NaN
   const peakMb = memoryMb(process.pid)?.peak ?? Number.NaN

@@ -1,5 +1,12 @@
 // A processor that delivers its webhooks: at their times, again while it is told to, and keeping a ledger of what was acknowledged.
-import { type Accepted, createClient, postTransaction } from '@sluice/contracts'
+import {
+  type CallResult,
+  createClient,
+  type PaymentEventDelivery,
+  postPaymentEvent,
+  postTransaction,
+} from '@sluice/contracts'
+import { signWebhook } from '@sluice/core'
 import { Sample } from '../stats.ts'
 import type { TransactionBody } from '../transactions.ts'
 import type { Delivery } from './traffic.ts'
@@ -19,17 +26,49 @@ type Counts = {
   inFlight: number
 }
 
-/** What is known of one acknowledged id. `takenAs` is the body whose answer did not say "duplicate", if it was heard. */
-export type LedgerEntry = { takenAs: TransactionBody | undefined; takenTimes: number }
+/** What is known of one acknowledged id. */
+export type LedgerEntry<B> = {
+  /** The first body that was acknowledged. */
+  body: B
+  /** The body whose answer did not say "duplicate", if it was heard. */
+  takenAs: B | undefined
+  takenTimes: number
+  acknowledgedTimes: number
+}
 
-export type Processor = {
+export type Processor<B extends { amount: number }> = {
   counts: Readonly<Counts>
   ackMs: Sample
-  ledger: ReadonlyMap<string, LedgerEntry>
+  ledger: ReadonlyMap<string, LedgerEntry<B>>
   /** The last answer that was neither an acknowledgement nor worth a retry, for the summary. */
   lastError(): string | undefined
   /** Resolves when every delivery has had its last attempt. */
-  send(deliveries: readonly Delivery[], signal: AbortSignal): Promise<void>
+  send(deliveries: readonly Delivery<B>[], signal: AbortSignal): Promise<void>
+}
+
+type Answer = CallResult<typeof postTransaction> | CallResult<typeof postPaymentEvent>
+type Accepted = Extract<Answer, { status: 202 }>['body']
+
+/** What distinguishes one kind of inbound events from another. */
+export type Inbound<B> = {
+  idOf(body: B): string
+  post(body: B, options: { headers: Record<string, string>; signal: AbortSignal }): Promise<Answer>
+}
+
+export function transactionsAt(url: string): Inbound<TransactionBody> {
+  const call = createClient(url)
+  return {
+    idOf: ({ transaction_id }) => transaction_id,
+    post: (body, options) => call(postTransaction, { body, ...options }),
+  }
+}
+
+export function paymentEventsAt(url: string): Inbound<PaymentEventDelivery> {
+  const call = createClient(url)
+  return {
+    idOf: ({ event_id }) => event_id,
+    post: (body, options) => call(postPaymentEvent, { body, ...options }),
+  }
 }
 
 type Outcome =
@@ -37,8 +76,11 @@ type Outcome =
   | { retryAfterMs: number | undefined; why: string }
   | { refused: string }
 
-export function createProcessor(url: string): Processor {
-  const call = createClient(url)
+/** Signs what it posts when it has a secret (Standard Webhooks). */
+export function createProcessor<B extends { amount: number }>(
+  { idOf, post }: Inbound<B>,
+  secret?: string,
+): Processor<B> {
   const counts: Counts = {
     sent: 0,
     accepted: 0,
@@ -49,14 +91,14 @@ export function createProcessor(url: string): Processor {
     inFlight: 0,
   }
   const ackMs = new Sample()
-  const ledger = new Map<string, LedgerEntry>()
+  const ledger = new Map<string, LedgerEntry<B>>()
   let lastError: string | undefined
 
-  async function attempt(body: TransactionBody): Promise<Outcome> {
+  async function attempt(body: B): Promise<Outcome> {
     const startedAt = performance.now()
     try {
-      const answer = await call(postTransaction, {
-        body,
+      const answer = await post(body, {
+        headers: secret === undefined ? {} : signatureHeaders(secret, idOf(body), body),
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       })
       if (answer.status === 202) {
@@ -73,7 +115,7 @@ export function createProcessor(url: string): Processor {
     }
   }
 
-  async function deliver({ body }: Delivery, signal: AbortSignal): Promise<void> {
+  async function deliver({ body }: Delivery<B>, signal: AbortSignal): Promise<void> {
     for (let attempts = 1; ; attempts++) {
       counts.sent++
       const outcome = await attempt(body)
@@ -90,16 +132,18 @@ export function createProcessor(url: string): Processor {
     }
   }
 
-  function acknowledged(body: TransactionBody, answer: Accepted): void {
+  function acknowledged(body: B, answer: Accepted): void {
     counts.accepted++
     if (answer.duplicate) counts.duplicates++
     if (answer.conflict) counts.conflicts++
-    const entry = ledger.get(body.transaction_id) ?? { takenAs: undefined, takenTimes: 0 }
+    const known = ledger.get(idOf(body))
+    const entry = known ?? { body, takenAs: undefined, takenTimes: 0, acknowledgedTimes: 0 }
+    entry.acknowledgedTimes++
     if (!answer.duplicate) {
       entry.takenAs = body
       entry.takenTimes++
     }
-    ledger.set(body.transaction_id, entry)
+    ledger.set(idOf(body), entry)
   }
 
   return {
@@ -124,6 +168,17 @@ export function createProcessor(url: string): Processor {
       }
       await Promise.all(running)
     },
+  }
+}
+
+/** Of the bytes that the client makes of this body; new for each attempt, since a signature is good for minutes only. */
+function signatureHeaders(secret: string, id: string, body: object): Record<string, string> {
+  const timestamp = String(Math.floor(Date.now() / 1000))
+  const message = { id, timestamp, body: Buffer.from(JSON.stringify(body)) }
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': timestamp,
+    'webhook-signature': signWebhook(secret, message),
   }
 }
 

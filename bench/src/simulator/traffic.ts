@@ -1,19 +1,24 @@
-// What a processor sends: transactions at a rate, in bursts, late and out of order, again, and now and then contradicting itself.
+// What a processor sends: events at a rate, in bursts, late and out of order, again, and now and then contradicting itself.
 import { randomFields, type TransactionBody, transactionId } from '../transactions.ts'
 
 export type TrafficOptions = {
-  /** New transactions a second, on average. */
+  /** New transactions, or payments, a second, on average; 0 for none. */
   rate: number
   durationSeconds: number
-  /** Share of transactions that are delivered again, 0…1. */
+  /** Share of what is sent that is delivered again, 0…1. */
   duplicates: number
-  /** Share of transactions of which a changed copy follows, 0…1. */
+  /** Share of what is sent of which a changed copy follows, 0…1. */
   conflicts: number
-  /** Transactions of each burst, on top of the rate; 0 for none. */
+  /** New ones of each burst, on top of the rate; 0 for none. */
   burst: number
 }
 
-export type Delivery = { atMs: number; kind: 'first' | 'redelivery' | 'conflict'; body: TransactionBody }
+/** What is sent, apart from what it is about; a contradiction says another amount. */
+export type Delivery<B extends { amount: number }> = {
+  atMs: number
+  kind: 'first' | 'redelivery' | 'conflict'
+  body: B
+}
 
 const BURST_EVERY_MS = 10_000
 const BURST_WITHIN_MS = 100
@@ -24,22 +29,25 @@ const REDELIVERY_AFTER_MEAN_MS = 1500
 // A processor's own retry can overtake its first attempt: these two leave together.
 const AT_ONCE_SHARE = 0.25
 
-/** All deliveries of a simulation, in the order in which they are sent. */
-export function planTraffic(
+/** All deliveries of transactions in a simulation, in the order in which they are sent. */
+export function planTransactions(
   options: TrafficOptions,
   run: string,
   random: () => number = Math.random,
-): Delivery[] {
-  const deliveries = eventTimes(options, random).flatMap((happenedMs, sequence) => {
-    const lateMs = random() < LATE_SHARE ? random() * LATE_UP_TO_MS : 0
+): Delivery<TransactionBody>[] {
+  const deliveries = startTimes(options, random).flatMap((happenedMs, sequence) => {
     const body = { transaction_id: transactionId(run, sequence), ...randomFields(random) }
-    return deliveriesOf(body, happenedMs + lateMs, options, random)
+    return deliveriesOf(body, happenedMs, options, random)
   })
-  return deliveries.sort((a, b) => a.atMs - b.atMs)
+  return inOrder(deliveries)
 }
 
-/** When transactions happen: a Poisson process at the rate, and every ten seconds a burst. */
-function eventTimes({ rate, durationSeconds, burst }: TrafficOptions, random: () => number): number[] {
+export const inOrder = <D extends { atMs: number }>(deliveries: D[]) =>
+  deliveries.sort((a, b) => a.atMs - b.atMs)
+
+/** When transactions happen, or payments begin: a Poisson process at the rate, and every ten seconds a burst. */
+export function startTimes({ rate, durationSeconds, burst }: TrafficOptions, random: () => number): number[] {
+  if (rate === 0) return []
   const endMs = durationSeconds * 1000
   const times: number[] = []
   for (let at = exponential(1000 / rate, random); at < endMs; at += exponential(1000 / rate, random))
@@ -50,14 +58,16 @@ function eventTimes({ rate, durationSeconds, burst }: TrafficOptions, random: ()
   return times
 }
 
-function deliveriesOf(
-  body: TransactionBody,
-  firstMs: number,
+/** Everything that is delivered of one body: on time or late, and perhaps again. */
+export function deliveriesOf<B extends { amount: number }>(
+  body: B,
+  happenedMs: number,
   { duplicates, conflicts }: TrafficOptions,
   random: () => number,
-): Delivery[] {
+): Delivery<B>[] {
+  const firstMs = happenedMs + (random() < LATE_SHARE ? random() * LATE_UP_TO_MS : 0)
   const again = () => firstMs + (random() < AT_ONCE_SHARE ? 0 : exponential(REDELIVERY_AFTER_MEAN_MS, random))
-  const deliveries: Delivery[] = [{ atMs: firstMs, kind: 'first', body }]
+  const deliveries: Delivery<B>[] = [{ atMs: firstMs, kind: 'first', body }]
   if (random() < duplicates) {
     const copies = 1 + Math.floor(random() * REDELIVERIES_MAX)
     for (let i = 0; i < copies; i++) deliveries.push({ atMs: again(), kind: 'redelivery', body })

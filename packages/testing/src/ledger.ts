@@ -24,7 +24,7 @@ export interface LoadOptions {
   resend?: boolean
 }
 
-export type DeliveryKind = 'transaction' | 'payment_event'
+type DeliveryKind = 'transaction' | 'payment_event'
 
 export const transactionBody = (transactionId: string, fields: Record<string, unknown> = {}) => ({
   transaction_id: transactionId,

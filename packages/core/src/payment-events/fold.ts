@@ -13,7 +13,7 @@ export interface Rank {
 }
 
 /** What an event that is no refund, or else a refund, says about the payment itself. */
-export interface Terms extends Rank {
+interface Terms extends Rank {
   /** Minor units. */
   amount: number
   currency: string

@@ -11,4 +11,5 @@ export const paymentEventWork: WorkTable = {
   idColumn: 'event_id',
   dueColumn: 'received_at',
   doneColumn: 'followed_up_at',
+  givesWayForMs: 10_000,
 }

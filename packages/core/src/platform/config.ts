@@ -27,7 +27,7 @@ export interface Config {
   transactionProcessingDelayMs: number
   workerConcurrency: number
   dispatchIntervalMs: number
-  /** Raw payloads of processed transactions older than this are removed; unset: kept for ever. */
+  /** Raw payloads of deliveries that are done with and older than this are removed; unset: kept for ever. */
   retentionDays: number | undefined
   logLevel: LogLevel
   /** An OTLP/HTTP collector; unset: no tracing. */

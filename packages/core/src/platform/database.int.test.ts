@@ -60,8 +60,11 @@ test('migrating is idempotent, by several processes at once, and known to prisma
   expect(stdout).toContain('Database schema is up to date!')
 })
 
-const insert = (fields: Record<string, string>) => {
-  const row = {
+const insertInto = (table: string, row: Record<string, string>) =>
+  database.query(`INSERT INTO ${table} (${Object.keys(row).join()}) VALUES (${Object.values(row).join()})`)
+
+const insert = (fields: Record<string, string>) =>
+  insertInto('transactions', {
     transaction_id: `'t'`,
     source_account: `'a'`,
     destination_account: `'b'`,
@@ -70,11 +73,41 @@ const insert = (fields: Record<string, string>) => {
     request_id: `'r'`,
     due_at: 'now()',
     ...fields,
-  }
-  return database.query(
-    `INSERT INTO transactions (${Object.keys(row).join()}) VALUES (${Object.values(row).join()})`,
-  )
-}
+  })
+
+const insertEvent = (fields: Record<string, string>) =>
+  insertInto('payment_events', {
+    event_id: `'e'`,
+    payment_id: `'p'`,
+    ordinal: '1',
+    status: `'pending'`,
+    amount: '1',
+    currency: `'INR'`,
+    user_id: `'u'`,
+    timestamp: '1',
+    request_id: `'r'`,
+    status_changed: 'true',
+    payment_snapshot: `'{}'`,
+    ...fields,
+  })
+
+const insertPayment = (fields: Record<string, string>) =>
+  insertInto('external_payments', {
+    payment_id: `'p'`,
+    status: `'pending'`,
+    event_id: `'e'`,
+    timestamp: '1',
+    amount: '1',
+    currency: `'INR'`,
+    user_id: `'u'`,
+    terms_status: `'pending'`,
+    terms_event_id: `'e'`,
+    terms_timestamp: '1',
+    events_count: '1',
+    created_at: 'now()',
+    updated_at: 'now()',
+    ...fields,
+  })
 
 test.each([
   ['a negative amount', { amount: '-1' }],
@@ -84,6 +117,65 @@ test.each([
   ['a time before its creation', { due_at: `now() - interval '1 s'` }],
 ])('the database refuses %s', async (_name, fields) => {
   await expect(insert(fields as Record<string, string>)).rejects.toMatchObject({ code: '23514' })
+})
+
+test.each([
+  ['a status that there is not', { status: `'paid'` }],
+  ['an amount below zero', { amount: '-1' }],
+  ['an amount beyond the limit', { amount: '1000000000000' }],
+  ['refunds without the status', { refunded_amount: '1' }],
+  ['refunds below zero', { status: `'refunded'`, refunded_amount: '-1' }],
+  ['a refund’s terms for what is not refunded', { terms_status: `'refunded'` }],
+  ['a payment without events', { events_count: '0' }],
+  ['a change before its creation', { updated_at: `now() - interval '1 s'` }],
+])('the database refuses a payment with %s', async (_name, fields) => {
+  await expect(insertPayment(fields as Record<string, string>)).rejects.toMatchObject({ code: '23514' })
+})
+
+test.each([
+  ['a status that there is not', { status: `'created'` }, '23514'],
+  ['an amount below zero', { amount: '-1' }, '23514'],
+  ['a time beyond the limit', { timestamp: '4102444801' }, '23514'],
+  ['the id of another', {}, '23505'],
+  ['the place of another', { event_id: `'e2'` }, '23505'],
+])('the database refuses an event with %s', async (_name, fields, code) => {
+  await insertEvent({})
+  await expect(insertEvent(fields as Record<string, string>)).rejects.toMatchObject({ code })
+})
+
+test('a lock and its writes are one: all of them or none, and the first error is told', async () => {
+  const write = (id: string) => ({
+    text: `INSERT INTO worker_heartbeats (worker_id, hostname, pid) VALUES ($1, 'h', 1)`,
+    values: [id],
+  })
+  const lock = { text: 'SELECT 7', values: [] }
+  await db.lockThenWrite(lock, (rows) => {
+    expect(rows).toEqual([[7]])
+    return [write('a'), write('b')]
+  })
+  await expect(db.lockThenWrite(lock, () => [write('c'), write('a'), write('d')])).rejects.toMatchObject({
+    code: '23505',
+    constraint: 'worker_heartbeats_pkey',
+  })
+  await expect(
+    db.lockThenWrite(lock, () => {
+      throw new Error('undecided')
+    }),
+  ).rejects.toThrow('undecided')
+  await expect(
+    db.lockThenWrite({ text: 'SELECT 1/0', values: [] }, () => [write('e')]),
+  ).rejects.toMatchObject({
+    code: '22012',
+  })
+  // More than there are connections, so that each must have come back usable.
+  await Promise.all(Array.from({ length: 20 }, (_, n) => db.lockThenWrite(lock, () => [write(`f${n}`)])))
+  const rows = await database.query<{ worker_id: string }>('SELECT worker_id FROM worker_heartbeats')
+  expect(
+    rows
+      .map(({ worker_id }) => worker_id[0])
+      .sort()
+      .join(''),
+  ).toBe(`ab${'f'.repeat(20)}`)
 })
 
 test('what waits for a commit does not happen when it fails', async () => {
@@ -107,6 +199,10 @@ test('housekeeping removes dead heartbeats and old payloads, and nothing else', 
   })
   await insert({ transaction_id: `'open'`, payload: `'{}'`, created_at: `now() - interval '9 days'` })
   await insert({ transaction_id: `'new'`, payload: `'{}'`, processed_at: 'now()' })
+  const nineDaysAgo = `now() - interval '9 days'`
+  const raw = { payload: `'{}'` }
+  await insertEvent({ ...raw, event_id: `'done'`, received_at: nineDaysAgo, followed_up_at: 'now()' })
+  await insertEvent({ ...raw, event_id: `'left'`, received_at: nineDaysAgo, ordinal: '2' })
   await database.query(`INSERT INTO worker_heartbeats (worker_id, hostname, pid, beat_at)
     VALUES ('dead', 'h', 1, now() - interval '2 hours'), ('live', 'h', 2, now())`)
   await runChores({ db, log }, standardChores(7))
@@ -117,6 +213,10 @@ test('housekeeping removes dead heartbeats and old payloads, and nothing else', 
     { transaction_id: 'new', payload: '{}' },
     { transaction_id: 'old', payload: null },
     { transaction_id: 'open', payload: '{}' },
+  ])
+  expect(await database.query('SELECT event_id, payload FROM payment_events ORDER BY 1')).toEqual([
+    { event_id: 'done', payload: null },
+    { event_id: 'left', payload: '{}' },
   ])
   expect(await database.query('SELECT worker_id FROM worker_heartbeats')).toEqual([{ worker_id: 'live' }])
 })

@@ -96,6 +96,28 @@ test('ahead of time at a bounded rate while rows come in, faster once they donâ€
   expect(entries.length - then).toBe(5000)
 })
 
+test('work that may wait gives way to a burst for so long, and to nothing else', async () => {
+  const { entries, queueing } = recordingQueue()
+  const patient = { ...transactionWork, givesWayForMs: 10_000 }
+  const dispatcher = createDispatcher({ db, queueing, metrics: createMetrics(), log }, [patient])
+  const second = () => new Promise((resolve) => setTimeout(resolve, 1000))
+  const dispatched = (prefix: string) => entries.filter(({ id }) => id.startsWith(prefix)).length
+  await dispatcher.round()
+  await second()
+  await insertRows('few', 100, -1)
+  await dispatcher.round()
+  expect(dispatched('few')).toBe(100)
+  await second()
+  await insertRows('waited', 1000, -15)
+  await insertRows('burst', 3000, -1.5)
+  await dispatcher.round()
+  expect(dispatched('waited')).toBe(1000)
+  expect(dispatched('burst')).toBeLessThan(300) // the bounded rate of what is not due soon
+  await second()
+  await dispatcher.round()
+  expect(dispatched('burst')).toBe(3000)
+})
+
 test('rows whose job was lost are rung for again, not before their time, and not twice in a row', async () => {
   await insertRows('lost', 10, -60, 70)
   await insertRows('just-due', 10, -0.5, 70)

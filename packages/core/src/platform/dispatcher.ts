@@ -18,6 +18,8 @@ const SOON_MS = 10_000
 const BATCH_ROWS = 500
 /** How many rows a second may be enqueued ahead of time while deliveries come in too fast for the API to enqueue them. */
 const AHEAD_ROWS_PER_SECOND = 100
+/** More rows a second than this without a job are a burst, to which work that may wait gives way. */
+const BURST_ROWS_PER_SECOND = 1000
 /** A row this far beyond its due time has lost its job … */
 const LOST_AFTER_MS = 2000
 /** … unless the queue has a backlog in which the job may well be waiting; nor is it rung for again sooner. */
@@ -39,7 +41,7 @@ export interface Dispatcher {
 }
 
 export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTable[]): Dispatcher {
-  const states = tables.map((table) => ({ table, newestDue: undefined as unknown }))
+  const states = tables.map((table) => ({ table, newestDue: null as string | null }))
   let timer: NodeJS.Timeout | undefined
   let running: Promise<unknown> = Promise.resolve()
   let stopped = false
@@ -55,12 +57,14 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
 
   async function roundOf(state: (typeof states)[number], sinceMs: number): Promise<number> {
     const { table } = state
-    const newestDue = await newestWithoutJob(deps.db, table)
-    const stillComing = newestDue !== null && newestDue !== state.newestDue
+    const { newestDue, arrived } = await rowsWithoutJob(deps.db, table, state.newestDue)
+    const stillComing = arrived > 0
+    const isBurst = (arrived * 1000) / sinceMs >= BURST_ROWS_PER_SECOND
     state.newestDue = newestDue
     let total = 0
     if (newestDue !== null) {
-      total += await ring(table, 'soon', notEnqueued(SOON_MS), SOON_ROWS_PER_ROUND)
+      const dueWithinMs = isBurst && table.givesWayForMs > 0 ? -table.givesWayForMs : SOON_MS
+      total += await ring(table, 'soon', notEnqueued(dueWithinMs), SOON_ROWS_PER_ROUND)
       const budget = stillComing ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
       total += await ring(table, 'ahead', notEnqueued(), budget)
     }
@@ -179,13 +183,25 @@ async function release(
   })
 }
 
-/** The latest due time among rows without a job, as text; null when there are none. While it moves, deliveries come in. */
-async function newestWithoutJob(db: Database, table: WorkTable): Promise<string | null> {
+/** The rows without a job: the latest due time among them, as text, null when there are none; and how many came in since an earlier answer, as far as that matters. */
+async function rowsWithoutJob(
+  db: Database,
+  { kind, table, dueColumn, doneColumn }: WorkTable,
+  since: string | null,
+): Promise<{ newestDue: string | null; arrived: number }> {
   const { rows } = await db.batch({
-    name: `dispatch-${table.kind}-newest`,
-    text: `SELECT work.${table.dueColumn}::text AS newest FROM ${table.table} AS work WHERE ${table.doneColumn} IS NULL AND work.enqueued_at IS NULL
-           ORDER BY work.enqueued_at DESC, work.${table.dueColumn} DESC LIMIT 1`,
-    values: [],
+    name: `dispatch-${kind}-without-job`,
+    text: `
+      SELECT (SELECT work.${dueColumn}::text FROM ${table} AS work
+              WHERE ${doneColumn} IS NULL AND enqueued_at IS NULL
+              ORDER BY work.enqueued_at DESC, work.${dueColumn} DESC LIMIT 1),
+             (SELECT count(*)::int FROM (
+                SELECT FROM ${table} AS work
+                WHERE ${doneColumn} IS NULL AND enqueued_at IS NULL
+                  AND work.${dueColumn} > coalesce($1::timestamptz, '-infinity')
+                LIMIT ${2 * BURST_ROWS_PER_SECOND}) AS arrived)`,
+    values: [since],
   })
-  return (rows[0]?.[0] as string | null | undefined) ?? null
+  const [newestDue, arrived] = rows[0] as [string | null, number]
+  return { newestDue, arrived }
 }

@@ -18,20 +18,30 @@ const deadHeartbeats: Chore = {
       SELECT worker_id FROM worker_heartbeats WHERE beat_at < now() - interval '1 hour' LIMIT ${rowsMax})`,
 }
 
-/** Raw payloads of processed transactions; the rows stay, so that a redelivery is still known. */
-function oldPayloads(retentionDays: number): Chore {
+/** Tables of deliveries; the names are ours, never input. */
+const deliveryTables = [
+  { table: 'transactions', id: 'transaction_id', cameAt: 'created_at', doneAt: 'processed_at' },
+  { table: 'payment_events', id: 'event_id', cameAt: 'received_at', doneAt: 'followed_up_at' },
+]
+
+/** Raw payloads of deliveries that are done with; the rows stay, so that a redelivery is still known. */
+function oldPayloads(
+  retentionDays: number,
+  { table, id, cameAt, doneAt }: (typeof deliveryTables)[number],
+): Chore {
+  const sql = `
+    UPDATE ${table} SET payload = NULL WHERE ${id} IN (
+      SELECT ${id} FROM ${table}
+      WHERE ${cameAt} >= $1 AND ${cameAt} < $2 AND ${doneAt} IS NOT NULL AND payload IS NOT NULL
+      LIMIT $3 FOR UPDATE SKIP LOCKED)`
   // What lies before this has been cleaned: without it each round would walk all of history again.
   let cleanedUpTo = new Date(0)
   return {
-    name: 'old payloads',
+    name: `old payloads of ${table}`,
     async run(db, rowsMax) {
       const cutoff = new Date(Date.now() - retentionDays * DAY_MS)
-      const changed = await db.prisma.$executeRaw`
-        UPDATE transactions SET payload = NULL WHERE transaction_id IN (
-          SELECT transaction_id FROM transactions
-          WHERE created_at >= ${cleanedUpTo} AND created_at < ${cutoff} AND processed_at IS NOT NULL AND payload IS NOT NULL
-          ORDER BY created_at LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`
-      // A day back, for those that were not processed or were locked.
+      const changed = await db.prisma.$executeRawUnsafe(sql, cleanedUpTo, cutoff, rowsMax)
+      // A day back, for those that were not done or were locked.
       if (changed < rowsMax) cleanedUpTo = new Date(cutoff.getTime() - DAY_MS)
       return changed
     },
@@ -50,7 +60,12 @@ const oldConflictPayloads = (retentionDays: number): Chore => ({
 
 export const standardChores = (retentionDays: number | undefined): Chore[] => [
   deadHeartbeats,
-  ...(retentionDays === undefined ? [] : [oldPayloads(retentionDays), oldConflictPayloads(retentionDays)]),
+  ...(retentionDays === undefined
+    ? []
+    : [
+        ...deliveryTables.map((table) => oldPayloads(retentionDays, table)),
+        oldConflictPayloads(retentionDays),
+      ]),
 ]
 
 export function startHousekeeping(deps: { db: Database; log: Logger; retentionDays: number | undefined }) {

@@ -12,4 +12,6 @@ export interface WorkTable {
   dueColumn: string
   /** The time when it was done; null while the row is open. A partial index on (enqueued_at, <due>) where it is null keeps the search cheap. */
   doneColumn: string
+  /** How long due work may wait while deliveries come in faster than the API enqueues them: it gives way to taking them. */
+  givesWayForMs: number
 }

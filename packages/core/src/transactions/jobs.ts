@@ -11,4 +11,5 @@ export const transactionWork: WorkTable = {
   idColumn: 'transaction_id',
   dueColumn: 'due_at',
   doneColumn: 'processed_at',
+  givesWayForMs: 0,
 }

@@ -1,0 +1,96 @@
+// The stream of changes: who listens hears of every change, by whatever process, soon and not too often.
+import { paymentEventBody, startSystem, type TestSystem } from '@sluice/testing'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+
+let system: TestSystem
+beforeEach(async () => {
+  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
+})
+afterEach(() => system?.stop())
+
+const post = (url: string, n: number) =>
+  fetch(`${url}/webhooks/payment`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(paymentEventBody(`evt_${n}`, `pay_${n}`)),
+  })
+
+/** Collects what the stream says, with the time of each piece. */
+async function listen(url = system.api.url) {
+  const stop = new AbortController()
+  const response = await fetch(`${url}/payments/stream`, { signal: stop.signal })
+  const heard: Array<{ at: number; text: string }> = []
+  const ended = (async () => {
+    for await (const chunk of response.body!)
+      heard.push({ at: Date.now(), text: Buffer.from(chunk).toString() })
+  })().catch(() => {})
+  const changes = () => heard.filter(({ text }) => text.includes('event: change\n'))
+  return { response, heard, changes, ended, stop: () => stop.abort() }
+}
+
+async function until(what: () => boolean, timeoutMs: number): Promise<number> {
+  const startedAt = Date.now()
+  while (!what()) {
+    if (Date.now() - startedAt > timeoutMs) throw new Error(`not within ${timeoutMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return Date.now() - startedAt
+}
+
+test('a change by another process is heard within 2 s, and says only that there was one', async () => {
+  const other = await system.startApi()
+  const stream = await listen()
+  expect(stream.response.headers.get('content-type')).toMatch('text/event-stream')
+  await new Promise((resolve) => setTimeout(resolve, 3500)) // what is told at first is told
+  const before = stream.changes().length
+  await post(other.url, 1)
+  await until(() => stream.changes().length > before, 2000)
+  expect(stream.changes().at(-1)!.text).toBe('event: change\ndata: \n\n')
+  stream.stop()
+})
+
+test('under a stream of changes it is heard at most once a second, by every listener', async () => {
+  const streams = await Promise.all([listen(), listen(), listen()])
+  const until = Date.now() + 4000
+  for (let n = 0; Date.now() < until; n++) await post(system.api.url, n)
+  for (const stream of streams) {
+    const times = stream.changes().map(({ at }) => at)
+    expect(times.length).toBeGreaterThanOrEqual(2)
+    const gaps = times.slice(1).map((at, i) => at - times[i]!)
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(900)
+    stream.stop()
+  }
+})
+
+test('while nothing changes it says so every 15 s, with a comment', async () => {
+  const stream = await listen()
+  await until(() => stream.heard.some(({ text }) => /^: /m.test(text)), 17_000)
+  expect(stream.changes().length).toBeLessThanOrEqual(2)
+  stream.stop()
+})
+
+test('nobody listening, nobody asks PostgreSQL', async () => {
+  const asked = async () => {
+    const [row] = await system.database.query<{ reads: number }>(
+      `SELECT count(*)::int AS reads FROM pg_stat_activity
+       WHERE application_name = 'sluice-api' AND datname = current_database() AND query LIKE '%external_payment_changes%' AND query_start > now() - interval '900 ms'`,
+    )
+    return row!.reads
+  }
+  expect(await asked()).toBe(0)
+  const stream = await listen()
+  await until(() => stream.heard.length > 0, 2000)
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  expect(await asked()).toBeGreaterThan(0)
+  stream.stop()
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  expect(await asked()).toBe(0)
+})
+
+test('streams end first at shutdown, which they do not hold up', async () => {
+  const streams = await Promise.all(Array.from({ length: 5 }, () => listen()))
+  const startedAt = Date.now()
+  expect(await system.api.stop()).toEqual({ code: 0, signal: null })
+  expect(Date.now() - startedAt).toBeLessThan(3000)
+  await Promise.all(streams.map(({ ended }) => ended))
+})

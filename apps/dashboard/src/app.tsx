@@ -1,0 +1,22 @@
+// The dashboard's table of contents: every page and its address.
+import { Redirect, Route, Switch } from 'wouter'
+import { ErrorBoundary } from './error-boundary.tsx'
+import { NotFoundPage } from './not-found.tsx'
+import { PaymentsPage } from './payments/payments-page.tsx'
+import { Shell } from './shell.tsx'
+
+export function App() {
+  return (
+    <Shell>
+      <ErrorBoundary>
+        <Switch>
+          <Route path="/">
+            <Redirect to="/payments" replace />
+          </Route>
+          <Route path="/payments" component={PaymentsPage} />
+          <Route component={NotFoundPage} />
+        </Switch>
+      </ErrorBoundary>
+    </Shell>
+  )
+}

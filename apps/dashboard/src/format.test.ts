@@ -1,0 +1,80 @@
+// Amounts and times as the pages show them.
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { formatAgo, formatCount, formatFetched, formatMoney, formatTime } from './format.ts'
+
+const NOW = Date.parse('2026-11-20T12:00:00Z')
+const secondsAgo = (seconds: number) => NOW - seconds * 1000
+
+test.each([
+  [25_000, 'USD', '$250.00 USD'],
+  [75_000, 'USD', '$750.00 USD'],
+  [9_900, 'EUR', '€99.00 EUR'],
+  [50_000_000, 'INR', '₹500,000.00 INR'],
+  [500, 'JPY', '¥500 JPY'],
+  [0, 'USD', '$0.00 USD'],
+  [5, 'USD', '$0.05 USD'],
+  [-1_250, 'USD', '-$12.50 USD'],
+  [999_999_999_999, 'USD', '$9,999,999,999.99 USD'],
+])('%d minor units of %s are %s', (amount, currency, text) => {
+  expect(formatMoney(amount, currency)).toBe(text)
+})
+
+test.each([
+  [1_250, 'KWD', '1.250 KWD'],
+  [1_250, 'IQD', '1.250 IQD'],
+  [10_000, 'CHF', '100.00 CHF'],
+  [10_000, 'SEK', '100.00 SEK'],
+  [10_000, 'ZWG', '100.00 ZWG'],
+  [12_345, 'UYW', '1.2345 UYW'],
+])('%d of %s, which has no sign of its own, is %s: the code is said once', (amount, currency, text) => {
+  expect(formatMoney(amount, currency)).toBe(text)
+})
+
+test('a sum beyond 2^53 is shown as approximate', () => {
+  expect(formatMoney(2 ** 53, 'USD')).toBe('≈ $90,071,992,547,409.92 USD')
+})
+
+test.each(['ZZZ', 'zz', '', '<b>', '💸'])('an unknown currency (%s) shows its minor units', (currency) => {
+  expect(formatMoney(12_345, currency)).toBe(`12,345 minor units ${currency}`)
+})
+
+test('every amount keeps its digits', () => {
+  fc.assert(
+    fc.property(fc.maxSafeNat(), (amount) => {
+      const digits = formatMoney(amount, 'USD').replace(/[^0-9]/g, '')
+      expect(Number(digits)).toBe(amount)
+    }),
+  )
+})
+
+test.each([
+  [-3, 'just now'],
+  [0, 'just now'],
+  [4, 'just now'],
+  [5, '5 s ago'],
+  [59, '59 s ago'],
+  [60, '1 min ago'],
+  [125, '2 min ago'],
+  [3_599, '59 min ago'],
+  [3_600, '1 h ago'],
+  [86_399, '23 h ago'],
+  [86_400, '1 day ago'],
+  [3 * 86_400, '3 days ago'],
+  [40 * 86_400, 'on 2026-10-11'],
+])('%d seconds ago reads "%s"', (seconds, text) => {
+  expect(formatAgo(secondsAgo(seconds), NOW)).toBe(text)
+})
+
+test.each([
+  [0, 'Updated just now'],
+  [3, 'Updated 3 s ago'],
+  [75, 'Updated 1 min ago'],
+])('data fetched %d seconds ago reads "%s"', (seconds, text) => {
+  expect(formatFetched(secondsAgo(seconds), NOW)).toBe(text)
+})
+
+test('times are UTC, counts have their thousands apart', () => {
+  expect(formatTime(Date.parse('2024-01-15T10:31:00.900Z'))).toBe('2024-01-15 10:31:00')
+  expect(formatCount(10_000)).toBe('10,000')
+})

@@ -1,0 +1,65 @@
+// One payment of the table. The whole row opens its trail; the link in it does so by keyboard, and in a new tab.
+import type { ExternalPayment } from '@sluice/contracts'
+import { type MouseEvent, memo } from 'react'
+import { RelativeTime } from '../design/relative-time.tsx'
+import { formatCount, formatMoney, formatTime } from '../format.ts'
+import styles from './payments-table.module.css'
+import { StatusBadge } from './status.tsx'
+
+interface PaymentRowProps {
+  payment: ExternalPayment
+  href: string
+  onOpen: (paymentId: string) => void
+}
+
+export const PaymentRow = memo(function PaymentRow({ payment, href, onOpen }: PaymentRowProps) {
+  const { payment_id: id, currency, timestamp } = payment
+
+  function open(event: MouseEvent<HTMLElement>) {
+    if (event.defaultPrevented || isForBrowser(event)) return
+    event.preventDefault()
+    // Closing the trail gives the focus back to what had it.
+    event.currentTarget.querySelector('a')?.focus({ preventScroll: true })
+    onOpen(id)
+  }
+
+  return (
+    <tr className={styles.row} onClick={open} data-test-id="payment-row" data-payment-id={id}>
+      <th scope="row" className={styles.id}>
+        <a href={href} title={id} dir="auto">
+          {id}
+        </a>
+      </th>
+      <td className={styles.status}>
+        <StatusBadge status={payment.status} data-test-id="payment-status" />
+      </td>
+      <td className={styles.amount} data-numeric="">
+        <span data-test-id="payment-amount">{formatMoney(payment.amount, currency)}</span>
+        {payment.refunded_amount > 0 && (
+          <span className={styles.refunded}>{formatMoney(payment.refunded_amount, currency)} refunded</span>
+        )}
+      </td>
+      <td className={styles.user}>
+        <span title={payment.user_id} dir="auto">
+          {payment.user_id}
+        </span>
+      </td>
+      <td className={styles.event}>
+        <time dateTime={new Date(timestamp * 1000).toISOString()}>{formatTime(timestamp * 1000)}</time>
+      </td>
+      <td className={styles.events} data-numeric="">
+        {formatCount(payment.events_count)}
+        <span className={styles.unit}>{payment.events_count === 1 ? ' event' : ' events'}</span>
+      </td>
+      <td className={styles.updated}>
+        <RelativeTime iso={payment.updated_at} data-test-id="payment-updated" />
+      </td>
+    </tr>
+  )
+})
+
+/** New tabs and windows are the link's own business, and whoever marks text wants to copy it. */
+function isForBrowser(event: MouseEvent): boolean {
+  if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return true
+  return window.getSelection()?.isCollapsed === false
+}

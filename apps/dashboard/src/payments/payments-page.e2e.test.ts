@@ -1,0 +1,369 @@
+// The payments page in a real browser, against the real system: what SPEC 4 says of it, sentence by sentence.
+import { browserPath, launchBrowser, waitFor } from '@sluice/testing'
+import type { Browser, Page, Route } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { findViolations, hold, LIST, openPage, setHidden, sidewaysOverflow } from './open-page.ts'
+import { type Dashboard, startDashboard } from './start-dashboard.ts'
+
+const STREAM = '**/_api/payments/stream'
+const PHONE = { viewport: { width: 360, height: 740 } }
+/** Ids that have broken pages before. */
+const oddIds = ['x'.repeat(100), '💸'.repeat(50), '<script>alert(1)</script>', 'دفع/١٢٣ %2F', '__proto__']
+
+describe.skipIf(browserPath === undefined)('the payments page', () => {
+  let browser: Browser
+  let dashboard: Dashboard
+  let opened: Awaited<ReturnType<typeof openPage>>[] = []
+
+  beforeAll(async () => {
+    ;[browser, dashboard] = await Promise.all([launchBrowser(), startDashboard()])
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await dashboard?.stop()
+  })
+  beforeEach(() => dashboard.clear())
+  afterEach(async () => {
+    const complaints = opened.flatMap((one) => one.complaints)
+    await Promise.all(opened.map(({ page }) => page.context().close()))
+    opened = []
+    expect(complaints).toEqual([])
+  })
+
+  async function open(search = '', options: Parameters<typeof openPage>[1] = {}) {
+    const one = await openPage(browser, options)
+    opened.push(one)
+    await one.page.goto(`${dashboard.url}/payments${search}`)
+    return one
+  }
+
+  /** The page once it has listed what there is, and hears of changes. */
+  async function openListed(search = '', options: Parameters<typeof openPage>[1] = {}) {
+    const one = await open(search, options)
+    await one.page.getByTestId('payment-row').first().waitFor()
+    await one.page.getByText('Live', { exact: true }).waitFor()
+    return one
+  }
+
+  const row = (page: Page, id: string) =>
+    page.locator(`[data-test-id="payment-row"][data-payment-id=${JSON.stringify(id)}]`)
+  const rowIds = (page: Page) =>
+    page
+      .getByTestId('payment-row')
+      .evaluateAll((rows) => rows.map((one) => one.getAttribute('data-payment-id')))
+  const choose = (page: Page, status: string) =>
+    page.getByTestId('status-filter').locator(`[data-status="${status}"]`).click()
+  const textOf = (page: Page, testId: string) => page.getByTestId(testId).first().innerText()
+  const refuse = (status: number, code: string, description: string) => (route: Route) =>
+    route.fulfill({ status, json: { error: { code, description } } })
+
+  test('the root leads to it; an unknown page says so', async () => {
+    const { page } = await open()
+    await page.goto(`${dashboard.url}/`)
+    await page.getByRole('heading', { name: 'Payments', exact: true }).waitFor()
+    expect(new URL(page.url()).pathname).toBe('/payments')
+    await page.goto(`${dashboard.url}/no/such/page`)
+    await page.getByRole('heading', { name: 'There is no such page' }).waitFor()
+    expect(await findViolations(page)).toEqual([])
+  })
+
+  test('the status filter changes what is shown, and keeps its choice in the address', async () => {
+    await dashboard.post({ payment_id: 'done' })
+    await dashboard.post({ payment_id: 'waiting', event: 'payment.pending' })
+    const { page } = await openListed()
+    expect(await rowIds(page)).toEqual(['waiting', 'done'])
+
+    await choose(page, 'completed')
+    await waitFor('only completed payments', async () => (await rowIds(page)).join() === 'done')
+    expect(new URL(page.url()).search).toBe('?status=completed')
+    await page.reload()
+    await row(page, 'done').waitFor()
+    expect(await rowIds(page)).toEqual(['done'])
+
+    await choose(page, 'failed')
+    await page.getByText('No failed payments').waitFor()
+    await page.goBack()
+    await row(page, 'done').waitFor()
+    expect(await page.locator('[data-status="completed"]').getAttribute('aria-pressed')).toBe('true')
+    await page.goForward()
+    await page.getByText('No failed payments').waitFor()
+  })
+
+  test('the summary counts and sums all payments, not only those on the page', async () => {
+    await Promise.all(Array.from({ length: 60 }, () => dashboard.post({})))
+    await dashboard.post({ event: 'payment.failed', amount: 9_900, currency: 'EUR' })
+    const { page } = await openListed()
+    expect(await page.getByTestId('payment-row').count()).toBe(50)
+    expect(await textOf(page, 'summary-completed')).toBe('60 Completed')
+    expect(await textOf(page, 'summary-failed')).toBe('1 Failed')
+    expect(await textOf(page, 'summary-pending')).toBe('0 Pending')
+    expect(await textOf(page, 'summary-total-USD')).toBe('$15,000.00 USD')
+    expect(await textOf(page, 'summary-total-EUR')).toBe('€99.00 EUR')
+
+    await choose(page, 'completed')
+    await page.getByTestId('summary-total-EUR').waitFor({ state: 'detached' })
+    expect(await textOf(page, 'summary-total-USD')).toBe('$15,000.00 USD')
+    expect(await textOf(page, 'summary-failed')).toBe('1 Failed')
+  })
+
+  test('totals add the statuses of a currency, and tell refunds apart', async () => {
+    await dashboard.post({ payment_id: 'back' })
+    await dashboard.post({ payment_id: 'back', event: 'payment.refunded', amount: 5_000 })
+    await dashboard.post({})
+    const { page } = await openListed()
+    expect(await textOf(page, 'summary-total-USD')).toBe('$500.00 USD')
+    expect(await textOf(page, 'summary-bar')).toContain('$50.00 USD refunded')
+    expect(await row(page, 'back').innerText()).toContain('$50.00 USD refunded')
+  })
+
+  test.each([
+    [25_000, 'USD', '$250.00 USD'],
+    [500, 'JPY', '¥500 JPY'],
+    [1_250, 'KWD', '1.250 KWD'],
+    [999_999_999_999, 'INR', '₹9,999,999,999.99 INR'],
+  ])('%d of %s shows as %s', async (amount, currency, text) => {
+    await dashboard.post({ amount, currency })
+    const { page } = await openListed()
+    expect(await textOf(page, 'payment-amount')).toBe(text)
+    expect(await textOf(page, `summary-total-${currency}`)).toBe(text)
+  })
+
+  test('relative times tick without a reload', async () => {
+    await dashboard.post({})
+    const { page } = await openListed()
+    expect(await textOf(page, 'payment-updated')).toMatch(/^just now$|^\d s ago$/)
+    await page.evaluate('window.sameDocument = true')
+    await page.clock.fastForward('02:05')
+    await waitFor('the time to tick', async () => (await textOf(page, 'payment-updated')) === '2 min ago')
+    expect(await page.evaluate('window.sameDocument')).toBe(true)
+    expect(await page.getByTestId('payment-updated').getAttribute('datetime')).toMatch(/^\d{4}-.*Z$/)
+  })
+
+  test('it shows when data was last fetched, and that a fetch is under way', async () => {
+    await dashboard.post({})
+    const { page } = await openListed()
+    await page.getByTestId('fetching').waitFor({ state: 'detached' })
+    expect(await textOf(page, 'last-fetched')).toMatch(/^Updated (just now|\d s ago)$/)
+
+    const release = await hold(page)
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByTestId('fetching').waitFor()
+    await page.clock.fastForward(4_000)
+    await waitFor('the age to tick', async () =>
+      /^Updated [4-9] s ago$/.test(await textOf(page, 'last-fetched')),
+    )
+    release()
+    await page.getByTestId('fetching').waitFor({ state: 'detached' })
+    expect(await textOf(page, 'last-fetched')).toMatch(/^Updated (just now|[0-3] s ago)$/)
+    expect(await page.getByTestId('payment-row').count()).toBe(1)
+  })
+
+  test('a posted event shows within two seconds, without a reload', async () => {
+    await dashboard.post({ payment_id: 'first' })
+    const { page } = await openListed()
+    await dashboard.post({ payment_id: 'second', event: 'payment.pending' })
+    await row(page, 'second').waitFor({ timeout: 2_000 })
+    await dashboard.post({ payment_id: 'second' })
+    await row(page, 'second').getByText('Completed').waitFor({ timeout: 2_000 })
+    expect(await textOf(page, 'summary-completed')).toBe('2 Completed')
+  })
+
+  test('a duplicate delivery makes no second row', async () => {
+    const event = await dashboard.post({ payment_id: 'once' })
+    await Promise.all([dashboard.post(event), dashboard.post(event)])
+    const { page } = await openListed()
+    await dashboard.post(event)
+    await dashboard.post({ payment_id: 'later' })
+    await row(page, 'later').waitFor()
+    expect(await rowIds(page)).toEqual(['later', 'once'])
+    expect(await textOf(page, 'summary-completed')).toBe('2 Completed')
+  })
+
+  test('without the stream it polls', async () => {
+    const one = await openPage(browser)
+    opened.push(one)
+    const { page } = one
+    await page.route(STREAM, refuse(503, 'SERVICE_UNAVAILABLE', 'No stream today'))
+    await page.goto(`${dashboard.url}/payments`)
+    await page.getByText('No payments yet').waitFor()
+    await page.getByText('Every 5 s', { exact: true }).waitFor()
+    await dashboard.post({ payment_id: 'polled' })
+    await page.clock.fastForward(5_000)
+    await row(page, 'polled').waitFor()
+
+    await page.unroute(STREAM)
+    await page.clock.fastForward(60_000)
+    await page.getByText('Live', { exact: true }).waitFor()
+  })
+
+  test('it rests while the tab is hidden, and catches up when it is seen again', async () => {
+    await dashboard.post({ payment_id: 'before' })
+    const { page, requests } = await openListed()
+    await page.getByTestId('fetching').waitFor({ state: 'detached' })
+    await setHidden(page, true)
+    await page.getByText('Paused', { exact: true }).waitFor()
+    requests.length = 0
+    await dashboard.post({ payment_id: 'meanwhile' })
+    await page.clock.fastForward('10:00')
+    expect(requests).toEqual([])
+    expect(await rowIds(page)).toEqual(['before'])
+
+    await setHidden(page, false)
+    await row(page, 'meanwhile').waitFor({ timeout: 2_000 })
+    await page.getByText('Live', { exact: true }).waitFor()
+    expect(requests).toContain('/payments/stream')
+  })
+
+  test('a row opens the audit trail, with what came of each event, and stays live', async () => {
+    const payment_id = 'story'
+    await dashboard.post({ payment_id, event: 'payment.pending', timestamp: 1_000 })
+    const completed = await dashboard.post({ payment_id, timestamp: 2_000 })
+    await dashboard.post(completed)
+    await dashboard.post(completed)
+    await dashboard.post({ payment_id, event: 'payment.pending', timestamp: 1_500 })
+    await dashboard.post({ payment_id, event: 'payment.failed', timestamp: 3_000 })
+    const { page } = await openListed()
+    await row(page, payment_id).getByTestId('payment-amount').click()
+
+    const trail = page.getByTestId('event-trail')
+    const events = trail.getByTestId('trail-event')
+    await events.first().waitFor()
+    expect(new URL(page.url()).search).toBe('?payment=story')
+    const outcomes = trail.getByTestId('event-outcome')
+    expect(await outcomes.allInnerTexts()).toEqual(['Applied', 'Applied', 'Superseded', 'Ignored'])
+    expect(await events.nth(1).innerText()).toContain('Delivered 3 times')
+    expect(await events.nth(1).innerText()).toContain('$250.00 USD')
+    expect(await events.nth(1).innerText()).toContain('1970-01-01 00:33:20 UTC')
+    await events.nth(1).getByText('Payload').click()
+    expect(await events.nth(1).locator('pre').innerText()).toBe(JSON.stringify(completed))
+
+    await dashboard.post({ payment_id, event: 'payment.refunded', amount: 1_000, timestamp: 4_000 })
+    await waitFor('the refund', async () => (await outcomes.allInnerTexts())[4] === 'Applied')
+    await trail.getByText('$10.00 USD refunded').waitFor()
+
+    await page.goBack()
+    await trail.waitFor({ state: 'detached' })
+    expect(new URL(page.url()).search).toBe('')
+  })
+
+  test('the trail can be linked, opened and closed by keyboard, and gives the focus back', async () => {
+    await dashboard.post({ payment_id: 'linked' })
+    const { page } = await openListed('?payment=linked')
+    const trail = page.getByTestId('event-trail')
+    await trail.getByTestId('trail-event').waitFor()
+    await page.keyboard.press('Escape')
+    await trail.waitFor({ state: 'detached' })
+    expect(new URL(page.url()).search).toBe('')
+
+    const link = row(page, 'linked').getByRole('link')
+    await link.focus()
+    await page.keyboard.press('Enter')
+    await trail.getByTestId('trail-event').waitFor()
+    await trail.getByRole('button', { name: 'Close' }).click()
+    await trail.waitFor({ state: 'detached' })
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true)
+  })
+
+  test('the trail of an unknown payment says so', async () => {
+    await dashboard.post({})
+    const { page } = await openListed('?payment=nobody')
+    await page.getByText('There is no such payment').waitFor()
+  })
+
+  test('loading, no payments at all, and none of a status each say what they are', async () => {
+    const one = await openPage(browser)
+    opened.push(one)
+    const { page } = one
+    const release = await hold(page)
+    await page.goto(`${dashboard.url}/payments`)
+    await page.locator('[data-test-id="payments-table"][aria-busy="true"]').waitFor()
+    await page.getByTestId('fetching').waitFor()
+    release()
+    await page.getByText('No payments yet').waitFor()
+    const command = await page.locator('pre').innerText()
+    expect(command).toMatch(/^curl -X POST http.*\/webhooks\/payment/)
+    expect(command).not.toContain('%')
+    expect(await findViolations(page)).toEqual([])
+    await choose(page, 'refunded')
+    await page.getByText('No refunded payments').waitFor()
+  })
+
+  test('an error is told, data that was shown stays, and a retry heals it', async () => {
+    await dashboard.post({ payment_id: 'kept' })
+    const { page } = await openListed()
+    await page.route(LIST, refuse(503, 'SERVICE_UNAVAILABLE', 'The database rests'))
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByRole('alert').getByText('The database rests').waitFor()
+    expect(await rowIds(page)).toEqual(['kept'])
+
+    await choose(page, 'completed')
+    await page.getByRole('heading', { name: 'Payments could not be read' }).waitFor()
+    expect(await findViolations(page)).toEqual([])
+    await page.unroute(LIST)
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await row(page, 'kept').waitFor()
+    await page.getByRole('alert').waitFor({ state: 'detached' })
+
+    await page.route(LIST, refuse(401, 'AUTHENTICATION_ERROR', 'Invalid API credentials'))
+    await choose(page, 'failed')
+    await page.getByRole('heading', { name: 'You are not signed in' }).waitFor()
+  })
+
+  test('10,000 payments are paged quickly', async () => {
+    const postsAtOnce = 100
+    for (let done = 0; done < 10_000; done += postsAtOnce) {
+      await Promise.all(Array.from({ length: postsAtOnce }, () => dashboard.post({})))
+    }
+    const { page } = await openListed()
+    expect(await textOf(page, 'shown-range')).toBe('1–50 of 10,000')
+    expect(await textOf(page, 'summary-total-USD')).toBe('$2,500,000.00 USD')
+    const first = await rowIds(page)
+
+    const next = page.getByRole('button', { name: 'Next page' })
+    await next.focus()
+    await page.keyboard.press('Enter')
+    await page.getByText('51–100 of 10,000').waitFor({ timeout: 2_000 })
+    await waitFor('other payments', async () => (await rowIds(page)).every((id) => !first.includes(id)))
+    expect(new URL(page.url()).search).toBe('?page=2')
+
+    await page.getByRole('button', { name: 'Last page' }).click()
+    await page.getByText('9,951–10,000 of 10,000').waitFor({ timeout: 2_000 })
+    expect(await next.getAttribute('aria-disabled')).toBe('true')
+    await page.goto(`${dashboard.url}/payments?page=5000`)
+    await page.getByText('Page 200 of 200').waitFor()
+    expect(new URL(page.url()).search).toBe('?page=200')
+  })
+
+  test('on a phone nothing scrolls sideways, whatever the ids', async () => {
+    for (const id of oddIds) await dashboard.post({ payment_id: id, user_id: id, amount: 999_999_999_999 })
+    const { page } = await openListed('', PHONE)
+    expect((await rowIds(page)).toSorted()).toEqual(oddIds.toSorted())
+    expect(await sidewaysOverflow(page)).toBe(0)
+    for (const id of oddIds) {
+      await row(page, id).getByRole('link').click()
+      const trail = page.getByTestId('event-trail')
+      await trail.getByTestId('trail-event').waitFor()
+      expect(await trail.getByRole('heading', { level: 2 }).innerText()).toBe(id)
+      expect(await trail.evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth)).toBe(0)
+      await trail.getByRole('button', { name: 'Close' }).click()
+      await trail.waitFor({ state: 'detached' })
+    }
+  })
+
+  test.each(['light', 'dark'] as const)('axe finds nothing in the %s theme', async (colorScheme) => {
+    const statuses = ['pending', 'completed', 'failed', 'refunded'] as const
+    for (const status of statuses) await dashboard.post({ payment_id: status, event: `payment.${status}` })
+    await dashboard.post({ payment_id: 'completed', event: 'payment.pending', timestamp: 5 })
+    for (const options of [{ colorScheme }, { colorScheme, ...PHONE }]) {
+      const { page } = await openListed('', options)
+      expect(await findViolations(page)).toEqual([])
+      await row(page, 'completed').click()
+      await page.getByTestId('trail-event').first().waitFor()
+      expect(await findViolations(page)).toEqual([])
+    }
+    await dashboard.clear()
+    const { page } = await open('', { colorScheme })
+    await page.getByText('No payments yet').waitFor()
+    expect(await findViolations(page)).toEqual([])
+  })
+})

@@ -1,0 +1,70 @@
+// The table of payments. On phones each row looks like a card, and is still a row for screen readers.
+import type { ExternalPayment } from '@sluice/contracts'
+import type { ReactNode } from 'react'
+import { PaymentRow } from './payment-row.tsx'
+import styles from './payments-table.module.css'
+
+const columns = ['Payment', 'Status', 'Amount', 'User', 'Last event (UTC)', 'Events', 'Updated']
+const numeric = new Set(['Amount', 'Events'])
+const SKELETON_ROWS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+
+interface PaymentsTableProps {
+  /** Undefined while they are read for the first time. */
+  payments: ExternalPayment[] | undefined
+  /** These are still another choice's. */
+  outdated: boolean
+  trailHref: (paymentId: string) => string
+  onOpen: (paymentId: string) => void
+  /** What to show when there are none. */
+  empty: ReactNode
+}
+
+export function PaymentsTable({ payments, outdated, trailHref, onOpen, empty }: PaymentsTableProps) {
+  return (
+    <table
+      className={styles.table}
+      aria-busy={payments === undefined || outdated}
+      data-outdated={outdated ? '' : undefined}
+      data-test-id="payments-table"
+    >
+      <caption className="visually-hidden">Payments. A payment's link opens its audit trail.</caption>
+      <thead>
+        <tr>
+          {columns.map((column) => (
+            <th key={column} scope="col" data-numeric={numeric.has(column) ? '' : undefined}>
+              {column}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {payments === undefined && SKELETON_ROWS.map((key) => <SkeletonRow key={key} />)}
+        {payments?.length === 0 && (
+          <tr className={styles.empty}>
+            <td colSpan={columns.length}>{empty}</td>
+          </tr>
+        )}
+        {payments?.map((payment) => (
+          <PaymentRow
+            key={payment.payment_id}
+            payment={payment}
+            href={trailHref(payment.payment_id)}
+            onOpen={onOpen}
+          />
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+function SkeletonRow() {
+  return (
+    <tr className={styles.skeleton}>
+      {columns.map((column) => (
+        <td key={column}>
+          <span className={styles.bone} />
+        </td>
+      ))}
+    </tr>
+  )
+}

@@ -1,0 +1,23 @@
+// Sums by currency of what is shown. Pure.
+import type { PaymentsSummary } from '@sluice/contracts'
+
+export interface CurrencyTotal {
+  currency: string
+  count: number
+  /** Minor units. */
+  amount: number
+  refunded: number
+}
+
+/** Adds up the statuses of each currency; those of the most payments come first. Amounts of two currencies never meet. */
+export function totalsByCurrency(totals: PaymentsSummary['totals']): CurrencyTotal[] {
+  const byCurrency = new Map<string, CurrencyTotal>()
+  for (const { currency, count, amount, refunded_amount } of totals) {
+    const total = byCurrency.get(currency) ?? { currency, count: 0, amount: 0, refunded: 0 }
+    total.count += count
+    total.amount += amount
+    total.refunded += refunded_amount
+    byCurrency.set(currency, total)
+  }
+  return [...byCurrency.values()].sort((a, b) => b.count - a.count || (a.currency < b.currency ? -1 : 1))
+}

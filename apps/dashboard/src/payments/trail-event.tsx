@@ -1,0 +1,70 @@
+// One event of a trail: what it said, when, and whether it decided the payment's status.
+import type { EventOutcome, ExternalPaymentStatus, PaymentEventRecord } from '@sluice/contracts'
+import { RelativeTime } from '../design/relative-time.tsx'
+import { formatCount, formatMoney, formatTime } from '../format.ts'
+import { StatusIcon, statusLabels } from './status.tsx'
+import styles from './trail-event.module.css'
+
+const outcomes: Record<EventOutcome, { label: string; meaning: string }> = {
+  applied: { label: 'Applied', meaning: 'It became the event that decides the payment.' },
+  superseded: { label: 'Superseded', meaning: 'It is older than what was known already.' },
+  ignored: { label: 'Ignored', meaning: 'It contradicts a state that is settled.' },
+}
+
+export function TrailEvent({ event }: { event: PaymentEventRecord }) {
+  const status = event.event.replace('payment.', '') as ExternalPaymentStatus
+  const outcome = outcomes[event.outcome]
+  const emittedAt = event.timestamp * 1000
+  return (
+    <li className={styles.event} data-test-id="trail-event" data-event-id={event.event_id}>
+      <span className={styles.marker}>
+        <StatusIcon status={status} />
+      </span>
+      <div className={styles.head}>
+        <h3 className={styles.name}>{statusLabels[status]}</h3>
+        <span className={styles.outcome} data-outcome={event.outcome} data-test-id="event-outcome">
+          {outcome.label}
+        </span>
+        <span className={styles.amount}>{formatMoney(event.amount, event.currency)}</span>
+      </div>
+      {event.outcome !== 'applied' && <p className={styles.reason}>{event.reason ?? outcome.meaning}</p>}
+      <dl className={styles.facts}>
+        <dt>Event</dt>
+        <dd>
+          <bdi>{event.event_id}</bdi>
+        </dd>
+        <dt>Emitted</dt>
+        <dd>
+          <time dateTime={new Date(emittedAt).toISOString()}>{formatTime(emittedAt)} UTC</time>, by the
+          provider's clock
+        </dd>
+        <dt>Received</dt>
+        <dd>
+          {formatTime(Date.parse(event.received_at))} UTC{' '}
+          <span className={styles.ago}>
+            (<RelativeTime iso={event.received_at} />)
+          </span>
+        </dd>
+        <dt>Deliveries</dt>
+        <dd data-test-id="event-deliveries">{deliveries(event.deliveries)}</dd>
+        <dt>User</dt>
+        <dd>
+          <bdi>{event.user_id}</bdi>
+        </dd>
+      </dl>
+      <details className={styles.payload}>
+        <summary>Payload</summary>
+        {event.payload === null ? (
+          <p>It is no longer kept: retention has removed it.</p>
+        ) : (
+          <pre>{event.payload}</pre>
+        )}
+      </details>
+    </li>
+  )
+}
+
+function deliveries(count: number): string {
+  if (count === 1) return 'Delivered once'
+  return `Delivered ${formatCount(count)} times, counted once`
+}

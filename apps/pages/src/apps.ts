@@ -1,0 +1,27 @@
+// The page apps that this server knows, by the name that it is started with.
+import path from 'node:path'
+import type { Config } from '@sluice/core'
+
+export interface PageApp {
+  /** Of the built files, with an index.html. */
+  folder: string
+  port: (config: Config) => number
+  /** For people, when the port is taken. */
+  portVariable: string
+  /** Who may show the pages in a frame, as in CSP's `frame-ancestors`. */
+  frameAncestors: string
+}
+
+const built = (name: string) => path.resolve(import.meta.dirname, '../..', name, 'dist')
+
+export const apps: ReadonlyMap<string, PageApp> = new Map([
+  [
+    'dashboard',
+    {
+      folder: built('dashboard'),
+      port: (config) => config.dashboardPort,
+      portVariable: 'DASHBOARD_PORT',
+      frameAncestors: "'none'",
+    },
+  ],
+])

@@ -1,0 +1,44 @@
+// A page server's process: `main.js dashboard` serves the dashboard's built files, and the API below /_api.
+import {
+  ConfigError,
+  createLogger,
+  createMetrics,
+  gracefulShutdown,
+  localAddress,
+  readConfig,
+  reportReady,
+} from '@sluice/core'
+import { apps, type PageApp } from './apps.ts'
+import { MissingPagesError } from './pages.ts'
+import { buildServer } from './server.ts'
+
+const name = process.argv[2] ?? ''
+const pageApp = apps.get(name)
+if (pageApp === undefined) {
+  const given = name === '' ? 'none was given' : `not "${name}"`
+  console.error(`The argument must name a page app (${[...apps.keys()].join(', ')}); ${given}.`)
+  process.exit(1)
+}
+try {
+  await main(pageApp)
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (error instanceof ConfigError || error instanceof MissingPagesError) console.error(message)
+  else if (code === 'EADDRINUSE') console.error(`${pageApp.portVariable} is taken: ${message}`)
+  else console.error(error)
+  process.exit(1)
+}
+
+async function main({ folder, frameAncestors, port: portOf }: PageApp): Promise<void> {
+  const config = readConfig(process.env)
+  const log = createLogger(config, name)
+  const app = await buildServer({ folder, frameAncestors, config, metrics: createMetrics(), log })
+  gracefulShutdown(log, () => app.close())
+
+  await app.listen({ host: config.host, port: portOf(config) })
+  const address = app.server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : portOf(config)
+  const url = localAddress(config.host, port)
+  log.info({ url, apiUrl: config.apiUrl }, 'the pages are served')
+  reportReady({ url })
+}

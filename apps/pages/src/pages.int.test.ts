@@ -1,0 +1,184 @@
+// What a browser gets from the page server itself: files, pages, headers, and errors in the one shape of SPEC 2.
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { type ErrorBody, errorStatus } from '@sluice/contracts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { MissingPagesError } from './pages.ts'
+import { type Pages, SCRIPT, sendRaw, startPages, startUpstream } from './testing.ts'
+
+let pages: Pages
+beforeAll(async () => {
+  pages = await startPages({ publicApiUrl: 'https://api.example/?a="<b>"&c=\'d\'' })
+})
+afterAll(() => pages?.close())
+
+const get = (path: string, headers: Record<string, string> = {}) => fetch(pages.url + path, { headers })
+
+async function expectError(response: Response, code: keyof typeof errorStatus): Promise<void> {
+  expect(response.status).toBe(errorStatus[code])
+  expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
+  const body = (await response.json()) as ErrorBody
+  expect(body).toEqual({ error: { code, description: expect.any(String) } })
+}
+
+describe('files', () => {
+  test('hashed ones are kept for ever', async () => {
+    const response = await get('/assets/main-abc123.js')
+    expect(await response.text()).toBe(SCRIPT)
+    expect(response.headers.get('content-type')).toMatch(/javascript/)
+    expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+  })
+
+  test('others are asked for again, by ETag', async () => {
+    const response = await get('/robots.txt')
+    expect(response.headers.get('cache-control')).toBe('no-cache')
+    const etag = response.headers.get('etag')!
+    // Not by fetch, which adds `cache-control: no-cache` to such a request.
+    expect(await sendRaw(pages.url, 'GET /robots.txt', [`If-None-Match: ${etag}`])).toMatch(
+      /^HTTP\/1\.1 304 /,
+    )
+  })
+
+  test('a missing hashed file is 404, since a page in its place would be kept for ever', async () => {
+    await expectError(await get('/assets/main-old.js', { accept: '*/*' }), 'NOT_FOUND_ERROR')
+    await expectError(await get('/assets/'), 'NOT_FOUND_ERROR')
+  })
+
+  test('without a favicon the answer is empty, not an error', async () => {
+    expect((await get('/favicon.ico')).status).toBe(204)
+  })
+
+  test('hidden files are not served', async () => {
+    expect(await (await get('/.stamp')).text()).not.toContain('hidden')
+  })
+})
+
+describe('pages', () => {
+  test.each(['/', '/index.html', '/payments', '/dashboard/webhooks?x=1', '/payments/a%2Fb%2F%2Fc', '/x.y'])(
+    '%s is index.html',
+    async (path) => {
+      const response = await get(path, { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' })
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
+      expect(response.headers.get('cache-control')).toBe('no-cache')
+      expect(await response.text()).toBe(
+        '<html data-api="https://api.example/?a=&quot;&lt;b&gt;&quot;&amp;c=&#39;d&#39;"></html>',
+      )
+    },
+  )
+
+  test('index.html is not sent again while it is the same', async () => {
+    const etag = (await get('/payments')).headers.get('etag')!
+    expect((await get('/payments', { 'if-none-match': `W/"x", ${etag}` })).status).toBe(304)
+    expect((await get('/payments', { 'if-none-match': '"x"' })).status).toBe(200)
+  })
+
+  test('HEAD is GET without the body', async () => {
+    const response = await fetch(`${pages.url}/payments`, { method: 'HEAD' })
+    expect([response.status, await response.text()]).toEqual([200, ''])
+  })
+
+  test('what asks for something else than a page gets none', async () => {
+    await expectError(await get('/payments', { accept: 'application/json' }), 'NOT_FOUND_ERROR')
+    await expectError(await get('/logo.png', { accept: 'image/*' }), 'NOT_FOUND_ERROR')
+  })
+
+  test.each(['POST', 'PUT', 'DELETE', 'PROPFIND'])('%s of a page is 404', async (method) => {
+    await expectError(await fetch(`${pages.url}/payments`, { method }), 'NOT_FOUND_ERROR')
+  })
+
+  test('every page says what browsers must refuse', async () => {
+    for (const path of ['/payments', '/assets/main-abc123.js', '/assets/none.js', '/live']) {
+      const { headers } = await get(path)
+      expect(headers.get('content-security-policy')).toBe(
+        "default-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
+      )
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+      expect(headers.get('referrer-policy')).toBe('same-origin')
+      expect(headers.get('x-frame-options')).toBe('DENY')
+    }
+  })
+
+  test('an app that may be framed says by whom', async () => {
+    const framed = await startPages({ frameAncestors: '*' })
+    const { headers } = await fetch(framed.url)
+    expect(headers.get('content-security-policy')).toContain('frame-ancestors *;')
+    expect(headers.get('x-frame-options')).toBeNull()
+    await framed.close()
+  })
+})
+
+test.each([
+  '/../secret.txt',
+  '/..%2fsecret.txt',
+  '/%2e%2e/secret.txt',
+  '/%2e%2e%2fsecret.txt',
+  '/assets/..%2f..%2fsecret.txt',
+  '/assets/../../secret.txt',
+  '/..%5csecret.txt',
+  '/robots.txt%00',
+  '/%00',
+  '/%',
+  '/%zz',
+  '/%ff',
+])('%s is refused', async (path) => {
+  const answer = await sendRaw(pages.url, `GET ${path}`)
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+  expect(answer).toMatch(/\r\n\r\n\{"error":\{"code":"BAD_REQUEST_ERROR","description":"[^"]+"\}\}$/)
+})
+
+test.each([
+  ['a request that is not HTTP', 'GET'],
+  ['an expectation that nobody knows', 'GET / HTTP/1.1\r\nExpect: miracles\r\nX: '],
+])('%s is answered in the one shape', async (_name, head) => {
+  const answer = await sendRaw(pages.url, head)
+  expect(answer).toMatch(/^HTTP\/1\.1 400 [\s\S]*\r\n\{"error":\{"code":"BAD_REQUEST_ERROR"/)
+})
+
+describe('operation', () => {
+  test('it lives while the API is away, and is not ready', async () => {
+    expect((await get('/live')).status).toBe(200)
+    const startedAt = Date.now()
+    const health = await get('/health')
+    expect(Date.now() - startedAt).toBeLessThan(1500)
+    expect(health.status).toBe(503)
+    expect(await health.json()).toMatchObject({ status: 'unhealthy', api: 'disconnected' })
+  })
+
+  test('it is ready when the API lives, and within a second not when that hangs', async () => {
+    let hangs = false
+    const upstream = await startUpstream((request, response) => {
+      if (!hangs) response.writeHead(request.url === '/base/live' ? 200 : 404).end()
+    })
+    const here = await startPages({ apiUrl: `${upstream.url}/base/` })
+    const health = () => fetch(`${here.url}/health`)
+    expect(await (await health()).json()).toMatchObject({ status: 'healthy', api: 'connected' })
+    hangs = true
+    const startedAt = Date.now()
+    expect((await health()).status).toBe(503)
+    expect(Date.now() - startedAt).toBeLessThan(2000)
+    await here.close()
+    await upstream.close()
+  })
+
+  test('it counts what it answers', async () => {
+    await get('/robots.txt')
+    expect(await (await get('/metrics')).text()).toMatch(
+      /sluice_http_request_duration_seconds_count\{[^}]*route="\/robots\.txt"[^}]*\} [1-9]/,
+    )
+  })
+
+  test('a connection that a browser opened ahead of need does not hold up the end', async () => {
+    const here = await startPages()
+    const socket = connect(Number(new URL(here.url).port), '127.0.0.1')
+    await once(socket, 'connect')
+    expect((await fetch(here.url)).status).toBe(200) // so that the server has seen the other one too
+    const startedAt = Date.now()
+    await here.close()
+    expect(Date.now() - startedAt).toBeLessThan(1000)
+  })
+
+  test('without built pages it says how to get them', async () => {
+    await expect(startPages({ folder: '/nowhere' })).rejects.toThrow(MissingPagesError)
+  })
+})

@@ -1,0 +1,81 @@
+// The app's built files. Only what lay in the folder at start is ever served; every other navigation is the app's own.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import fastifyStatic from '@fastify/static'
+import { SluiceError } from '@sluice/core'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { notHere } from './problems.ts'
+import { API_PREFIX } from './proxy.ts'
+import type { ServerDeps } from './server.ts'
+
+/** For people: there is nothing to serve. */
+export class MissingPagesError extends Error {}
+
+/** Vite's files with a hash of their content in their names. */
+const HASHED_PREFIX = '/assets/'
+const FOR_EVER = 'public, max-age=31536000, immutable'
+
+/** On the root instance: the not-found handler is everybody's. */
+export async function pageRoutes(app: FastifyInstance, { folder, config }: ServerDeps): Promise<void> {
+  const index = readIndex(folder, config.publicApiUrl)
+  const sendIndex = (request: FastifyRequest, reply: FastifyReply) => {
+    reply.headers({ etag: index.etag, 'cache-control': 'no-cache' })
+    if (request.headers['if-none-match']?.includes(index.etag)) return reply.status(304).send()
+    return reply.type('text/html; charset=utf-8').send(index.html)
+  }
+
+  app.get('/', sendIndex)
+  app.get('/index.html', sendIndex)
+  await app.register(fastifyStatic, {
+    root: folder,
+    wildcard: false, // a route for each file, so that no path is ever looked up on the disk
+    index: false,
+    globIgnore: ['index.html'],
+    decorateReply: false,
+    cacheControl: false,
+    setHeaders(reply, file) {
+      const isHashed = file.startsWith(path.join(folder, HASHED_PREFIX))
+      reply.header('cache-control', isHashed ? FOR_EVER : 'no-cache')
+    },
+  })
+  app.setNotFoundHandler(async (request, reply) => {
+    const pathname = decodeURIComponent(request.url.split('?')[0] ?? '')
+    if (leavesTheRoot(pathname)) throw new SluiceError('BAD_REQUEST_ERROR', 'The path leads out of the pages')
+    if (!isNavigation(request) || isReserved(pathname)) throw notHere(request)
+    // Browsers ask for it by themselves, and tell their users when it is missing.
+    if (pathname === '/favicon.ico') return reply.status(204).header('cache-control', 'no-cache').send()
+    return sendIndex(request, reply)
+  })
+}
+
+/** @throws MissingPagesError */
+function readIndex(folder: string, publicApiUrl: string): { html: string; etag: string } {
+  const file = path.join(folder, 'index.html')
+  let template: string
+  try {
+    template = readFileSync(file, 'utf8')
+  } catch {
+    throw new MissingPagesError(`${file} is not there: build the pages first (npm run build).`)
+  }
+  const html = template.replaceAll('%PUBLIC_API_URL%', () => escapeHtml(publicApiUrl))
+  return { html, etag: `"${createHash('sha256').update(html).digest('base64url')}"` }
+}
+
+const entities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character] ?? '')
+
+const leavesTheRoot = (pathname: string) =>
+  pathname.includes('\0') || path.posix.normalize(`.${pathname.replaceAll('\\', '/')}`).startsWith('..')
+
+const isReserved = (pathname: string) =>
+  pathname.startsWith(HASHED_PREFIX) || pathname === API_PREFIX || pathname.startsWith(`${API_PREFIX}/`)
+
+const isNavigation = ({ method, headers }: FastifyRequest) =>
+  (method === 'GET' || method === 'HEAD') && /text\/html|\*\/\*/.test(headers.accept ?? '*/*')

@@ -1,0 +1,190 @@
+// A burst on one route at 256 connections: bare, then the real thing on either queue backend, in turns.
+import { startChild } from '../child.ts'
+import type { Sql } from '../database.ts'
+import { newRun } from '../ids.ts'
+import type { BodyKind } from '../load/bodies.ts'
+import { generators } from '../load/client.ts'
+import type { LoadResult } from '../load/plan.ts'
+import { cpuSeconds, cpuSecondsWithChildren } from '../process-stats.ts'
+import { type Context, failures, type Outcome, PROCESSING_DELAY_MS, warmUp } from '../scenario.ts'
+import { median } from '../stats.ts'
+import { type Backend, startSystem } from '../system.ts'
+
+type Target = 'bare' | Backend
+type Cpu = Record<'server' | 'worker' | 'postgres' | 'generator', number>
+type Measurement = Partial<Aftermath> & {
+  round: number
+  target: Target
+  load: LoadResult
+  ratioToBare: number
+  /** What the burst cost, by process. */
+  cpuSeconds: Cpu
+}
+
+/** One burst on the system, while it still runs. */
+export type BurstOnSystem = {
+  backend: Backend
+  sql: Sql
+  run: string
+  load: LoadResult
+  died: Promise<never>[]
+}
+/** What the database says of a burst; `ledger` begins with "ok" when all that was acknowledged is right. */
+export type Aftermath = { ledger: string; note?: string; lateness?: object }
+
+export type Burst = {
+  title: string
+  /** The least share of bare that is asked for. */
+  goal?: number
+  /** The route's. */
+  url: string
+  bodies: BodyKind
+  /** Between the warm-up and the burst. */
+  warmedUp(system: { sql: Sql; died: Promise<never>[] }): Promise<void>
+  /** After the burst; takes as long as it takes. */
+  afterwards(burst: BurstOnSystem): Promise<Aftermath>
+}
+
+export async function measureBursts(context: Context, burst: Burst): Promise<Outcome> {
+  const { options, say } = context
+  const measurements: Measurement[] = []
+  // In turns, because a machine's speed drifts: a ratio compares neighbours in time.
+  for (let round = 1; round <= options.rounds; round++) {
+    const bare = await burstOnBare(context, burst)
+    measurements.push({ round, target: 'bare', ratioToBare: 1, ...bare })
+    say(`round ${round}: bare ${describe(bare.load)}`)
+    for (const backend of options.backends) {
+      const measured = await burstOnSystem(context, burst, backend)
+      const ratioToBare = measured.load.acknowledgedPerSecond / bare.load.acknowledgedPerSecond
+      measurements.push({ round, target: backend, ratioToBare, ...measured })
+      say(`round ${round}: ${backend} ${describe(measured.load)}, ${ratioToBare.toFixed(2)} of bare`)
+    }
+  }
+  return report(burst, measurements)
+}
+
+const describe = (load: LoadResult) =>
+  `${Math.round(load.acknowledgedPerSecond)} req/s, p99 ${load.latencyMs.p99} ms`
+
+async function burstOnBare(context: Context, burst: Burst) {
+  const server = await startChild(context.environment.janitor, {
+    name: 'bare server',
+    module: 'bench/dist/bare-server.js',
+  })
+  const url = new URL(burst.url, server.url).href
+  await warmUp(context, url, burst.bodies)
+  const cpuSince = cpuMeter({ server: server.pid })
+  const load = await Promise.race([post(context, burst, url, newRun()), server.died])
+  const cpuSeconds = cpuSince(load)
+  await server.stop()
+  return { load, cpuSeconds }
+}
+
+async function burstOnSystem(context: Context, burst: Burst, backend: Backend) {
+  const system = await startSystem(context.environment, { backend, processingDelayMs: PROCESSING_DELAY_MS })
+  const worker = await system.startWorker()
+  const died = [system.api.died, worker.died]
+  const { sql } = system.database
+  const url = new URL(burst.url, system.api.url).href
+  await warmUp(context, url, burst.bodies)
+  await burst.warmedUp({ sql, died })
+
+  const postgres = context.environment.databaseServer.pid
+  const cpuSince = cpuMeter({ server: system.api.pid, worker: worker.pid, postgres })
+  const run = newRun()
+  const load = await Promise.race([post(context, burst, url, run), ...died])
+  const cpuSeconds = cpuSince(load)
+  const aftermath = await burst.afterwards({ backend, sql, run, load, died })
+  await system.stop()
+  return { load, cpuSeconds, ...aftermath }
+}
+
+function post(
+  { generator, options }: Context,
+  { bodies }: Burst,
+  url: string,
+  run: string,
+): Promise<LoadResult> {
+  const arrivals = { kind: 'closed', durationMs: options.burstSeconds * 1000, bodies } as const
+  return generator.run({ url, run, connections: options.connections, arrivals })
+}
+
+function cpuMeter(pids: { server: number; worker?: number; postgres?: number }): (load: LoadResult) => Cpu {
+  const read = () => ({
+    server: cpuSeconds(pids.server) ?? Number.NaN,
+    worker: pids.worker === undefined ? 0 : (cpuSeconds(pids.worker) ?? Number.NaN),
+    postgres: pids.postgres === undefined ? 0 : (cpuSecondsWithChildren(pids.postgres) ?? Number.NaN),
+  })
+  const before = read()
+  return ({ generatorCpuSeconds }) => {
+    const after = read()
+    return {
+      server: after.server - before.server,
+      worker: after.worker - before.worker,
+      postgres: after.postgres - before.postgres,
+      generator: generatorCpuSeconds,
+    }
+  }
+}
+
+function report({ title, goal }: Burst, measurements: Measurement[]): Outcome {
+  const targets = [...new Set(measurements.map(({ target }) => target))]
+  const rows = targets.map((target) => {
+    const own = measurements.filter((measurement) => measurement.target === target)
+    const middle = (pick: (measurement: Measurement) => number) => median(own.map(pick))
+    const failed = own.map(({ load }) => failures(load))
+    return [
+      target,
+      middle(({ load }) => load.acknowledgedPerSecond),
+      middle(({ ratioToBare }) => ratioToBare),
+      own.map(({ ratioToBare }) => ratioToBare.toFixed(2)).join(' '),
+      middle(({ load }) => load.latencyMs.p50),
+      middle(({ load }) => load.latencyMs.p99),
+      Math.max(...own.map(({ load }) => load.latencyMs.max)),
+      [...new Set(failed.map(([non202]) => non202))].join(', '),
+      failed.reduce((sum, [, lost]) => sum + lost, 0),
+      own.map(({ ledger }) => ledger ?? '-').join(', '),
+    ]
+  })
+  const costs = targets.map((target) => {
+    const own = measurements.filter((measurement) => measurement.target === target)
+    const perRequest = (part: keyof Cpu) =>
+      median(own.map(({ cpuSeconds: cpu, load }) => (cpu[part] * 1e6) / load.acknowledged))
+    return [target, ...(['server', 'worker', 'postgres', 'generator'] as const).map(perRequest)]
+  })
+  const notes = measurements.flatMap(({ round, target, note }) =>
+    note === undefined ? [] : [`round ${round}, ${target}: ${note}`],
+  )
+  return {
+    tables: [
+      {
+        title: `${title}: median of ${Math.max(...measurements.map(({ round }) => round))} rounds (max: the worst), load by ${generators.closedLoop}`,
+        columns: [
+          'target',
+          'req/s',
+          'of bare',
+          'each round',
+          'p50 ms',
+          'p99 ms',
+          'max ms',
+          'not 202',
+          'lost',
+          'ledger',
+        ],
+        rows,
+        notes: goal === undefined ? notes : [`goal: at least ${goal} of bare`, ...notes],
+      },
+      {
+        title: `${title}: CPU in microseconds a request, which a busy machine distorts less than rates`,
+        columns: ['target', 'server', 'worker', 'PostgreSQL', 'generator'],
+        rows: costs,
+      },
+    ],
+    data: measurements.map(({ load: { unacknowledged: _, ...load }, ...rest }) => ({ ...rest, load })),
+    problems: measurements.flatMap(({ target, ledger }) =>
+      ledger === undefined || ledger.startsWith('ok') ? [] : [`${title}, ${target}: ${ledger}`],
+    ),
+  }
+}
+
+export const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`

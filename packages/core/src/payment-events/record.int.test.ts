@@ -1,0 +1,145 @@
+// Commits of payment events against each other, on a real database, by several processes' worth of recorders.
+import { externalPaymentStatuses } from '@sluice/contracts'
+import { createDatabase, findWrongPayments, paymentEventBody, type TestDatabase } from '@sluice/testing'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { type Database, openDatabase } from '../platform/database.ts'
+import { createMetrics } from '../platform/metrics.ts'
+import type { Queueing } from '../platform/queue.ts'
+import { createPaymentEventRecorder } from './record.ts'
+
+const log = pino({ level: 'silent' })
+const metrics = createMetrics()
+const queueing = { isReadyForFew: () => false } as Partial<Queueing> as Queueing
+const RECORDERS = 4
+let database: TestDatabase
+let databases: Database[]
+beforeEach(async () => {
+  database = await createDatabase(inject('postgresUrl'))
+  databases = Array.from({ length: RECORDERS }, () =>
+    openDatabase({ url: database.url, applicationName: 'test', log, batchTimeoutMs: 5000 }),
+  )
+})
+afterEach(async () => {
+  await Promise.all(databases.map((db) => db.close()))
+  await database.drop()
+})
+
+const recorders = () => databases.map((db) => createPaymentEventRecorder({ db, queueing, metrics, log }))
+const delivery = (
+  eventId: string,
+  paymentId: string,
+  fields: Parameters<typeof paymentEventBody>[2] = {},
+) => {
+  const body = paymentEventBody(eventId, paymentId, fields)
+  return { ...body, payload: Buffer.from(JSON.stringify(body)), requestId: String(Math.random()) }
+}
+const shuffled = <T>(items: readonly T[]) => items.toSorted(() => Math.random() - 0.5)
+
+test('processes that share new events and payments in every order neither deadlock, lose nor double one', async () => {
+  const all = recorders()
+  for (let round = 0; round < 5; round++) {
+    const events = Array.from({ length: 300 }, (_, n) =>
+      delivery(`${round}_${n}`, `${round}_${n % 40}`, {
+        event: `payment.${externalPaymentStatuses[n % 4]!}`,
+        timestamp: (n * 31) % 97,
+      }),
+    )
+    const outcomes = await Promise.all(
+      all.flatMap(({ record }) => shuffled(events).map((event) => record({ ...event, requestId: 'r' }))),
+    )
+    expect(outcomes.filter(({ outcome }) => outcome === 'accepted')).toHaveLength(300)
+    expect(outcomes.filter(({ outcome }) => outcome === 'duplicate')).toHaveLength(900)
+  }
+  expect(await findWrongPayments(database)).toEqual([])
+  const [row] = await database.query<{ deliveries: number }>(
+    'SELECT sum(deliveries)::int AS deliveries FROM payment_events',
+  )
+  expect(row).toEqual({ deliveries: 5 * 1200 })
+})
+
+test('updated_at never goes back, though commits get at a payment in another order than they began', async () => {
+  await database.query(`
+    CREATE FUNCTION refuse_going_back() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF new.updated_at < old.updated_at
+         OR (new.updated_at = old.updated_at) <> (
+           (new.status, new.timestamp, new.amount, new.currency, new.user_id, new.refunded_amount)
+           = (old.status, old.timestamp, old.amount, old.currency, old.user_id, old.refunded_amount))
+      THEN RAISE 'updated_at went wrong'; END IF;
+      RETURN new;
+    END $$`)
+  await database.query(
+    'CREATE TRIGGER going_back BEFORE UPDATE ON external_payments FOR EACH ROW EXECUTE FUNCTION refuse_going_back()',
+  )
+  const all = recorders()
+  const events = Array.from({ length: 400 }, (_, n) =>
+    delivery(`u${n}`, `u${n % 3}`, { event: 'payment.pending', timestamp: Math.floor(Math.random() * 1000) }),
+  )
+  const outcomes = await Promise.all(events.map((event, n) => all[n % RECORDERS]!.record(event)))
+  expect(outcomes).toHaveLength(400)
+})
+
+test('events of one commit count one after the other: each has its place, its snapshot and whether it changed the status', async () => {
+  const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
+  const statuses = ['pending', 'failed', 'pending', 'completed', 'failed', 'refunded', 'refunded'] as const
+  await Promise.all(
+    statuses.map((status, n) =>
+      record(delivery(`s${n}`, 'p', { event: `payment.${status}`, amount: 5, timestamp: n })),
+    ),
+  )
+  const rows = await database.query<{
+    ordinal: number
+    status_changed: boolean
+    snapshot: object
+    xmin: string
+  }>(
+    `SELECT ordinal, status_changed, payment_snapshot::json AS snapshot, xmin::text FROM payment_events ORDER BY ordinal`,
+  )
+  expect(new Set(rows.map(({ xmin }) => xmin)).size).toBeLessThan(3) // they did share commits
+  expect(rows.map(({ ordinal, status_changed }) => [ordinal, status_changed])).toEqual([
+    [1, true],
+    [2, true],
+    [3, true],
+    [4, true],
+    [5, false],
+    [6, true],
+    [7, false],
+  ])
+  expect(rows.map(({ snapshot }) => snapshot)).toMatchObject([
+    { status: 'pending', refunded_amount: 0, events_count: 1 },
+    { status: 'failed', refunded_amount: 0, events_count: 2 },
+    { status: 'pending', refunded_amount: 0, events_count: 3 },
+    { status: 'completed', refunded_amount: 0, events_count: 4 },
+    { status: 'completed', refunded_amount: 0, events_count: 5 },
+    { status: 'refunded', refunded_amount: 5, events_count: 6 },
+    { status: 'refunded', refunded_amount: 10, events_count: 7 },
+  ])
+})
+
+test('an event that only the database refuses does not fail its commit', async () => {
+  await database.query(`ALTER TABLE payment_events ADD CHECK (user_id <> 'refused')`)
+  const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
+  const outcomes = await Promise.allSettled([
+    record(delivery('a', 'p1')),
+    record(delivery('b', 'p1', { user_id: 'refused' })),
+    record(delivery('c', 'p2')),
+  ])
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(await findWrongPayments(database)).toEqual([])
+})
+
+test('contradictions are kept in the commit that finds them, at most 20 for a payment', async () => {
+  const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
+  await record(delivery('first', 'p', { amount: 1 }))
+  await Promise.all(
+    Array.from({ length: 50 }, (_, n) =>
+      record(delivery(`c${n}`, 'p', { event: 'payment.failed', currency: 'EUR', amount: n })),
+    ),
+  )
+  const [row] = await database.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM conflicts WHERE kind = 'payment' AND id = 'p' AND fields = '{currency}'`,
+  )
+  expect(row).toEqual({ count: 20 })
+  expect(await findWrongPayments(database)).toEqual([])
+})
