@@ -10,6 +10,7 @@ import {
   type PaymentEventDelivery,
   postPaymentEvent,
 } from '@sluice/contracts'
+import { unpackSnapshot } from '@sluice/core'
 import {
   type AppProcess,
   findWrongPayments,
@@ -443,13 +444,15 @@ test('the edges are taken: amount 0 and the greatest, timestamp 0 and the last',
 test('every event is followed up, once, with what the commit stored', async () => {
   expect(await system.settle(new Set(), 60_000)).toEqual([])
   const rows = await system.database.query<{
-    event_id: string
+    ordinal: number
     status_changed: boolean
     payment_snapshot: string
   }>(
-    `SELECT event_id, status_changed, payment_snapshot FROM payment_events WHERE payment_id = 'pay/t' ORDER BY ordinal`,
+    `SELECT ordinal, status_changed, payment_snapshot FROM payment_events WHERE payment_id = 'pay/t' ORDER BY ordinal`,
   )
-  const snapshots = rows.map(({ payment_snapshot }) => JSON.parse(payment_snapshot) as ExternalPayment)
+  const snapshots = rows.map(({ ordinal, payment_snapshot }) =>
+    unpackSnapshot('pay/t', ordinal, payment_snapshot),
+  )
   expect(rows.map(({ status_changed }) => status_changed)).toEqual([true, false, false, true])
   expect(snapshots.map(({ status, events_count }) => [status, events_count])).toEqual([
     ['completed', 1],

@@ -7,4 +7,5 @@ export {
   summarizePayments,
 } from './read.ts'
 export { createPaymentEventRecorder, type PaymentEventRecorder, type RecordedEvent } from './record.ts'
+export { unpackSnapshot } from './snapshot.ts'
 export { createPaymentsWatch, type PaymentsWatch } from './watch.ts'

@@ -7,6 +7,7 @@ import { type Database, openDatabase } from '../platform/database.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import type { Queueing } from '../platform/queue.ts'
 import { createPaymentEventRecorder } from './record.ts'
+import { unpackSnapshot } from './snapshot.ts'
 
 const log = pino({ level: 'silent' })
 const metrics = createMetrics()
@@ -91,10 +92,10 @@ test('events of one commit count one after the other: each has its place, its sn
   const rows = await database.query<{
     ordinal: number
     status_changed: boolean
-    snapshot: object
+    snapshot: string
     xmin: string
   }>(
-    `SELECT ordinal, status_changed, payment_snapshot::json AS snapshot, xmin::text FROM payment_events ORDER BY ordinal`,
+    `SELECT ordinal, status_changed, payment_snapshot AS snapshot, xmin::text FROM payment_events ORDER BY ordinal`,
   )
   expect(new Set(rows.map(({ xmin }) => xmin)).size).toBeLessThan(3) // they did share commits
   expect(rows.map(({ ordinal, status_changed }) => [ordinal, status_changed])).toEqual([
@@ -106,7 +107,7 @@ test('events of one commit count one after the other: each has its place, its sn
     [6, true],
     [7, false],
   ])
-  expect(rows.map(({ snapshot }) => snapshot)).toMatchObject([
+  expect(rows.map(({ ordinal, snapshot }) => unpackSnapshot('p', ordinal, snapshot))).toMatchObject([
     { status: 'pending', refunded_amount: 0, events_count: 1 },
     { status: 'failed', refunded_amount: 0, events_count: 2 },
     { status: 'pending', refunded_amount: 0, events_count: 3 },

@@ -6,6 +6,7 @@ import { differingFields, type RedeliveryWatch, watchRedeliveries } from '../inb
 import { badRequest, isUniqueViolation, unavailable } from '../platform/errors.ts'
 import { contradictions, foldEvent, isSamePayment, statusOf } from './fold.ts'
 import { followUpPaymentEventJob } from './jobs.ts'
+import { packSnapshot } from './snapshot.ts'
 import {
   countRedeliveries,
   type DeliveredEvent,
@@ -14,9 +15,7 @@ import {
   insertPayments,
   type KnownEvent,
   lockPayments,
-  noteChange,
   type PaymentEntry,
-  paymentOnTheWire,
   readKnownEvents,
   readLocked,
   updatePayments,
@@ -50,8 +49,8 @@ export function createPaymentEventRecorder(deps: IngestDeps): PaymentEventRecord
     idOf: (delivery) => delivery.event_id,
     contractText,
     sizeBytes: (delivery) =>
-      // The snapshot repeats the payment's id and user.
-      delivery.event_id.length + 2 * (delivery.payment_id.length + delivery.user_id.length) + 400,
+      // The payment's row and the snapshot repeat most of it.
+      2 * delivery.event_id.length + 2 * delivery.payment_id.length + 3 * delivery.user_id.length + 300,
     store: (deliveries, enqueueNow) => storeEvents(deps, redeliveries, deliveries, enqueueNow),
   })
   return {
@@ -121,7 +120,6 @@ async function commitEvents(
         ...(again.size > 0 ? [countRedeliveries(again)] : []),
         // The payments are ours until the commit, and so are their conflicts.
         ...(contradicting.length > 0 ? [insertConflicts('payment', distinctBodies(contradicting))] : []),
-        noteChange,
       ]
     })
     if (contradicting.length > 0) tellConflicts(deps, 'payment', distinctBodies(contradicting))
@@ -173,7 +171,7 @@ function fold(
       ordinal: state.eventsCount,
       status: statusOf(delivery),
       statusChanged: before?.deciding.status !== state.deciding.status,
-      snapshot: JSON.stringify(paymentOnTheWire(next)),
+      snapshot: packSnapshot(next),
       deliveries,
     })
   }

@@ -1,5 +1,5 @@
 // What a commit of payment events reads and writes: the payments locked, the events, the folded payments.
-import type { ExternalPayment, ExternalPaymentStatus, PaymentEventDelivery } from '@sluice/contracts'
+import type { ExternalPaymentStatus, PaymentEventDelivery } from '@sluice/contracts'
 import type { Delivery } from '../inbound/ingest.ts'
 import type { Database, Statement } from '../platform/database.ts'
 import { textArray } from '../platform/text-array.ts'
@@ -62,7 +62,7 @@ export async function readKnownEvents(
   )
 }
 
-/** Locks what is there of these payments, in order of id so that two commits cannot deadlock. Never answers no row: the first column is the time. */
+/** Locks what is there of these payments, in order of id so that two commits cannot deadlock. There is always a row, with the time and the number of the change. */
 export const lockPayments = (paymentIds: readonly string[]): Statement => ({
   name: 'lock-external-payments',
   text: `
@@ -72,7 +72,8 @@ export const lockPayments = (paymentIds: readonly string[]): Statement => ({
              extract(epoch FROM created_at)::float8 * 1000, extract(epoch FROM updated_at)::float8 * 1000
       FROM external_payments WHERE payment_id = ANY($1::text[]) ORDER BY payment_id FOR UPDATE
     )
-    SELECT extract(epoch FROM now())::float8 * 1000, locked.* FROM (SELECT 1) AS one LEFT JOIN locked ON true`,
+    SELECT extract(epoch FROM now())::float8 * 1000, (SELECT nextval('external_payment_changes'))::text, locked.*
+    FROM (SELECT 1) AS one LEFT JOIN locked ON true`,
   values: [textArray(paymentIds, (id) => id)],
 })
 
@@ -84,8 +85,8 @@ export function readLocked(rows: readonly unknown[][]): {
   const nowMs = Math.floor(rows[0]![0] as number)
   const payments = new Map<string, PaymentEntry>()
   for (const row of rows) {
-    if (row[1] === null) break
-    const entry = entryOf(row.slice(1) as LockedRow, nowMs)
+    if (row[2] === null) break
+    const entry = entryOf(row.slice(2) as LockedRow, nowMs)
     payments.set(entry.paymentId, entry)
   }
   return { nowMs, payments }
@@ -130,29 +131,6 @@ function entryOf(row: LockedRow, nowMs: number): PaymentEntry {
     createdAtMs: Math.round(createdAtMs),
     updatedAtMs: Math.round(updatedAtMs),
     touchedAtMs: Math.max(nowMs, Math.round(updatedAtMs) + 1),
-  }
-}
-
-/** The payment as the wire shows it. */
-export function paymentOnTheWire({
-  paymentId,
-  state,
-  createdAtMs,
-  updatedAtMs,
-}: PaymentEntry): ExternalPayment {
-  const { deciding, terms, eventsCount } = state
-  return {
-    payment_id: paymentId,
-    status: deciding.status,
-    event: `payment.${deciding.status}`,
-    amount: terms.amount,
-    currency: terms.currency,
-    user_id: terms.userId,
-    refunded_amount: Number(refundedAmount(state)),
-    timestamp: deciding.timestamp,
-    created_at: new Date(createdAtMs).toISOString(),
-    updated_at: new Date(updatedAtMs).toISOString(),
-    events_count: eventsCount,
   }
 }
 
@@ -256,13 +234,6 @@ export function countRedeliveries(times: ReadonlyMap<string, number>): Statement
       RETURNING nextval('external_payment_changes')`,
     values: [textArray(entries, ([id]) => id), textArray(entries, ([, count]) => String(count))],
   }
-}
-
-/** Goes last, so that whoever looks at the sequence finds the commit done, or about to be. */
-export const noteChange: Statement = {
-  name: 'note-payment-change',
-  text: `SELECT nextval('external_payment_changes')`,
-  values: [],
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

@@ -4,7 +4,7 @@ import type { Logger } from '../platform/logger.ts'
 
 const LOOK_INTERVAL_MS = 400
 const TELL_INTERVAL_MS = 1000
-/** The sequence moves right before its commit: who reads at once may come too early, and is told once more. */
+/** The sequence moves while its commit is being made: who reads at once may come too early, and is told once more. */
 const TELL_AGAIN_FOR_MS = 1500
 
 export interface PaymentsWatch {
