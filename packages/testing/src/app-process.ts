@@ -1,4 +1,4 @@
-// The API and the worker as their users run them: built, each a process of its own.
+// The API, the worker and the page server as their users run them: built, each a process of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
@@ -7,7 +7,7 @@ const repository = path.resolve(import.meta.dirname, '../../..')
 const READY_TIMEOUT_MS = 20_000
 
 export interface AppProcess {
-  /** The API's address, or that of the worker's metrics. */
+  /** The API's or the pages' address, or that of the worker's metrics. */
   url: string
   pid: number
   /** What it has written so far. */
@@ -19,15 +19,17 @@ export interface AppProcess {
 
 /** Starts `apps/<name>/dist/main.js` with just these variables and the PATH, on ports of its own; resolves when it serves. */
 export async function startApp(
-  name: 'api' | 'worker',
+  name: 'api' | 'worker' | 'pages',
   env: Record<string, string | undefined>,
+  args: readonly string[] = [],
 ): Promise<AppProcess> {
-  const child = spawn(process.execPath, ['--enable-source-maps', `apps/${name}/dist/main.js`], {
+  const child = spawn(process.execPath, ['--enable-source-maps', `apps/${name}/dist/main.js`, ...args], {
     cwd: repository,
     env: {
       PATH: process.env.PATH,
       SANDBOX: 'true',
       PORT: '0',
+      DASHBOARD_PORT: '0',
       WORKER_METRICS_PORT: '0',
       LOG_LEVEL: 'info',
       ...env,

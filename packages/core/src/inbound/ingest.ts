@@ -37,8 +37,9 @@ export interface IngestKind<D extends Delivery, S extends Stored> {
   job: JobKind
   /** From the commit to the time when the row's work is to be done. */
   delayMs: number
-  concurrentCommitsMax: number
   idOf: (delivery: D) => string
+  /** What a delivery's commit locks besides its own row. */
+  lockKeyOf?: (delivery: D) => string
   /** The contract fields that make two bodies the same. */
   contractText: (delivery: D) => string
   /** The texts besides the payload. */
@@ -127,7 +128,8 @@ export function createIngest<D extends Delivery, S extends Stored>(
   const group = createGroupCommit<D, S>({
     ...bounds,
     sizeBytes: (delivery) => delivery.payload.length + kind.sizeBytes(delivery) + 64,
-    concurrentCommitsMax: kind.concurrentCommitsMax,
+    ...(kind.lockKeyOf === undefined ? {} : { keyOf: kind.lockKeyOf }),
+    concurrentCommitsMax: 2,
     commit: (deliveries, load) =>
       commit(deliveries, load).catch((error) => failCommit(deps, deliveries, error)),
   })

@@ -45,8 +45,8 @@ export function createPaymentEventRecorder(deps: IngestDeps): PaymentEventRecord
     kind: 'payment_event',
     job: followUpPaymentEventJob,
     delayMs: 0,
-    concurrentCommitsMax: 2,
     idOf: (delivery) => delivery.event_id,
+    lockKeyOf: (delivery) => delivery.payment_id,
     contractText,
     sizeBytes: (delivery) =>
       // The payment's row and the snapshot repeat most of it.

@@ -116,3 +116,65 @@ test('beyond the bounds of what may wait, rows are refused at once', async () =>
   await expect(bytes.submit('longer than ten')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
   await Promise.allSettled(kept)
 })
+
+test('rows with one key are in one commit at a time and keep their order; others do not wait for them', async () => {
+  const someRows = fc.array(fc.constantFrom('a', 'b', 'c', 'dd', 'eeeeeeeee'), { maxLength: 60 })
+  await fc.assert(
+    fc.asyncProperty(
+      someRows,
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 1, max: 30 }),
+      async (keys, perCommit, bytes) => {
+        const busy = new Set<string>()
+        const committed = new Map<string, number[]>()
+        const group = createGroupCommit<[string, number], number>({
+          ...options({}),
+          sizeBytes: ([key]) => key.length,
+          keyOf: ([key]) => key,
+          rowsPerCommitMax: perCommit,
+          bytesPerCommitMax: bytes,
+          concurrentCommitsMax: 3,
+          commit: async (rows) => {
+            const mine = new Set(rows.map(([key]) => key))
+            for (const key of mine) {
+              expect(busy.has(key)).toBe(false)
+              busy.add(key)
+            }
+            for (const [key, n] of rows) committed.set(key, [...(committed.get(key) ?? []), n])
+            for (let turns = Math.random() * 4; turns > 0; turns--)
+              await new Promise((resolve) => setImmediate(resolve))
+            for (const key of mine) busy.delete(key)
+            return rows.map(([, n]) => n)
+          },
+        })
+        const rows = keys.map((key, n): [string, number] => [key, n])
+        expect(await Promise.all(rows.map(group.submit))).toEqual(keys.map((_, n) => n))
+        for (const order of committed.values()) expect(order).toEqual(order.toSorted((a, b) => a - b))
+        expect(group.load()).toBe(0)
+      },
+    ),
+  )
+})
+
+test('a key in flight holds up its own rows only', async () => {
+  let release = () => {}
+  const committed: string[] = []
+  const group = createGroupCommit(
+    options({
+      keyOf: (row) => row[0]!,
+      commit: async (rows) => {
+        if (rows.includes('hot1')) await new Promise<void>((resolve) => (release = resolve))
+        committed.push(...rows)
+        return rows
+      },
+    }),
+  )
+  const hot = [group.submit('hot1')]
+  await new Promise((resolve) => setImmediate(resolve))
+  hot.push(group.submit('hot2'))
+  await Promise.all([group.submit('cold'), group.submit('other')])
+  expect(committed).toEqual(['cold', 'other'])
+  release()
+  await Promise.all(hot)
+  expect(committed).toEqual(['cold', 'other', 'hot1', 'hot2'])
+})

@@ -10,6 +10,11 @@ export interface GroupCommitOptions<Row, Result> {
    */
   commit: (rows: readonly Row[], load: number) => Promise<ReadonlyArray<Result | Promise<Result>>>
   sizeBytes: (row: Row) => number
+  /**
+   * What a row's commit locks: rows with the same key never are in two commits at once, and keep their order. Commits
+   * that would only wait for each other in the database hold a connection and the group's other rows for nothing.
+   */
+  keyOf?: (row: Row) => string
   rowsPerCommitMax: number
   bytesPerCommitMax: number
   waitingRowsMax: number
@@ -48,6 +53,7 @@ export function createGroupCommit<Row, Result>(
   let waiting: Item[] = []
   let waitingBytes = 0
   const inFlight = new Set<readonly Item[]>()
+  const keysInFlight = new Set<string>()
   let rowsInFlight = 0
   let flushIsScheduled = false
   let sweeper: NodeJS.Timeout | undefined
@@ -73,38 +79,49 @@ export function createGroupCommit<Row, Result>(
     flushIsScheduled = true
     setImmediate(() => {
       flushIsScheduled = false
-      while (waiting.length > 0 && inFlight.size < options.concurrentCommitsMax) void flush(takeGroup())
+      while (waiting.length > 0 && inFlight.size < options.concurrentCommitsMax) {
+        const group = takeGroup()
+        if (group.length === 0) break // what waits, waits for keys in flight
+        void flush(group)
+      }
     })
   }
 
   function takeGroup(): Item[] {
-    let count = 0
+    const group: Item[] = []
+    const left: Item[] = []
     let bytes = 0
+    let isFull = false
     for (const entry of waiting) {
-      if (count === options.rowsPerCommitMax) break
-      if (count > 0 && bytes + entry.bytes > options.bytesPerCommitMax) break
-      bytes += entry.bytes
-      count++
+      isFull ||=
+        group.length === options.rowsPerCommitMax ||
+        (group.length > 0 && bytes + entry.bytes > options.bytesPerCommitMax)
+      if (isFull || isHeldUp(entry)) left.push(entry)
+      else {
+        group.push(entry)
+        bytes += entry.bytes
+      }
     }
+    waiting = left
     waitingBytes -= bytes
-    if (count === waiting.length) {
-      const group = waiting
-      waiting = []
-      return group
-    }
-    return waiting.splice(0, count)
+    return group
   }
+
+  const isHeldUp = ({ row }: Item) => options.keyOf !== undefined && keysInFlight.has(options.keyOf(row))
 
   const load = () => rowsInFlight + waiting.length
 
   async function flush(group: Item[]): Promise<void> {
     inFlight.add(group)
     rowsInFlight += group.length
+    const keys = options.keyOf === undefined ? [] : group.map(({ row }) => options.keyOf!(row))
+    for (const key of keys) keysInFlight.add(key)
     try {
       await commitGroup(group)
     } finally {
       inFlight.delete(group)
       rowsInFlight -= group.length
+      for (const key of keys) keysInFlight.delete(key)
       if (waiting.length > 0) scheduleFlush()
       else if (inFlight.size === 0) becomeIdle()
     }

@@ -33,6 +33,7 @@ type WorkerSettings = {
   lockDuration: number
   stalledInterval: number
   maxStalledCount: number
+  runRetryDelay: number
 }
 
 export interface Backend {

@@ -59,6 +59,8 @@ const ENQUEUES_MAX = 8
  */
 const LOCK_MS = 4000
 const STALLED_INTERVAL_MS = 1500
+/** How long a worker whose queue's server went away waits before it asks again; BullMQ's default is 15 s. */
+const RUN_RETRY_DELAY_MS = 1000
 /** BullMQ's PostgreSQL functions take it as an integer. */
 const INT32_MAX = 2 ** 31 - 1
 /** How long running jobs may take to end when the process stops; leaves time for the rest within its ten seconds. */
@@ -134,6 +136,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_INTERVAL_MS,
       maxStalledCount: INT32_MAX,
+      runRetryDelay: RUN_RETRY_DELAY_MS,
     })
     worker.on('error', (err) => logQueueError(err, kind))
     worker.on('failed', (job, err) => {

@@ -36,7 +36,6 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
     kind: 'transaction',
     job: processTransactionJob,
     delayMs: processingDelayMs,
-    concurrentCommitsMax: 2,
     idOf: (delivery) => delivery.transaction_id,
     contractText: (delivery) => JSON.stringify(contractFields.map((name) => delivery[name])),
     sizeBytes: (delivery) =>
