@@ -1,4 +1,6 @@
 // What was acknowledged is never lost: the API killed under load, stopped with requests in flight, its PostgreSQL frozen, restarted and killed.
+import { once } from 'node:events'
+import net from 'node:net'
 import { getHealth, getTransaction } from '@sluice/contracts'
 import {
   type AppProcess,
@@ -73,6 +75,17 @@ for (const { backend, available } of queueBackends) {
       expect(ledger.statuses).toEqual(new Map([[202, 100]]))
       expect(await stopped).toEqual({ code: 0, signal: null })
       await expectAllProcessedOnce(ledger)
+    })
+
+    test('SIGTERM with connections that were never used: they hold nothing up', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
+      const { hostname, port } = new URL(system.api.url)
+      const unused = net.connect(Number(port), hostname).on('error', () => {})
+      await once(unused, 'connect')
+      await fetch(`${system.api.url}/live`) // it has been accepted by now
+      const startedAt = Date.now()
+      expect(await system.api.stop()).toEqual({ code: 0, signal: null })
+      expect(Date.now() - startedAt).toBeLessThan(2000)
     })
 
     test('SIGTERM under load: it exits with 0 in time and what it acknowledged is there', async () => {

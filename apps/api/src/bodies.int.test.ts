@@ -1,4 +1,5 @@
 // Whatever bytes are posted: 202 or 400, exact amounts, raw payloads, and wrong fields by name.
+import net from 'node:net'
 import { type ErrorBody, getTransaction } from '@sluice/contracts'
 import { startSystem, type TestSystem, transactionBody } from '@sluice/testing'
 import fc from 'fast-check'
@@ -93,6 +94,27 @@ describe('whatever is posted', () => {
       `SELECT payload FROM transactions WHERE transaction_id = 'txn_raw'`,
     )
     expect(row?.payload).toBe(text)
+  })
+
+  test('who asks before a large body is told at once, and is asked for one that fits', async () => {
+    const ask = async (text: string, length: number) => {
+      const { hostname, port } = new URL(system.api.url)
+      const socket = net.connect(Number(port), hostname)
+      socket.write(
+        `POST /v1/webhooks/transactions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n`,
+      )
+      let answer = ''
+      for await (const chunk of socket) {
+        answer += chunk
+        if (answer.endsWith('100 Continue\r\n\r\n')) socket.write(text)
+      }
+      return answer
+    }
+    const body = JSON.stringify(transactionBody('txn_asked'))
+    expect(await ask(body, body.length)).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 202 /)
+    const refused = await ask('', 2 * 2 ** 20)
+    expect(refused).toMatch(/^HTTP\/1\.1 413 /)
+    expect(refused).toContain('PAYLOAD_TOO_LARGE')
   })
 
   const wrong: Array<[string, unknown, string]> = [

@@ -1,6 +1,5 @@
 // The API process: HTTP in, one core verb, HTTP out.
 import {
-  ConfigError,
   createLogger,
   createMetrics,
   createPaymentEventRecorder,
@@ -13,18 +12,11 @@ import {
   openTracing,
   readServiceConfig,
   reportReady,
+  runService,
 } from '@sluice/core'
 import { buildApp } from './app.ts'
 
-try {
-  await main()
-} catch (error) {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (error instanceof ConfigError) console.error(message)
-  else if (code === 'EADDRINUSE') console.error(`PORT ${process.env.PORT ?? 8000} is taken: ${message}`)
-  else console.error(error)
-  process.exit(1)
-}
+await runService('PORT', main)
 
 async function main(): Promise<void> {
   const config = readServiceConfig(process.env)
@@ -46,10 +38,7 @@ async function main(): Promise<void> {
     )
   }
   gracefulShutdown(log, async () => {
-    // Connections whose last request was in flight when the closing began are idle only after its answer.
-    const closeIdle = setInterval(() => app.server.closeIdleConnections(), 100)
     await app.close()
-    clearInterval(closeIdle)
     await transactions.drain()
     await paymentEvents.drain()
     await queueing.close()

@@ -1,33 +1,27 @@
 // A page server's process: `main.js dashboard` serves the dashboard's built files, and the API below /_api.
 import {
-  ConfigError,
   createLogger,
   createMetrics,
   gracefulShutdown,
   localAddress,
   readConfig,
   reportReady,
+  runService,
+  StartupError,
 } from '@sluice/core'
 import { apps, type PageApp } from './apps.ts'
-import { MissingPagesError } from './pages.ts'
 import { buildServer } from './server.ts'
 
 const name = process.argv[2] ?? ''
 const pageApp = apps.get(name)
-if (pageApp === undefined) {
-  const given = name === '' ? 'none was given' : `not "${name}"`
-  console.error(`The argument must name a page app (${[...apps.keys()].join(', ')}); ${given}.`)
-  process.exit(1)
-}
-try {
+
+await runService(pageApp?.portVariable ?? '', async () => {
+  if (pageApp === undefined) {
+    const given = name === '' ? 'none was given' : `not "${name}"`
+    throw new StartupError(`The argument must name a page app (${[...apps.keys()].join(', ')}); ${given}.`)
+  }
   await main(pageApp)
-} catch (error) {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (error instanceof ConfigError || error instanceof MissingPagesError) console.error(message)
-  else if (code === 'EADDRINUSE') console.error(`${pageApp.portVariable} is taken: ${message}`)
-  else console.error(error)
-  process.exit(1)
-}
+})
 
 async function main({ folder, frameAncestors, port: portOf }: PageApp): Promise<void> {
   const config = readConfig(process.env)

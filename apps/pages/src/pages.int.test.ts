@@ -2,8 +2,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
+import { StartupError } from '@sluice/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { MissingPagesError } from './pages.ts'
 import { type Pages, SCRIPT, sendRaw, startPages, startUpstream } from './testing.ts'
 
 let pages: Pages
@@ -18,7 +18,7 @@ async function expectError(response: Response, code: keyof typeof errorStatus): 
   expect(response.status).toBe(errorStatus[code])
   expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
   const body = (await response.json()) as ErrorBody
-  expect(body).toEqual({ error: { code, description: expect.any(String) } })
+  expect(body).toEqual({ error: { code, description: expect.any(String), request_id: expect.any(String) } })
 }
 
 describe('files', () => {
@@ -124,7 +124,9 @@ test.each([
 ])('%s is refused', async (path) => {
   const answer = await sendRaw(pages.url, `GET ${path}`)
   expect(answer).toMatch(/^HTTP\/1\.1 400 /)
-  expect(answer).toMatch(/\r\n\r\n\{"error":\{"code":"BAD_REQUEST_ERROR","description":"[^"]+"\}\}$/)
+  expect(answer).toMatch(
+    /\r\n\r\n\{"error":\{"code":"BAD_REQUEST_ERROR","description":"[^"]+","request_id":"[^"]+"\}\}$/,
+  )
 })
 
 test.each([
@@ -179,6 +181,6 @@ describe('operation', () => {
   })
 
   test('without built pages it says how to get them', async () => {
-    await expect(startPages({ folder: '/nowhere' })).rejects.toThrow(MissingPagesError)
+    await expect(startPages({ folder: '/nowhere' })).rejects.toThrow(StartupError)
   })
 })

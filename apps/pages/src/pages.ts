@@ -3,14 +3,11 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import fastifyStatic from '@fastify/static'
-import { SluiceError } from '@sluice/core'
+import { SluiceError, StartupError } from '@sluice/core'
+import { noRoute } from '@sluice/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { notHere } from './problems.ts'
 import { API_PREFIX } from './proxy.ts'
 import type { ServerDeps } from './server.ts'
-
-/** For people: there is nothing to serve. */
-export class MissingPagesError extends Error {}
 
 /** Vite's files with a hash of their content in their names. */
 const HASHED_PREFIX = '/assets/'
@@ -42,21 +39,21 @@ export async function pageRoutes(app: FastifyInstance, { folder, config }: Serve
   app.setNotFoundHandler(async (request, reply) => {
     const pathname = decodeURIComponent(request.url.split('?')[0] ?? '')
     if (leavesTheRoot(pathname)) throw new SluiceError('BAD_REQUEST_ERROR', 'The path leads out of the pages')
-    if (!isNavigation(request) || isReserved(pathname)) throw notHere(request)
+    if (!isNavigation(request) || isReserved(pathname)) throw noRoute(request)
     // Browsers ask for it by themselves, and tell their users when it is missing.
     if (pathname === '/favicon.ico') return reply.status(204).header('cache-control', 'no-cache').send()
     return sendIndex(request, reply)
   })
 }
 
-/** @throws MissingPagesError */
+/** @throws StartupError */
 function readIndex(folder: string, publicApiUrl: string): { html: string; etag: string } {
   const file = path.join(folder, 'index.html')
   let template: string
   try {
     template = readFileSync(file, 'utf8')
   } catch {
-    throw new MissingPagesError(`${file} is not there: build the pages first (npm run build).`)
+    throw new StartupError(`${file} is not there: build the pages first (npm run build).`)
   }
   const html = template.replaceAll('%PUBLIC_API_URL%', () => escapeHtml(publicApiUrl))
   return { html, etag: `"${createHash('sha256').update(html).digest('base64url')}"` }

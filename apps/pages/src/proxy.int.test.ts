@@ -347,7 +347,7 @@ describe('without the API', () => {
     expect(response.status).toBe(503)
     expect(response.headers.get('retry-after')).toBe('1')
     expect(await response.json()).toEqual({
-      error: { code: 'SERVICE_UNAVAILABLE', description: expect.any(String) },
+      error: { code: 'SERVICE_UNAVAILABLE', description: expect.any(String), request_id: expect.any(String) },
     })
   }
 

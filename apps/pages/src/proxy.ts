@@ -5,8 +5,8 @@ import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { pipeline } from 'node:stream'
 import { SluiceError } from '@sluice/core'
+import { noRoute } from '@sluice/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { notHere } from './problems.ts'
 import { endToEndHeaders, forwardedHeaders } from './proxy-headers.ts'
 import type { ServerDeps } from './server.ts'
 
@@ -110,7 +110,7 @@ function sendWhenAsked(body: IncomingMessage, upstream: ClientRequest): void {
 /** The path and query as they were sent. A prefix that is spelt otherwise (`/%5fapi`) is none. */
 function pathBelowPrefix(request: FastifyRequest): string {
   const { url } = request.raw
-  if (url === undefined || !/^\/_api(?:[/?]|$)/.test(url)) throw notHere(request)
+  if (url === undefined || !/^\/_api(?:[/?]|$)/.test(url)) throw noRoute(request)
   const rest = url.slice(API_PREFIX.length)
   // No URL parser leaves such a segment, so whoever sends one wants a path that something on the way resolves.
   if (/(?:^|\/)(?:\.|%2e){1,2}(?:[/?]|$)/i.test(rest.split('?')[0] ?? '')) {

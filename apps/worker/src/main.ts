@@ -1,6 +1,5 @@
 // The worker process: queue in, one core verb. Any number of them may run.
 import {
-  ConfigError,
   createDispatcher,
   createFinisher,
   createLogger,
@@ -12,6 +11,7 @@ import {
   paymentEventWork,
   readServiceConfig,
   reportReady,
+  runService,
   startHeartbeat,
   startHousekeeping,
   transactionWork,
@@ -19,16 +19,7 @@ import {
 import { handleJobs } from './handlers.ts'
 import { buildOperations } from './operations.ts'
 
-try {
-  await main()
-} catch (error) {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (error instanceof ConfigError) console.error(message)
-  else if (code === 'EADDRINUSE') {
-    console.error(`WORKER_METRICS_PORT ${process.env.WORKER_METRICS_PORT ?? 9101} is taken: ${message}`)
-  } else console.error(error)
-  process.exit(1)
-}
+await runService('WORKER_METRICS_PORT', main)
 
 async function main(): Promise<void> {
   const config = readServiceConfig(process.env)
@@ -44,7 +35,7 @@ async function main(): Promise<void> {
   const paymentEvents = createFinisher(finishing, paymentEventWork)
   const work = [transactionWork, paymentEventWork]
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, work)
-  const operations = buildOperations({ db, queueing, metrics, work })
+  const operations = buildOperations({ db, queueing, metrics, work, log })
 
   const url = await operations.listen({ host: config.host, port: config.workerMetricsPort })
   const heartbeat = await startHeartbeat({ db, log })

@@ -1,5 +1,6 @@
 // The one place that reads the environment. Every problem is reported at once, by the variable's name.
 import { isIP } from 'node:net'
+import { StartupError } from './errors.ts'
 import { isWebhookSecret } from './standard-webhooks.ts'
 
 export interface Config {
@@ -37,11 +38,11 @@ export interface Config {
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-export class ConfigError extends Error {
+export class ConfigError extends StartupError {
+  override readonly name = 'ConfigError'
   readonly problems: readonly string[]
   constructor(problems: readonly string[]) {
     super(`The environment is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
-    this.name = 'ConfigError'
     this.problems = problems
   }
 }

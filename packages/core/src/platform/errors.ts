@@ -13,6 +13,11 @@ export class SluiceError extends Error {
   }
 }
 
+/** What keeps a process from starting, in words for whoever starts it. */
+export class StartupError extends Error {
+  override readonly name: string = 'StartupError'
+}
+
 export const badRequest = (problem: FieldProblem) =>
   new SluiceError('BAD_REQUEST_ERROR', problem.description, { field: problem.field })
 

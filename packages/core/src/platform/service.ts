@@ -1,7 +1,21 @@
 // What every long-running process does alike: tell its parent that it is ready, and stop in order when asked or when the parent is gone.
+import { StartupError } from './errors.ts'
 import type { Logger } from './logger.ts'
 
 const STOP_TIMEOUT_MS = 10_000
+
+/** Runs a process's main function; what keeps it from starting is said in one line where that says it all, and ends it with code 1. */
+export async function runService(portVariable: string, main: () => Promise<void>): Promise<void> {
+  try {
+    await main()
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (error instanceof StartupError) console.error(message)
+    else if (code === 'EADDRINUSE') console.error(`${portVariable} is taken: ${message}`)
+    else console.error(error)
+    process.exit(1)
+  }
+}
 
 /** Tells the launcher, if there is one, that this process serves. */
 export function reportReady(message: { url?: string } = {}): void {

@@ -3,8 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorBody, type ErrorCode, errorStatus } from '@sluice/contracts'
 import { isUnavailable, type Logger, SluiceError } from '@sluice/core'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import type { App } from './app.ts'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** Seconds after which a 503 is worth another try. */
 const RETRY_AFTER_SECONDS = '1'
@@ -15,15 +14,22 @@ interface Problem {
   field?: string | undefined
 }
 
-export function answerErrors(app: App, log: Logger): void {
+export function answerErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler<FastifyError>((error, request, reply) =>
     answer(problemOf(error), error, request, reply, log),
   )
-  app.setNotFoundHandler((request, reply) => {
-    const description = `There is no route ${request.method} ${request.url.split('?')[0]}`
-    return answer({ code: 'NOT_FOUND_ERROR', description }, undefined, request, reply, log)
+}
+
+/** For servers that have nothing else to say there. */
+export function refuseUnknownRoutes(app: FastifyInstance): void {
+  app.setNotFoundHandler(async (request) => {
+    throw noRoute(request)
   })
 }
+
+/** What is asked for is not there. */
+export const noRoute = (request: FastifyRequest) =>
+  new SluiceError('NOT_FOUND_ERROR', `There is no route ${request.method} ${request.url.split('?')[0]}`)
 
 /** Errors that Fastify meets before it has found a route, such as a path that cannot be decoded. */
 export const answerFrameworkErrors =
