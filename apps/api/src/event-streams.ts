@@ -7,6 +7,7 @@ import type { App } from './app.ts'
 const COMMENT_INTERVAL_MS = 15_000
 /** How long a browser waits before it connects again. */
 const RETRY_MS = 2000
+const UNREAD_CHARACTERS_MAX = 1000
 const CHANGED = `event: ${PAYMENTS_CHANGED}\ndata: \n\n`
 
 interface ChangeSource {
@@ -26,8 +27,8 @@ export function openEventStreams(app: App, source: ChangeSource) {
   return {
     open(reply: FastifyReply): void {
       const stream = new Readable({ read() {} })
-      // What it says is the same each time: a reader that is behind misses nothing by missing one.
-      const say = (text: string) => stream.readableLength === 0 && stream.push(text)
+      // A reader that is this far behind will be woken by what it has not read yet.
+      const say = (text: string) => stream.readableLength < UNREAD_CHARACTERS_MAX && stream.push(text)
       stream.push(`retry: ${RETRY_MS}\n\n`)
       const unlisten = source.listen(() => say(CHANGED))
       const comments = setInterval(() => say(': still here\n\n'), COMMENT_INTERVAL_MS)

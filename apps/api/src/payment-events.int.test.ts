@@ -298,6 +298,13 @@ describe('reading', () => {
     }
   })
 
+  test('any page that the contract allows can be asked for, far beyond the end', async () => {
+    const query = { limit: 1000, offset: 2 ** 31 - 1 }
+    expect((await system.call(listPayments, { query })).body).toEqual([])
+    const trail = await system.call(listPaymentEvents, { params: { payment_id: 'pay_1001' }, query })
+    expect([trail.status, trail.body]).toEqual([200, []])
+  })
+
   test('every page together is the whole list, each payment once', async () => {
     const { headers } = await system.call(listPayments, { query: { limit: 1 } })
     const total = Number(headers.get('x-total-count'))

@@ -87,6 +87,11 @@ test('nobody listening, nobody asks PostgreSQL', async () => {
   expect(await asked()).toBe(0)
 })
 
+test('HEAD opens no stream, which nobody would ever close', async () => {
+  const response = await fetch(`${system.api.url}/payments/stream`, { method: 'HEAD' })
+  expect(response.status).toBe(404)
+})
+
 test('streams end first at shutdown, which they do not hold up', async () => {
   const streams = await Promise.all(Array.from({ length: 5 }, () => listen()))
   const startedAt = Date.now()

@@ -10,7 +10,7 @@ declare module 'fastify' {
 
 /** By onRequest and onSend: for onResponse Fastify puts listeners on each response, which costs more than all this. */
 export function observeRequests(app: App, { metrics, log }: ApiDeps): void {
-  const observerOf = keepObservers(metrics)
+  const { httpDuration } = metrics
   const logsRequests = log.isLevelEnabled('debug')
 
   app.decorateRequest('receivedAtMs', 0)
@@ -21,26 +21,11 @@ export function observeRequests(app: App, { metrics, log }: ApiDeps): void {
   app.addHook('onSend', (request, reply, payload, done) => {
     const durationMs = performance.now() - request.receivedAtMs
     const route = request.routeOptions.url ?? 'unknown'
-    observerOf(request.method, route, reply.statusCode)(durationMs / 1000)
+    httpDuration.observe(request.method, route, reply.statusCode, durationMs / 1000)
     if (logsRequests) {
       const { id: requestId, method } = request
       log.debug({ requestId, method, route, status: reply.statusCode, durationMs }, 'request')
     }
     done(null, payload)
   })
-}
-
-/** Each observer is kept, in nested maps: a joined key would be a new string for each request. */
-function keepObservers({ httpDuration }: ApiDeps['metrics']) {
-  type Observe = (seconds: number) => void
-  const known = new Map<string, Map<string, Map<number, Observe>>>()
-  return (method: string, route: string, status: number): Observe => {
-    const kept = known.get(route)?.get(method)?.get(status)
-    if (kept !== undefined) return kept
-    const observe = httpDuration.observerOf({ method, route, status: String(status) })
-    const ofRoute = known.get(route) ?? new Map<string, Map<number, Observe>>()
-    const ofMethod = ofRoute.get(method) ?? new Map<number, Observe>()
-    known.set(route, ofRoute.set(method, ofMethod.set(status, observe)))
-    return observe
-  }
 }

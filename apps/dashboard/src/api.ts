@@ -30,13 +30,18 @@ export class ApiError extends Error {
 
 type Answer<R extends RouteContract> = Extract<CallResult<R>, { status: 200 }>
 
+/** A connection that died without a word would keep the page waiting, and every later fetch behind it. */
+const ANSWER_TIMEOUT_MS = 10_000
+
 const call = createClient(new URL(API_PREFIX, window.location.origin).href)
 
 /** The route's 200, or an `ApiError`. Aborted requests reject with the abort. */
 export async function read<R extends RouteContract>(route: R, input: CallInput<R>): Promise<Answer<R>> {
   let result: CallResult<R>
   try {
-    result = await call(route, input)
+    const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+    const signal = input.signal === undefined ? timeout : AbortSignal.any([input.signal, timeout])
+    result = await call(route, { ...input, signal })
   } catch (error) {
     if (input.signal?.aborted) throw error
     throw new ApiError(

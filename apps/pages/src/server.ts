@@ -38,8 +38,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     // A stream of events lasts as long as its page: its time says nothing.
     if (`${reply.raw.getHeader('content-type')}`.startsWith('text/event-stream')) return
     const route = request.routeOptions.url ?? 'page'
-    const labels = { method: request.method, route, status: String(reply.statusCode) }
-    deps.metrics.httpDuration.observerOf(labels)(reply.elapsedTime / 1000)
+    deps.metrics.httpDuration.observe(request.method, route, reply.raw.statusCode, reply.elapsedTime / 1000)
   })
 
   app.register(operationRoutes, deps)

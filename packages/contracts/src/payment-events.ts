@@ -76,7 +76,7 @@ export const ExternalPayment = Type.Object({
 })
 export type ExternalPayment = Static<typeof ExternalPayment>
 
-/** What follows from a late, early or contradicting event: `applied` ones decide, the others stay on record only. */
+/** What an event did when it arrived: `applied` ones decided the payment or count as refunds, the others did not change its status. */
 export const EventOutcome = Type.Enum(['applied', 'superseded', 'ignored'])
 export type EventOutcome = Static<typeof EventOutcome>
 

@@ -27,7 +27,7 @@ CREATE TABLE "external_payments" (
 );
 
 -- Each event once, and the work that follows from it: open while followed_up_at is null. No foreign key to the payment:
--- both are written by one statement, and checking it row by row would cost more than writing the row.
+-- both are written by one transaction, and checking it row by row would cost more than writing the row.
 CREATE TABLE "payment_events" (
     "event_id" TEXT COLLATE "C" NOT NULL,
     "payment_id" TEXT COLLATE "C" NOT NULL,

@@ -63,6 +63,8 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
   app.route({
     ...streamPayments,
     schema: routeSchema(streamPayments),
+    // A stream that nobody reads would never end.
+    exposeHeadRoute: false,
     onRequest,
     handler(_request, reply) {
       streams.open(reply)

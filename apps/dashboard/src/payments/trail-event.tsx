@@ -5,15 +5,14 @@ import { formatCount, formatMoney, formatTime } from '../format.ts'
 import { StatusIcon, statusLabels } from './status.tsx'
 import styles from './trail-event.module.css'
 
-const outcomes: Record<EventOutcome, { label: string; meaning: string }> = {
-  applied: { label: 'Applied', meaning: 'It became the event that decides the payment.' },
-  superseded: { label: 'Superseded', meaning: 'It is older than what was known already.' },
-  ignored: { label: 'Ignored', meaning: 'It contradicts a state that is settled.' },
+const outcomes: Record<EventOutcome, string> = {
+  applied: 'Applied',
+  superseded: 'Superseded',
+  ignored: 'Ignored',
 }
 
 export function TrailEvent({ event }: { event: PaymentEventRecord }) {
   const status = event.event.replace('payment.', '') as ExternalPaymentStatus
-  const outcome = outcomes[event.outcome]
   const emittedAt = event.timestamp * 1000
   return (
     <li className={styles.event} data-test-id="trail-event" data-event-id={event.event_id}>
@@ -23,11 +22,11 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
       <div className={styles.head}>
         <h3 className={styles.name}>{statusLabels[status]}</h3>
         <span className={styles.outcome} data-outcome={event.outcome} data-test-id="event-outcome">
-          {outcome.label}
+          {outcomes[event.outcome]}
         </span>
         <span className={styles.amount}>{formatMoney(event.amount, event.currency)}</span>
       </div>
-      {event.outcome !== 'applied' && <p className={styles.reason}>{event.reason ?? outcome.meaning}</p>}
+      {event.reason !== null && <p className={styles.reason}>{event.reason}</p>}
       <dl className={styles.facts}>
         <dt>Event</dt>
         <dd>

@@ -73,8 +73,9 @@ export async function findPaymentEvents(
         omit: { payload: true, paymentSnapshot: true },
       }),
       db.prisma.paymentEvent.findMany({
-        where: { paymentId, ordinal: { gt: offset, lte: offset + limit } },
+        where: { paymentId, ordinal: { gt: offset } },
         orderBy: { ordinal: 'asc' },
+        take: limit,
         omit: { paymentSnapshot: true },
       }),
     ],

@@ -160,7 +160,10 @@ function fold(
     const before = entry?.state
     const state = foldEvent(before, delivery)
     const next = entry === undefined ? newEntry(delivery.payment_id, state, nowMs) : entry
-    if (before !== undefined && !isSamePayment(before, state)) next.updatedAtMs = next.touchedAtMs
+    // Always forwards: events of one commit share its time, and commits may get at a payment in another order than they began.
+    if (before !== undefined && !isSamePayment(before, state)) {
+      next.updatedAtMs = Math.max(nowMs, next.updatedAtMs + 1)
+    }
     next.state = state
     payments.set(delivery.payment_id, next)
 
@@ -184,7 +187,6 @@ const newEntry = (paymentId: string, state: PaymentEntry['state'], nowMs: number
   state,
   createdAtMs: nowMs,
   updatedAtMs: nowMs,
-  touchedAtMs: nowMs,
 })
 
 const contractFields = ['payment_id', 'event', 'amount', 'currency', 'user_id', 'timestamp'] as const
@@ -193,9 +195,10 @@ function contractText(delivery: DeliveredEvent): string {
   return JSON.stringify(contractFields.map((name) => delivery[name]))
 }
 
+/** Each event is a body of its own here, however alike two of them are. */
 const contradictingBody = (delivery: DeliveredEvent, fields: string[]): ConflictingBody => ({
   id: delivery.payment_id,
-  contractText: contractText(delivery),
+  contractText: delivery.event_id,
   fields,
   payload: delivery.payload,
   requestId: delivery.requestId,

@@ -15,11 +15,6 @@ export interface PaymentEntry {
   state: PaymentState
   createdAtMs: number
   updatedAtMs: number
-  /**
-   * What `updatedAtMs` becomes when this commit changes it: after what it was, even where commits began in another
-   * order than they got at the payment.
-   */
-  touchedAtMs: number
 }
 
 /** A new event with what the commit found out about it. */
@@ -86,7 +81,7 @@ export function readLocked(rows: readonly unknown[][]): {
   const payments = new Map<string, PaymentEntry>()
   for (const row of rows) {
     if (row[2] === null) break
-    const entry = entryOf(row.slice(2) as LockedRow, nowMs)
+    const entry = entryOf(row.slice(2) as LockedRow)
     payments.set(entry.paymentId, entry)
   }
   return { nowMs, payments }
@@ -109,7 +104,7 @@ type LockedRow = [
   updatedAtMs: number,
 ]
 
-function entryOf(row: LockedRow, nowMs: number): PaymentEntry {
+function entryOf(row: LockedRow): PaymentEntry {
   const [paymentId, status, eventId, timestamp, termsStatus, termsEventId, termsTimestamp] = row
   const [, , , , , , , amount, currency, userId, refunds, eventsCount, createdAtMs, updatedAtMs] = row
   return {
@@ -130,7 +125,6 @@ function entryOf(row: LockedRow, nowMs: number): PaymentEntry {
     },
     createdAtMs: Math.round(createdAtMs),
     updatedAtMs: Math.round(updatedAtMs),
-    touchedAtMs: Math.max(nowMs, Math.round(updatedAtMs) + 1),
   }
 }
 

@@ -10,15 +10,14 @@ test('it reads like prom-client’s own histogram', async () => {
   const histogram = new Histogram({
     ...settings,
     buckets: bounds,
-    labelNames: ['route', 'status'],
+    labelNames: ['method', 'route', 'status'],
     registers: [theirs],
   })
   const durations = createDurationHistogram({ ...settings, bounds }, ours)
   for (const route of ['/a', '/b']) {
-    const observe = durations.observerOf({ route, status: '202' })
     for (const value of seconds) {
-      observe(value)
-      histogram.observe({ route, status: '202' }, value)
+      durations.observe('POST', route, 202, value)
+      histogram.observe({ method: 'POST', route, status: '202' }, value)
     }
   }
   expect(await ours.metrics()).toBe(await theirs.metrics())

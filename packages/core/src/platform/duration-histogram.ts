@@ -1,9 +1,9 @@
-// A Prometheus histogram of durations for where there is one for each request: prom-client's own hashes the labels at every observation, which costs more than all else that is measured here.
+// A Prometheus histogram of requests' durations for where there is one for each request: prom-client's own hashes the labels at every observation, which costs more than all else that is measured here.
 import type { Metric, MetricValueWithName, Registry } from 'prom-client'
 
 export interface DurationHistogram {
-  /** A function to be kept: it counts one duration under these labels. */
-  observerOf: (labels: Record<string, string>) => (seconds: number) => void
+  /** Counts a request's duration. */
+  observe: (method: string, route: string, status: number, seconds: number) => void
 }
 
 interface Series {
@@ -19,6 +19,20 @@ export function createDurationHistogram(
   registry: Registry,
 ): DurationHistogram {
   const all: Series[] = []
+  // Nested: a joined key would be a new string for each request.
+  const known = new Map<string, Map<string, Map<number, Series>>>()
+
+  function seriesOf(method: string, route: string, status: number): Series {
+    const kept = known.get(route)?.get(method)?.get(status)
+    if (kept !== undefined) return kept
+    const labels = { method, route, status: String(status) }
+    const series: Series = { labels, counts: new Array(bounds.length + 1).fill(0), sumSeconds: 0 }
+    all.push(series)
+    const ofRoute = known.get(route) ?? new Map<string, Map<number, Series>>()
+    const ofMethod = ofRoute.get(method) ?? new Map<number, Series>()
+    known.set(route, ofRoute.set(method, ofMethod.set(status, series)))
+    return series
+  }
 
   function valuesOf({ labels, counts, sumSeconds }: Series): Array<MetricValueWithName<string>> {
     let count = 0
@@ -40,15 +54,12 @@ export function createDurationHistogram(
   }
   registry.registerMetric(metric as unknown as Metric)
   return {
-    observerOf(labels) {
-      const series: Series = { labels, counts: new Array(bounds.length + 1).fill(0), sumSeconds: 0 }
-      all.push(series)
-      return (seconds) => {
-        let i = 0
-        while (i < bounds.length && seconds > bounds[i]!) i++
-        series.counts[i]!++
-        series.sumSeconds += seconds
-      }
+    observe(method, route, status, seconds) {
+      const series = seriesOf(method, route, status)
+      let i = 0
+      while (i < bounds.length && seconds > bounds[i]!) i++
+      series.counts[i]!++
+      series.sumSeconds += seconds
     },
   }
 }

@@ -40,7 +40,7 @@ export function createSignatureCheck(secrets: readonly string[]) {
   function headersProblem(headers: HeaderValues, nowMs: number): string | undefined {
     for (const name of names) {
       const value = headers[name]
-      if (typeof value !== 'string' || value === '') return `The header ${name} must be there, once`
+      if (typeof value !== 'string' || value === '') return `The header ${name} must be there`
     }
     const timestamp = headers['webhook-timestamp'] as string
     if (!/^\d{1,12}$/.test(timestamp))

@@ -1,0 +1,58 @@
+// The watch's one loop, whoever comes and goes while it looks.
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Database } from '../platform/database.ts'
+import { createPaymentsWatch } from './watch.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** A sequence that is asked for: how often, and what it answers after how long. */
+function sequence({ takesMs = 0 } = {}) {
+  const asked = { times: 0, value: 1, fails: false }
+  const batch = async () => {
+    asked.times++
+    await new Promise((resolve) => setTimeout(resolve, takesMs))
+    if (asked.fails) throw new Error('away')
+    return { rows: [[String(asked.value)]], rowCount: 1 }
+  }
+  const db = { batch } as Partial<Database> as Database
+  return { asked, watch: createPaymentsWatch({ db, log: pino({ level: 'silent' }) }) }
+}
+
+test('pages that are reloaded while it looks start no second loop', async () => {
+  const { asked, watch } = sequence({ takesMs: 100 })
+  let leave = watch.listen(() => {})
+  for (let reload = 0; reload < 10; reload++) {
+    await vi.advanceTimersByTimeAsync(50)
+    leave()
+    leave = watch.listen(() => {})
+  }
+  await vi.advanceTimersByTimeAsync(1000)
+  const before = asked.times
+  await vi.advanceTimersByTimeAsync(4000)
+  expect(asked.times - before).toBeLessThanOrEqual(10)
+  leave()
+  const after = asked.times
+  await vi.advanceTimersByTimeAsync(4000)
+  expect(asked.times).toBe(after)
+})
+
+test('it goes on after PostgreSQL was away, and tells what changed meanwhile', async () => {
+  const { asked, watch } = sequence()
+  let told = 0
+  watch.listen(() => told++)
+  await vi.advanceTimersByTimeAsync(5000)
+  told = 0
+  asked.fails = true
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(told).toBe(0)
+  asked.fails = false
+  asked.value++
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(told).toBe(1)
+})
