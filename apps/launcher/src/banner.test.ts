@@ -54,6 +54,11 @@ test('says that webhooks are refused when the sandbox is off', () => {
   expect(text).not.toContain('curl') // it would be refused
 })
 
+test('says that signed webhooks are taken when the sandbox is off and a secret is set', () => {
+  const config = { ...facts.config, sandbox: false, inboundWebhookSecrets: ['whsec_x'] }
+  expect(banner({ ...facts, config })).toMatch(/webhooks need a signature by INBOUND_WEBHOOK_SECRET/)
+})
+
 test('offers no command that a secret would have refused', () => {
   const text = banner({ ...facts, config: { ...facts.config, inboundWebhookSecrets: ['whsec_x'] } })
   expect(text).toMatch(/^INBOUND_WEBHOOK_SECRET is set: [^\n]* 401/m)

@@ -53,8 +53,9 @@ export function banner(given: BannerFacts): string {
 
 function whatToTry({ config, tag, now }: BannerFacts): string[] {
   // What would be refused is not offered.
-  if (!config.sandbox) return [SANDBOX_IS_OFF]
-  if (config.inboundWebhookSecrets.length > 0) return [SECRET_IS_SET]
+  const signed = config.inboundWebhookSecrets.length > 0
+  if (!config.sandbox) return [signed ? SANDBOX_IS_OFF_SIGNED : SANDBOX_IS_OFF]
+  if (signed) return [SECRET_IS_SET]
   const api = config.publicApiUrl
   const payment = {
     event_id: `evt_${tag}`,
@@ -86,10 +87,13 @@ function whatToTry({ config, tag, now }: BannerFacts): string[] {
 }
 
 const SANDBOX_IS_OFF =
-  'SANDBOX is off (NODE_ENV=production turns it off): inbound webhooks and reads are answered 401. SANDBOX=true opens them.'
+  'SANDBOX is off (NODE_ENV=production turns it off): webhooks are answered 401 until INBOUND_WEBHOOK_SECRET is set, reads and the dashboard anyway. SANDBOX=true opens all, for trying out.'
+
+const SANDBOX_IS_OFF_SIGNED =
+  'SANDBOX is off (NODE_ENV=production turns it off): webhooks need a signature by INBOUND_WEBHOOK_SECRET, else they are answered 401, and so are reads and the dashboard. SANDBOX=true opens those, for trying out.'
 
 const SECRET_IS_SET =
-  'INBOUND_WEBHOOK_SECRET is set: inbound webhooks without its signature are answered 401, a plain curl too.'
+  'INBOUND_WEBHOOK_SECRET is set: webhooks without its signature are answered 401, a plain curl too. Try it with npm run simulate, which signs.'
 
 const paymentsPage = ({ publicDashboardUrl }: Pick<Config, 'publicDashboardUrl'>) =>
   `${publicDashboardUrl.replace(/\/$/, '')}/payments`

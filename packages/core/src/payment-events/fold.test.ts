@@ -242,6 +242,21 @@ describe('the verdict on an event as it arrived', () => {
     if (outcome !== 'applied') expect(given.reason).toMatch(/payment/)
   })
 
+  test('tells what contradicts the payment, whatever came of it', () => {
+    const paid = at(1, 'completed', { amount: 100 })
+    const refund = at(2, 'refunded', { amount: 101, currency: 'EUR', user_id: 'u2' })
+    expect(verdict(paid, refund)).toEqual({
+      outcome: 'applied',
+      reason: "Its currency is not the payment's. Its user is not the payment's.",
+    })
+    expect(verdict(paid, at(2, 'refunded', { amount: 101 })).reason).toBe(
+      "Refunds are above the payment's amount.",
+    )
+    expect(verdict(paid, at(0, 'pending', { user_id: 'u2' })).reason).toMatch(
+      /^Not newer .* Its user is not the payment's\.$/,
+    )
+  })
+
   test('tells when the event still says what the payment is worth', () => {
     expect(verdict(at(3, 'refunded'), at(2, 'completed')).reason).toContain('Amount, currency and user')
   })

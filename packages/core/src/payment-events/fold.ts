@@ -92,13 +92,15 @@ export const isSamePayment = (a: PaymentState, b: PaymentState): boolean =>
   a.terms.userId === b.terms.userId &&
   refundedAmount(a) === refundedAmount(b)
 
+type ContradictingField = 'currency' | 'user_id' | 'refunded_amount'
+
 /** The fields in which an event contradicts the payment as it was known; `refunded_amount` when refunds outgrow its amount. */
 export function contradictions(
   before: PaymentState | undefined,
   event: PaymentEvent,
   after: PaymentState,
-): string[] {
-  const fields: string[] = []
+): ContradictingField[] {
+  const fields: ContradictingField[] = []
   if (before !== undefined && before.terms.currency !== event.currency) fields.push('currency')
   if (before !== undefined && before.terms.userId !== event.user_id) fields.push('user_id')
   if (refundsInExcess(after) > (before === undefined ? 0n : refundsInExcess(before))) {
@@ -119,16 +121,27 @@ export interface Verdict {
   reason: string | null
 }
 
-/** What an event did to the payment as it was known when it arrived. */
+/** What an event did to the payment as it was known when it arrived. The reason says what is not plain to see. */
 export function judgeEvent(known: PaymentState | undefined, event: PaymentEvent): Verdict {
+  const { outcome, reason } = compareWithKnown(known, event)
+  const said = contradictions(known, event, foldEvent(known, event)).map((field) => contradictionTexts[field])
+  const sentences = [...(reason === null ? [] : [reason]), ...said]
+  return { outcome, reason: sentences.length === 0 ? null : sentences.join(' ') }
+}
+
+const contradictionTexts: Record<ContradictingField, string> = {
+  currency: "Its currency is not the payment's.",
+  user_id: "Its user is not the payment's.",
+  refunded_amount: "Refunds are above the payment's amount.",
+}
+
+function compareWithKnown(known: PaymentState | undefined, event: PaymentEvent): Verdict {
   const terms = termsOf(event)
   if (known === undefined || compareRanks(terms, known.deciding) > 0) {
     return { outcome: 'applied', reason: null }
   }
   const { status, timestamp } = known.deciding
-  if (terms.status === 'refunded') {
-    return { outcome: 'applied', reason: 'Its amount counts as refunded; a later refund decides the rest.' }
-  }
+  if (terms.status === 'refunded') return { outcome: 'applied', reason: 'A later refund was known.' }
   const setsTerms =
     compareTerms(terms, known.terms) > 0 ? ' Amount, currency and user are taken from it.' : ''
   return terms.timestamp > timestamp
