@@ -166,7 +166,9 @@ describe('operation', () => {
   test('it counts what it answers', async () => {
     const counted = async () => {
       const text = await (await get('/metrics')).text()
-      const lines = text.split('\n').filter((line) => /_count\{method="GET",route="\/robots\.txt",status="200"/.test(line))
+      const lines = text
+        .split('\n')
+        .filter((line) => /_count\{method="GET",route="\/robots\.txt",status="200"/.test(line))
       return lines.map((line) => Number(line.split(' ').at(-1)))
     }
     const [before = 0] = await counted()
