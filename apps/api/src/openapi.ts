@@ -1,6 +1,7 @@
 // OpenAPI 3.1 from the contracts, and the reference page.
-import swagger from '@fastify/swagger'
+import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
+import { signatureHeaders } from '@sluice/contracts'
 import type { ApiDeps, App } from './app.ts'
 
 export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>): Promise<void> {
@@ -16,8 +17,24 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
       },
       // The page's own origin first: it may be opened as localhost, and browsers keep origins apart.
       servers: [{ url: '/' }, { url: config.publicApiUrl }],
-      tags: [{ name: 'Transactions' }, { name: 'Operations' }],
+      tags: [
+        {
+          name: 'Payment events',
+          description: 'Events from payment providers, and the payments they make up',
+        },
+        { name: 'Transactions', description: 'Transactions from processors, and their status' },
+        { name: 'Operations', description: 'Health, and what operators look into' },
+      ],
+      components: {
+        securitySchemes: Object.fromEntries(
+          Object.entries(signatureHeaders).map(([name, description]) => [
+            name,
+            { type: 'apiKey' as const, in: 'header', name, description },
+          ]),
+        ),
+      },
     },
+    transform,
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -25,4 +42,52 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
     uiConfig: { layout: 'BaseLayout', docExpansion: 'list', displayRequestDuration: true },
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+}
+
+/** What the document says otherwise than the schemas that the server itself runs on. */
+const transform: NonNullable<FastifyDynamicSwaggerOptions['transform']> = ({ schema, url }) => {
+  if (schema === undefined) return { schema, url }
+  const { querystring, response } = schema as RouteParts
+  return {
+    url,
+    schema: {
+      ...schema,
+      ...(querystring === undefined ? {} : { querystring: asSent(querystring) }),
+      ...(response === undefined ? {} : { response: mapValues(response, byMediaType) }),
+    },
+  }
+}
+
+/** A query as clients send it: what has a default is there for handlers, yet clients may leave it out. */
+function asSent(query: JsonSchema): JsonSchema {
+  const required = query.required?.filter((name) => query.properties?.[name]?.default === undefined)
+  return { ...query, required: required ?? [] }
+}
+
+/** An answer that is no JSON, below its own media type. */
+function byMediaType(answer: JsonSchema): JsonSchema | { description?: string; content: object } {
+  const { contentMediaType, description, examples, ...schema } = answer
+  if (contentMediaType === undefined) return answer
+  const example = examples === undefined ? {} : { example: examples[0] }
+  return {
+    ...(description === undefined ? {} : { description }),
+    content: { [contentMediaType]: { schema, ...example } },
+  }
+}
+
+const mapValues = <T, U>(record: Record<string, T>, map: (value: T) => U): Record<string, U> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))
+
+interface RouteParts {
+  querystring?: JsonSchema
+  response?: Record<string, JsonSchema>
+}
+
+interface JsonSchema {
+  properties?: Record<string, JsonSchema>
+  required?: string[]
+  default?: unknown
+  description?: string
+  examples?: unknown[]
+  contentMediaType?: string
 }

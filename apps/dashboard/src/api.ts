@@ -28,6 +28,10 @@ export class ApiError extends Error {
   }
 }
 
+/** What the API answers outside its sandbox: asking again changes nothing. */
+export const isClosed = (error: Error | null): error is ApiError =>
+  error instanceof ApiError && error.status === 401
+
 type Answer<R extends RouteContract> = Extract<CallResult<R>, { status: 200 }>
 
 /** A connection that died without a word would keep the page waiting, and every later fetch behind it. */

@@ -1,7 +1,15 @@
-// Amounts and times as the pages show them.
+// Amounts, times, ids and JSON as the pages show them.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatAgo, formatCount, formatFetched, formatMoney, formatTime } from './format.ts'
+import {
+  formatAgo,
+  formatCount,
+  formatFetched,
+  formatJson,
+  formatMoney,
+  formatTime,
+  showId,
+} from './format.ts'
 
 const NOW = Date.parse('2026-11-20T12:00:00Z')
 const secondsAgo = (seconds: number) => NOW - seconds * 1000
@@ -77,4 +85,60 @@ test.each([
 test('times are UTC, counts have their thousands apart', () => {
   expect(formatTime(Date.parse('2024-01-15T10:31:00.900Z'))).toBe('2024-01-15 10:31:00')
   expect(formatCount(10_000)).toBe('10,000')
+})
+
+test.each([
+  ['  ', '␣␣'],
+  [' a b  c ', '␣a b␣␣c␣'],
+  ['a\nb', 'a\\u000ab'],
+  ['a\u200bb', 'a\\u200bb'],
+  ['a\u200db', 'a\\u200db'],
+  ['a\u00a0b', 'a\\u00a0b'],
+  ['1\ufe0f', '1\\ufe0f'],
+  ['\u202e\u2066x\u2069', '\\u202e\\u2066x\\u2069'],
+  ['\ufeff\u{e0041}\ud800', '\\ufeff\\u{e0041}\\ud800'],
+])('the id %j is shown as %s', (id, text) => {
+  expect(showId(id)).toBe(text)
+})
+
+test.each([
+  'pay_8b5df45b_mgkf8mk7',
+  'دفع/١٢٣ %2F',
+  '<b>',
+  '💸',
+  '👩‍👩‍👧‍👦',
+  '🏳️‍🌈',
+  '👍🏽',
+  '❤️‍🔥',
+  '👩🏽‍🚀',
+  '3️⃣',
+  '🇨🇭',
+])('the id %s is shown as it is', (id) => {
+  expect(showId(id)).toBe(id)
+})
+
+test('JSON gets lines of its own', () => {
+  expect(formatJson('{"a" :[1,"x \\" y"], "b":{}}')).toBe(
+    '{\n  "a": [\n    1,\n    "x \\" y"\n  ],\n  "b": {}\n}',
+  )
+})
+
+test.each([
+  '{"a":12345678901234567890}',
+  '{"a":1.0}',
+  '{"a":1,"a":2}',
+  '{"2":0,"1":0}',
+  '{"a":"\\u0041"}',
+  'no',
+  '',
+])('%s is shown as it is', (text) => {
+  expect(formatJson(text)).toBe(text)
+})
+
+test('nothing that is shown of JSON differs from it', () => {
+  fc.assert(
+    fc.property(fc.json(), (text) => {
+      expect(JSON.parse(formatJson(text))).toEqual(JSON.parse(text))
+    }),
+  )
 })

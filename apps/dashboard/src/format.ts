@@ -1,4 +1,4 @@
-// Money, times and counts as people read them. Pure.
+// Money, times, counts, ids and JSON as people read them. Pure.
 import { currencyDecimals } from '@sluice/contracts'
 
 const LOCALE = 'en-US'
@@ -87,3 +87,34 @@ export function formatFetched(then: number, now: number): string {
 /** `2024-01-15 10:31:00`, in UTC like every time of the API. */
 export const formatTime = (milliseconds: number): string =>
   new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')
+
+/** Emoji are made of several characters, some of which would be invisible elsewhere. */
+const EMOJI = /[0-9#*]\ufe0f\u20e3|\p{ExtPict}[\ufe0f\p{EMod}]?(?:\u200d\p{ExtPict}[\ufe0f\p{EMod}]?)*/u
+/** Nobody sees these, or they rearrange what stands around them. */
+const HIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{DI}\u2800]|(?! )\p{Zs}/u
+/** Spaces that would not be seen, or not be counted. */
+const LOST_SPACES = /^ +| +$| {2,}/u
+const NOT_AS_IS = new RegExp(`(${EMOJI.source})|(${LOST_SPACES.source})|${HIDDEN.source}`, 'gu')
+
+/** An id, in which every character can be seen: two that differ never look the same for an invisible one. */
+export const showId = (id: string): string =>
+  id.replace(NOT_AS_IS, (text, emoji?: string, spaces?: string) => {
+    if (emoji !== undefined) return emoji
+    if (spaces !== undefined) return '␣'.repeat(spaces.length)
+    const code = text.codePointAt(0)!.toString(16)
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
+  })
+
+/** What stands between the strings of JSON: the first group keeps the strings themselves. */
+const STRING_OR_SPACE = /("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+/g
+
+/** JSON on lines of its own; as it is when it is none, or when anything but its spaces would change, such as big numbers. */
+export function formatJson(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text)
+    const same = JSON.stringify(value) === text.replace(STRING_OR_SPACE, '$1')
+    return same ? JSON.stringify(value, null, 2) : text
+  } catch {
+    return text
+  }
+}

@@ -2,8 +2,14 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 
-/** `live`: told by the stream. `polling`: no stream just now. `paused`: nobody is looking. */
-export type LiveState = 'live' | 'polling' | 'paused'
+/** How the last reads went: what `failed` is tried again, what was `refused` is not. */
+export type Health = 'good' | 'failed' | 'refused'
+
+/** `polling`: no stream just now. `live`: told by the stream. `paused`: nobody is looking. */
+type Source = 'connecting' | 'live' | 'polling' | 'paused'
+
+/** Nothing is live while its last read failed. */
+export type LiveState = Source | 'failing' | 'closed'
 
 /** Without the stream this is how old the page may be: fresh enough to watch, and 12 requests a minute. */
 const POLL_MS = 5_000
@@ -17,11 +23,13 @@ interface LiveOptions {
   queryKey: string
   streamUrl: string
   eventName: string
+  health: Health
 }
 
-export function useLiveUpdates({ queryKey, streamUrl, eventName }: LiveOptions) {
+export function useLiveUpdates({ queryKey, streamUrl, eventName, health }: LiveOptions) {
   const queryClient = useQueryClient()
-  const [state, setState] = useState<LiveState>(document.hidden ? 'paused' : 'polling')
+  const [source, setSource] = useState<Source>(document.hidden ? 'paused' : 'connecting')
+  const [asked, setAsked] = useState(false)
   const readAgain = useCallback(async () => {
     const filters = { queryKey: [queryKey] }
     const underWay = queryClient.isFetching(filters) > 0
@@ -29,18 +37,28 @@ export function useLiveUpdates({ queryKey, streamUrl, eventName }: LiveOptions) 
     // That only waited for reads that had begun before, and may have missed what this call is about.
     if (underWay) await queryClient.invalidateQueries(filters, { cancelRefetch: false })
   }, [queryClient, queryKey])
-  const refresh = useMemo(() => coalesce(readAgain), [readAgain])
+  const update = useMemo(() => coalesce(readAgain), [readAgain])
+  const refresh = useCallback(async () => {
+    setAsked(true)
+    await update()
+    setAsked(false)
+  }, [update])
 
   useEffect(() => {
     let stop: (() => void) | undefined
     const follow = () => {
       stop?.()
-      stop = document.hidden ? undefined : followStream({ streamUrl, eventName, refresh, onState: setState })
-      if (document.hidden) setState('paused')
+      stop = undefined
+      if (document.hidden) setSource('paused')
+      else if (health === 'good') stop = followStream({ streamUrl, eventName, update, onSource: setSource })
+      else {
+        setSource('polling')
+        if (health === 'failed') stop = poll(update)
+      }
     }
     const resume = () => {
       follow()
-      if (!document.hidden) refresh()
+      if (!document.hidden && health !== 'refused') update()
     }
     follow()
     document.addEventListener('visibilitychange', resume)
@@ -48,72 +66,91 @@ export function useLiveUpdates({ queryKey, streamUrl, eventName }: LiveOptions) 
       document.removeEventListener('visibilitychange', resume)
       stop?.()
     }
-  }, [streamUrl, eventName, refresh])
+  }, [streamUrl, eventName, update, health])
 
-  return { state, refresh }
+  return {
+    state: stateOf(source, health),
+    /** Reads again because a person wants it. */
+    refresh,
+    /** Such a refresh is under way. */
+    asked,
+  }
+}
+
+function stateOf(source: Source, health: Health): LiveState {
+  if (source === 'paused' || health === 'good') return source
+  return health === 'failed' ? 'failing' : 'closed'
 }
 
 /** Runs one at a time. A call during a run means one more run after it, however many calls there are. */
-function coalesce(run: () => Promise<void>): () => void {
-  let running = false
+function coalesce(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
   let again = false
-  return async function refresh() {
-    again = true
-    if (running) return
-    running = true
+  async function runAll() {
     while (again) {
       again = false
       await run()
     }
-    running = false
+    running = undefined
   }
+  return () => {
+    again = true
+    running ??= runAll()
+    return running
+  }
+}
+
+/** Polls until the returned function is called. */
+function poll(update: () => void): () => void {
+  const timer = setInterval(update, POLL_MS)
+  return () => clearInterval(timer)
 }
 
 interface StreamOptions {
   streamUrl: string
   eventName: string
-  refresh: () => void
-  onState: (state: LiveState) => void
+  update: () => void
+  onSource: (source: Source) => void
 }
 
 /** Listens and polls until the returned function is called. */
-function followStream({ streamUrl, eventName, refresh, onState }: StreamOptions): () => void {
-  let source: EventSource | undefined
+function followStream({ streamUrl, eventName, update, onSource }: StreamOptions): () => void {
+  let stream: EventSource | undefined
   let reopenTimer: ReturnType<typeof setTimeout> | undefined
   let pollTimer: ReturnType<typeof setInterval> | undefined
   let reopenMs = REOPEN_MIN_MS
-  let connected = false
+  let now: Source | undefined
 
-  function become(state: 'live' | 'polling') {
-    connected = state === 'live'
+  function become(source: Source) {
+    now = source
     clearInterval(pollTimer)
-    pollTimer = setInterval(refresh, connected ? SAFETY_POLL_MS : POLL_MS)
-    onState(state)
+    pollTimer = setInterval(update, source === 'live' ? SAFETY_POLL_MS : POLL_MS)
+    onSource(source)
   }
 
   function open() {
-    source = new EventSource(streamUrl)
-    source.addEventListener('open', () => {
+    stream = new EventSource(streamUrl)
+    stream.addEventListener('open', () => {
       reopenMs = REOPEN_MIN_MS
       become('live')
       // What changed between the last read and now was told to nobody.
-      refresh()
+      update()
     })
-    source.addEventListener(eventName, refresh)
-    source.addEventListener('error', () => {
+    stream.addEventListener(eventName, update)
+    stream.addEventListener('error', () => {
       // Each vain try to connect again is an error, too; polling must go on through them.
-      if (connected) become('polling')
+      if (now !== 'polling') become('polling')
       // Browsers connect again by themselves, but an answer that is no stream (401, 502) ends that for good.
-      if (source?.readyState !== EventSource.CLOSED) return
+      if (stream?.readyState !== EventSource.CLOSED) return
       reopenTimer = setTimeout(open, reopenMs)
       reopenMs = Math.min(reopenMs * 2, REOPEN_MAX_MS)
     })
   }
 
-  become('polling')
+  become('connecting')
   open()
   return () => {
-    source?.close()
+    stream?.close()
     clearTimeout(reopenTimer)
     clearInterval(pollTimer)
   }

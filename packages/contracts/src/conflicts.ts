@@ -5,6 +5,7 @@ import { defineRoute } from './route.ts'
 
 export const Conflict = Type.Object({
   kind: Type.Enum(['transaction', 'payment_event', 'payment'], {
+    type: 'string',
     description:
       '`transaction`, `payment_event`: a redelivery differs from the first delivery. `payment`: an event contradicts its payment',
   }),

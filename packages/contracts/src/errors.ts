@@ -20,7 +20,11 @@ export type ErrorCode = keyof typeof errorStatus
 export const ErrorBody = Type.Object(
   {
     error: Type.Object({
-      code: Type.String({ description: 'A code of the table above' }),
+      code: Type.String({
+        description: `One of these, each with its HTTP status: ${Object.entries(errorStatus)
+          .map(([code, status]) => `\`${code}\` (${status})`)
+          .join(', ')}`,
+      }),
       description: Type.String({ description: 'What is wrong, and what would be right' }),
       field: Type.Optional(Type.String({ description: 'The field that is wrong' })),
       reason: Type.Optional(Type.String({ description: 'A finer cause within the code' })),

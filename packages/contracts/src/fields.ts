@@ -16,7 +16,7 @@ export const isExternalId = (text: string): boolean => externalId.test(text)
  */
 export const ExternalId = Type.String({
   pattern: EXTERNAL_ID,
-  description: 'a string of 1 to 100 characters, not "." or "..", without NUL',
+  description: 'a string of 1 to 100 characters, not "." or "..", without NUL or lone surrogates',
 })
 
 /** A currency code's form; whether it is a real one, and its decimals, is checked against the ISO table (money.ts). */
@@ -41,11 +41,24 @@ export const PageQuery = Type.Object({
 })
 export type PageQuery = Static<typeof PageQuery>
 
-/** The answer of every list: a page, newest first, and how many rows there are in all. */
+/** The answer of most lists: a page, newest first, and how many rows there are in all. */
 export const Page = <T extends TSchema>(item: T) =>
-  Type.Object({
-    data: Type.Array(item),
-    total: Type.Integer(),
-    limit: Type.Integer(),
-    offset: Type.Integer(),
+  Type.Object(
+    {
+      data: Type.Array(item),
+      total: Type.Integer({ description: 'How many there are in all' }),
+      limit: Type.Integer(),
+      offset: Type.Integer(),
+    },
+    { description: 'A page, and how many there are in all' },
+  )
+
+/**
+ * The answer of the lists that are bare arrays: how many rows there are in all is in a header, which `headers` tells the
+ * OpenAPI document, and nobody else.
+ */
+export const BareList = <T extends TSchema>(item: T, description: string) =>
+  Type.Array(item, {
+    description,
+    headers: { 'X-Total-Count': { type: 'integer', description: 'How many there are in all' } },
   })

@@ -9,7 +9,12 @@ export const getRoot = defineRoute({
   operationId: 'getRoot',
   summary: 'Is the service up?',
   tags: ['Operations'],
-  response: { 200: Type.Object({ status: Type.Literal('HEALTHY'), current_time: Timestamp }) },
+  response: {
+    200: Type.Object(
+      { status: Type.Literal('HEALTHY'), current_time: Timestamp },
+      { description: 'The process answers' },
+    ),
+  },
   errors: [],
 })
 
@@ -32,7 +37,10 @@ const health = {
   description:
     'Redis or the worker being down is `degraded` and still 200, since deliveries are taken all the same; 503 means that the database is down.',
   tags: ['Operations'],
-  response: { 200: Health, 503: Health },
+  response: {
+    200: { ...Health, description: 'Deliveries are taken: `healthy`, or `degraded`' },
+    503: { ...Health, description: 'The database is down: `unhealthy`' },
+  },
   errors: [],
 } as const
 
@@ -45,6 +53,6 @@ export const getLive = defineRoute({
   operationId: 'getLive',
   summary: 'Liveness: does the process answer at all?',
   tags: ['Operations'],
-  response: { 200: Type.Object({ status: Type.Literal('live') }) },
+  response: { 200: Type.Object({ status: Type.Literal('live') }, { description: 'The process answers' }) },
   errors: [],
 })

@@ -1,6 +1,6 @@
 // Payment events: the webhook that payment providers post, and what the external payments page reads (SPEC 4).
 import { type Static, Type } from 'typebox'
-import { AMOUNT_MAX, Currency, ExternalId, Nullable, Timestamp } from './fields.ts'
+import { AMOUNT_MAX, BareList, Currency, ExternalId, Nullable, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
 
 /** Unix seconds of 2100-01-01, the latest time that a provider's clock may say. */
@@ -8,13 +8,17 @@ const TIMESTAMP_MAX = 4_102_444_800
 
 export const externalPaymentStatuses = ['pending', 'completed', 'failed', 'refunded'] as const
 export const ExternalPaymentStatus = Type.Enum(externalPaymentStatuses, {
+  type: 'string',
   description: `one of ${externalPaymentStatuses.join(', ')}`,
 })
 export type ExternalPaymentStatus = Static<typeof ExternalPaymentStatus>
 
 const EventName = Type.Enum(
   externalPaymentStatuses.map((status) => `payment.${status}` as const),
-  { description: `one of ${externalPaymentStatuses.map((status) => `payment.${status}`).join(', ')}` },
+  {
+    type: 'string',
+    description: `one of ${externalPaymentStatuses.map((status) => `payment.${status}`).join(', ')}`,
+  },
 )
 export type PaymentEventName = Static<typeof EventName>
 
@@ -28,9 +32,19 @@ const MinorAmount = Type.Integer({
 const UnixSeconds = Type.Integer({
   minimum: 0,
   maximum: TIMESTAMP_MAX,
-  description: `an integer of Unix seconds from 0 to ${TIMESTAMP_MAX}`,
+  description: `an integer of Unix time (seconds, not milliseconds) from 0 to ${TIMESTAMP_MAX}`,
   examples: [1710000000],
 })
+
+const example = {
+  event_id: 'evt_7f3a9c2b',
+  payment_id: 'pay_1001',
+  event: 'payment.completed',
+  amount: 25000,
+  currency: 'USD',
+  user_id: 'user_881',
+  timestamp: 1710000000,
+} as const
 
 export const PaymentEventDelivery = Type.Object(
   {
@@ -42,80 +56,138 @@ export const PaymentEventDelivery = Type.Object(
     user_id: ExternalId,
     timestamp: UnixSeconds,
   },
-  { description: 'Unknown fields are ignored, and kept in the stored payload.' },
+  { description: 'Unknown fields are ignored, and kept in the stored payload.', examples: [example] },
 )
 export type PaymentEventDelivery = Static<typeof PaymentEventDelivery>
 
-export const AcceptedPaymentEvent = Type.Object({
-  event_id: Type.String(),
-  payment_id: Type.String({ description: 'The payment that the event belongs to, as first delivered' }),
-  status: ExternalPaymentStatus,
-  duplicate: Type.Boolean({
-    description: 'true when this event had been delivered before; nothing changed',
-  }),
-  conflict: Type.Optional(
-    Type.Boolean({
-      description: 'true when a field differs from the first delivery; it is kept for operators',
+export const AcceptedPaymentEvent = Type.Object(
+  {
+    event_id: Type.String(),
+    payment_id: Type.String({ description: 'The payment that the event belongs to, as first delivered' }),
+    status: ExternalPaymentStatus,
+    duplicate: Type.Boolean({
+      description: 'true when this event had been delivered before; nothing changed',
     }),
-  ),
-})
+    conflict: Type.Optional(
+      Type.Boolean({
+        description: 'true when a field differs from the first delivery; it is kept for operators',
+      }),
+    ),
+  },
+  {
+    description:
+      'The event is durable, by this delivery or an earlier one; `status` is what its payment now has',
+    examples: [
+      {
+        event_id: example.event_id,
+        payment_id: example.payment_id,
+        status: 'completed',
+        duplicate: false,
+      },
+    ],
+  },
+)
 export type AcceptedPaymentEvent = Static<typeof AcceptedPaymentEvent>
 
-export const ExternalPayment = Type.Object({
-  payment_id: Type.String(),
-  status: ExternalPaymentStatus,
-  event: EventName,
-  amount: Type.Integer({ description: 'Minor units' }),
-  currency: Type.String(),
-  user_id: Type.String(),
-  refunded_amount: Type.Integer({ description: 'Minor units; the sum of the refunds in `currency`' }),
-  timestamp: Type.Integer({ description: "The deciding event's, Unix seconds by the provider's clock" }),
-  created_at: Timestamp,
-  updated_at: Timestamp,
-  events_count: Type.Integer({ description: 'Distinct events' }),
-})
+export const ExternalPayment = Type.Object(
+  {
+    payment_id: Type.String(),
+    status: ExternalPaymentStatus,
+    event: EventName,
+    amount: Type.Integer({ description: 'Minor units' }),
+    currency: Type.String(),
+    user_id: Type.String(),
+    refunded_amount: Type.Integer({ description: 'Minor units; the sum of the refunds in `currency`' }),
+    timestamp: Type.Integer({ description: "The deciding event's, Unix seconds by the provider's clock" }),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    events_count: Type.Integer({ description: 'Distinct events' }),
+  },
+  {
+    examples: [
+      {
+        payment_id: example.payment_id,
+        status: 'completed',
+        event: example.event,
+        amount: example.amount,
+        currency: example.currency,
+        user_id: example.user_id,
+        refunded_amount: 0,
+        timestamp: example.timestamp,
+        created_at: '2024-03-09T16:00:00.000Z',
+        updated_at: '2024-03-09T16:00:00.000Z',
+        events_count: 1,
+      },
+    ],
+  },
+)
 export type ExternalPayment = Static<typeof ExternalPayment>
 
 /** What an event did when it arrived: `applied` ones decided the payment or count as refunds, the others did not change its status. */
-export const EventOutcome = Type.Enum(['applied', 'superseded', 'ignored'])
+export const EventOutcome = Type.Enum(['applied', 'superseded', 'ignored'], {
+  type: 'string',
+  description: '`applied` ones decided the payment or count as refunds, the others did not change its status',
+})
 export type EventOutcome = Static<typeof EventOutcome>
 
-export const PaymentEventRecord = Type.Object({
-  event_id: Type.String(),
-  event: EventName,
-  amount: Type.Integer({ description: 'Minor units' }),
-  currency: Type.String(),
-  user_id: Type.String(),
-  timestamp: Type.Integer({ description: "Unix seconds by the provider's clock" }),
-  received_at: Timestamp,
-  outcome: EventOutcome,
-  reason: Nullable(Type.String({ description: 'Why the event did not decide the status' })),
-  deliveries: Type.Integer({ description: 'How often it was delivered' }),
-  payload: Nullable(
-    Type.String({ description: 'The raw body of the first delivery; null when retention removed it' }),
-  ),
-})
+export const PaymentEventRecord = Type.Object(
+  {
+    event_id: Type.String(),
+    event: EventName,
+    amount: Type.Integer({ description: 'Minor units' }),
+    currency: Type.String(),
+    user_id: Type.String(),
+    timestamp: Type.Integer({ description: "Unix seconds by the provider's clock" }),
+    received_at: Timestamp,
+    outcome: EventOutcome,
+    reason: Nullable(Type.String({ description: 'Why the event did not decide the status' })),
+    deliveries: Type.Integer({ description: 'How often it was delivered' }),
+    payload: Nullable(
+      Type.String({ description: 'The raw body of the first delivery; null when retention removed it' }),
+    ),
+  },
+  {
+    examples: [
+      {
+        event_id: example.event_id,
+        event: example.event,
+        amount: example.amount,
+        currency: example.currency,
+        user_id: example.user_id,
+        timestamp: example.timestamp,
+        received_at: '2024-03-09T16:00:00.000Z',
+        outcome: 'applied',
+        reason: null,
+        deliveries: 1,
+        payload: JSON.stringify(example),
+      },
+    ],
+  },
+)
 export type PaymentEventRecord = Static<typeof PaymentEventRecord>
 
-export const PaymentsSummary = Type.Object({
-  counts: Type.Object(
-    Object.fromEntries(externalPaymentStatuses.map((status) => [status, Type.Integer()])) as Record<
-      ExternalPaymentStatus,
-      ReturnType<typeof Type.Integer>
-    >,
-    { description: 'Payments of each status, whatever ?status= says' },
-  ),
-  totals: Type.Array(
-    Type.Object({
-      currency: Type.String(),
-      status: ExternalPaymentStatus,
-      count: Type.Integer(),
-      amount: Type.Integer({ description: 'Minor units' }),
-      refunded_amount: Type.Integer({ description: 'Minor units' }),
-    }),
-    { description: 'Sums by currency and status, of the status asked for or of all' },
-  ),
-})
+export const PaymentsSummary = Type.Object(
+  {
+    counts: Type.Object(
+      Object.fromEntries(externalPaymentStatuses.map((status) => [status, Type.Integer()])) as Record<
+        ExternalPaymentStatus,
+        ReturnType<typeof Type.Integer>
+      >,
+      { description: 'Payments of each status, whatever ?status= says' },
+    ),
+    totals: Type.Array(
+      Type.Object({
+        currency: Type.String(),
+        status: ExternalPaymentStatus,
+        count: Type.Integer(),
+        amount: Type.Integer({ description: 'Minor units' }),
+        refunded_amount: Type.Integer({ description: 'Minor units' }),
+      }),
+      { description: 'Sums by currency and status, of the status asked for or of all' },
+    ),
+  },
+  { description: 'Counts and sums' },
+)
 export type PaymentsSummary = Static<typeof PaymentsSummary>
 
 const StatusQuery = { status: Type.Optional(ExternalPaymentStatus) }
@@ -144,6 +216,7 @@ export const postPaymentEvent = defineRoute({
   description:
     'Answered 202 once the event is durable and its payment has changed, in one commit: the list shows it at once. Events may come twice, late and out of order. A redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags,
+  signed: true,
   body: PaymentEventDelivery,
   response: { 202: AcceptedPaymentEvent },
   errors: [
@@ -160,10 +233,9 @@ export const listPayments = defineRoute({
   url: '/payments',
   operationId: 'listPayments',
   summary: 'List external payments, the last changed first',
-  description: 'How many there are in all is in the header `X-Total-Count`.',
   tags,
   querystring: PaymentsQuery,
-  response: { 200: Type.Array(ExternalPayment) },
+  response: { 200: BareList(ExternalPayment, 'A page of payments') },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
@@ -183,11 +255,10 @@ export const listPaymentEvents = defineRoute({
   url: '/payments/:payment_id/events',
   operationId: 'listPaymentEvents',
   summary: "Read an external payment's audit trail, in order of arrival",
-  description: 'How many events there are in all is in the header `X-Total-Count`.',
   tags,
-  params: Type.Object({ payment_id: Type.String() }),
+  params: Type.Object({ payment_id: Type.String({ examples: [example.payment_id] }) }),
   querystring: Type.Object(LongPageQuery),
-  response: { 200: Type.Array(PaymentEventRecord) },
+  response: { 200: BareList(PaymentEventRecord, "A page of the payment's events") },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'NOT_FOUND_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
@@ -201,6 +272,13 @@ export const streamPayments = defineRoute({
   summary: 'Hear that external payments changed (server-sent events)',
   description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, which only says that something changed, and a comment every 15 s.`,
   tags,
-  response: { 200: Type.String({ description: '`text/event-stream`' }) },
+  // Sent as a stream, which no schema serialises; the media type is for the OpenAPI document.
+  response: {
+    200: Type.String({
+      contentMediaType: 'text/event-stream',
+      description: 'The stream, which has no end',
+      examples: [`retry: 2000\n\nevent: ${PAYMENTS_CHANGED}\ndata: \n\n: still here\n\n`],
+    }),
+  },
   errors: ['AUTHENTICATION_ERROR'],
 })

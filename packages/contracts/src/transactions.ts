@@ -10,6 +10,14 @@ const Amount = Type.Number({
   examples: [1500, 150.5],
 })
 
+const example = {
+  transaction_id: 'txn_1',
+  source_account: 'acc_user_789',
+  destination_account: 'acc_merchant_456',
+  amount: 150.5,
+  currency: 'USD',
+}
+
 const contractFields = {
   transaction_id: ExternalId,
   source_account: ExternalId,
@@ -20,31 +28,51 @@ const contractFields = {
 
 export const TransactionDelivery = Type.Object(contractFields, {
   description: 'Unknown fields are ignored, and kept in the stored payload.',
+  examples: [example],
 })
 export type TransactionDelivery = Static<typeof TransactionDelivery>
 
-export const Accepted = Type.Object({
-  message: Type.Literal('Accepted'),
-  transaction_id: Type.String(),
-  duplicate: Type.Optional(
-    Type.Boolean({ description: 'true when this id had been delivered before; nothing changed' }),
-  ),
-  conflict: Type.Optional(
-    Type.Boolean({
-      description: 'true when a field differs from the first delivery; it is kept for operators',
-    }),
-  ),
-})
+export const Accepted = Type.Object(
+  {
+    message: Type.Literal('Accepted'),
+    transaction_id: Type.String(),
+    duplicate: Type.Optional(
+      Type.Boolean({ description: 'true when this id had been delivered before; nothing changed' }),
+    ),
+    conflict: Type.Optional(
+      Type.Boolean({
+        description: 'true when a field differs from the first delivery; it is kept for operators',
+      }),
+    ),
+  },
+  {
+    description: 'The transaction is durable, by this delivery or an earlier one',
+    examples: [{ message: 'Accepted', transaction_id: example.transaction_id }],
+  },
+)
 export type Accepted = Static<typeof Accepted>
 
 export const TransactionStatus = Type.Union([Type.Literal('PROCESSING'), Type.Literal('PROCESSED')])
 
-export const Transaction = Type.Object({
-  ...contractFields,
-  status: TransactionStatus,
-  created_at: Timestamp,
-  processed_at: Nullable(Timestamp),
-})
+export const Transaction = Type.Object(
+  {
+    ...contractFields,
+    status: TransactionStatus,
+    created_at: Timestamp,
+    processed_at: Nullable(Timestamp),
+  },
+  {
+    description: 'The transaction as first delivered, and its status',
+    examples: [
+      {
+        ...example,
+        status: 'PROCESSED',
+        created_at: '2024-03-09T16:00:00.000Z',
+        processed_at: '2024-03-09T16:00:30.000Z',
+      },
+    ],
+  },
+)
 export type Transaction = Static<typeof Transaction>
 
 export const postTransaction = defineRoute({
@@ -55,6 +83,7 @@ export const postTransaction = defineRoute({
   description:
     'Answered 202 once the delivery is durable; it is processed in the background. The first delivery of an id wins: a redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags: ['Transactions'],
+  signed: true,
   body: TransactionDelivery,
   response: { 202: Accepted },
   errors: [
@@ -72,7 +101,7 @@ export const getTransaction = defineRoute({
   operationId: 'getTransaction',
   summary: 'Read a transaction and its status',
   tags: ['Transactions'],
-  params: Type.Object({ transaction_id: Type.String() }),
+  params: Type.Object({ transaction_id: Type.String({ examples: [example.transaction_id] }) }),
   response: { 200: Transaction },
   errors: ['AUTHENTICATION_ERROR', 'NOT_FOUND_ERROR', 'SERVICE_UNAVAILABLE'],
 })

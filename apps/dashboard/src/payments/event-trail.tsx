@@ -1,13 +1,14 @@
 // A payment's audit trail: every event that was delivered for it, in order of arrival, and what came of it.
 import type { ExternalPayment } from '@sluice/contracts'
-import { type MouseEvent, useId, useLayoutEffect, useRef } from 'react'
-import { ApiError } from '../api.ts'
+import { type MouseEvent, useCallback, useId, useLayoutEffect, useRef } from 'react'
+import { ApiError, isClosed } from '../api.ts'
 import { Button } from '../design/button.tsx'
 import { CopyButton } from '../design/copy-button.tsx'
 import { CloseIcon, WarningIcon } from '../design/icons.tsx'
 import { Notice } from '../design/notice.tsx'
-import { formatCount, formatMoney } from '../format.ts'
+import { formatCount, formatMoney, showId } from '../format.ts'
 import styles from './event-trail.module.css'
+import { ClosedState } from './payments-states.tsx'
 import { useStandingError, useTrail } from './queries.ts'
 import { StatusBadge } from './status.tsx'
 import { TrailEvent } from './trail-event.tsx'
@@ -17,11 +18,14 @@ interface EventTrailProps {
   /** When the list has it. */
   payment: ExternalPayment | undefined
   onClose: () => void
+  /** It closed, and what had the focus before is gone, or nothing had it. */
+  onFocusLost: (paymentId: string) => void
   onRetry: () => void
 }
 
-export function EventTrail({ paymentId, payment, onClose, onRetry }: EventTrailProps) {
-  const dialog = useModal()
+export function EventTrail({ paymentId, payment, onClose, onFocusLost, onRetry }: EventTrailProps) {
+  const focusLost = useCallback(() => onFocusLost(paymentId), [onFocusLost, paymentId])
+  const dialog = useModal(focusLost)
   const titleId = useId()
 
   function closeOnBackdrop(event: MouseEvent) {
@@ -47,7 +51,7 @@ export function EventTrail({ paymentId, payment, onClose, onRetry }: EventTrailP
           <div className={styles.title}>
             <p className={styles.kicker}>Audit trail</p>
             <h2 id={titleId}>
-              <bdi>{paymentId}</bdi>
+              <bdi>{showId(paymentId)}</bdi>
             </h2>
           </div>
           <CopyButton text={paymentId} what="payment id" />
@@ -71,28 +75,27 @@ export function EventTrail({ paymentId, payment, onClose, onRetry }: EventTrailP
 }
 
 /** Opens the dialog over the page while it is mounted; closing it gives the focus back. */
-function useModal() {
+function useModal(onFocusLost: () => void) {
   const ref = useRef<HTMLDialogElement>(null)
   useLayoutEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
     // Not its first button: the arrow keys scroll the events.
     dialog?.focus()
-    return () => dialog?.close()
-  }, [])
+    return () => {
+      dialog?.close()
+      const focused = document.activeElement
+      if (focused === document.body || dialog?.contains(focused)) onFocusLost()
+    }
+  }, [onFocusLost])
   return ref
 }
 
 function Trail({ paymentId, onRetry }: { paymentId: string; onRetry: () => void }) {
   const trail = useTrail(paymentId)
   const error = useStandingError(trail)
-  if (trail.data === undefined) {
-    return error === null ? (
-      <p className={styles.loading}>Reading the events …</p>
-    ) : (
-      <TrailError error={error} onRetry={onRetry} />
-    )
-  }
+  if (error !== null) return <TrailError error={error} onRetry={onRetry} />
+  if (trail.data === undefined) return <p className={styles.loading}>Reading the events …</p>
   const events = trail.data.pages.flatMap((page) => page.events)
   const total = trail.data.pages.at(-1)!.total
   return (
@@ -125,6 +128,7 @@ function Trail({ paymentId, onRetry }: { paymentId: string; onRetry: () => void 
 }
 
 function TrailError({ error, onRetry }: { error: Error; onRetry: () => void }) {
+  if (isClosed(error)) return <ClosedState error={error} />
   if (error instanceof ApiError && error.status === 404) {
     return (
       <Notice title="There is no such payment">

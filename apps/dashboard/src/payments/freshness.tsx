@@ -9,27 +9,38 @@ import { useTicking } from '../ticker.ts'
 import styles from './freshness.module.css'
 import { PAYMENTS } from './queries.ts'
 
-/** A fetch of a few milliseconds is shown this long, so that it can be seen. */
+/** Fetches that are quicker than this are not shown, or the page would blink with every change; unless somebody asked. */
+const FETCHING_SLOW_MS = 300
+/** A fetch that is shown is shown this long, so that it can be seen. */
 const FETCHING_SHOWN_MS = 400
 
 const liveLabels: Record<LiveState, { text: string; title: string }> = {
   live: { text: 'Live', title: 'Changes are shown as they happen' },
+  connecting: { text: 'Connecting', title: 'The live connection is being made' },
   polling: {
-    text: 'Every 5 s',
+    text: 'Not live: asks every 5 s',
     title: 'The live connection is not up; the page asks every 5 seconds instead',
   },
+  failing: {
+    text: 'Not live, trying again',
+    title: 'The last fetch failed; the page tries again every 5 seconds',
+  },
+  closed: { text: 'Not live', title: 'The server shows no payments outside its sandbox' },
   paused: { text: 'Paused', title: 'Updates rest while this tab is hidden' },
 }
 
 interface FreshnessProps {
   live: LiveState
+  /** Somebody asked for the fetch that is under way. */
+  asked: boolean
   /** Milliseconds; undefined before the first success. */
   fetchedAt: number | undefined
   onRefresh: () => void
 }
 
-export function Freshness({ live, fetchedAt, onRefresh }: FreshnessProps) {
-  const fetching = useLasting(useIsFetching({ queryKey: [PAYMENTS] }) > 0, FETCHING_SHOWN_MS)
+export function Freshness({ live, asked, fetchedAt, onRefresh }: FreshnessProps) {
+  const slow = useSlow(useIsFetching({ queryKey: [PAYMENTS] }) > 0, FETCHING_SLOW_MS)
+  const fetching = useLasting(asked || slow, FETCHING_SHOWN_MS)
   const fetched = useTicking((now) =>
     fetchedAt === undefined ? 'Not fetched yet' : formatFetched(fetchedAt, now),
   )
@@ -55,6 +66,20 @@ export function Freshness({ live, fetchedAt, onRefresh }: FreshnessProps) {
       </Button>
     </div>
   )
+}
+
+/** True while `value` is, from when it has been so for `afterMs`. */
+function useSlow(value: boolean, afterMs: number): boolean {
+  const [slow, setSlow] = useState(false)
+  useEffect(() => {
+    if (!value) return
+    const timer = setTimeout(() => setSlow(true), afterMs)
+    return () => {
+      clearTimeout(timer)
+      setSlow(false)
+    }
+  }, [value, afterMs])
+  return value && slow
 }
 
 /** True while `value` is, and for at least `minimumMs` from when it became so. */

@@ -2,7 +2,7 @@
 import type { ExternalPayment } from '@sluice/contracts'
 import { type MouseEvent, memo } from 'react'
 import { RelativeTime } from '../design/relative-time.tsx'
-import { formatCount, formatMoney, formatTime } from '../format.ts'
+import { formatCount, formatMoney, formatTime, showId } from '../format.ts'
 import styles from './payments-table.module.css'
 import { StatusBadge } from './status.tsx'
 
@@ -26,8 +26,8 @@ export const PaymentRow = memo(function PaymentRow({ payment, href, onOpen }: Pa
   return (
     <tr className={styles.row} onClick={open} data-test-id="payment-row" data-payment-id={id}>
       <th scope="row" className={styles.id}>
-        <a href={href} title={id} dir="auto">
-          {id}
+        <a href={href} title={showId(id)} dir="auto">
+          {showId(id)}
         </a>
       </th>
       <td className={styles.status}>
@@ -40,8 +40,8 @@ export const PaymentRow = memo(function PaymentRow({ payment, href, onOpen }: Pa
         )}
       </td>
       <td className={styles.user}>
-        <span title={payment.user_id} dir="auto">
-          {payment.user_id}
+        <span title={showId(payment.user_id)} dir="auto">
+          {showId(payment.user_id)}
         </span>
       </td>
       <td className={styles.event}>

@@ -186,7 +186,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await page.route(STREAM, refuse(503, 'SERVICE_UNAVAILABLE', 'No stream today'))
     await page.goto(`${dashboard.url}/payments`)
     await page.getByText('No payments yet').waitFor()
-    await page.getByText('Every 5 s', { exact: true }).waitFor()
+    await page.getByText('Not live: asks every 5 s', { exact: true }).waitFor()
     await dashboard.post({ payment_id: 'polled' })
     await page.clock.fastForward(5_000)
     await row(page, 'polled').waitFor()
@@ -196,9 +196,75 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await page.getByText('Live', { exact: true }).waitFor()
   })
 
+  test('it is not live while fetches fail, though the stream is up', async () => {
+    await dashboard.post({ payment_id: 'kept' })
+    const { page, requests } = await openListed()
+    await page.route(LIST, refuse(503, 'SERVICE_UNAVAILABLE', 'The database rests'))
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByText('Not live, trying again', { exact: true }).waitFor()
+    await page.getByRole('alert').getByText('The database rests').waitFor()
+    expect(await page.getByText('Live', { exact: true }).count()).toBe(0)
+
+    requests.length = 0
+    await page.unroute(LIST)
+    await page.clock.fastForward(5_000)
+    await page.getByText('Live', { exact: true }).waitFor()
+    await page.getByRole('alert').waitFor({ state: 'detached' })
+    expect(requests).toContain('/payments/stream')
+  })
+
+  test('quick fetches that nobody asked for are not shown', async () => {
+    await dashboard.post({})
+    const { page } = await openListed()
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByTestId('fetching').waitFor()
+    await page.getByTestId('fetching').waitFor({ state: 'detached' })
+    await page.evaluate(`new MutationObserver(() => {
+      window.fetchingShown ||= document.querySelector('[data-test-id="fetching"]') !== null
+    }).observe(document.body, { childList: true, subtree: true })`)
+    let posted = 0
+    // On a busy machine one may be slow.
+    await waitFor('a fetch that is not shown', async () => {
+      const payment_id = `quick_${posted++}`
+      await page.getByTestId('fetching').waitFor({ state: 'detached' })
+      await page.evaluate('window.fetchingShown = false')
+      await dashboard.post({ payment_id })
+      await row(page, payment_id).waitFor()
+      return (await page.evaluate('window.fetchingShown')) === false
+    })
+  })
+
+  test('outside the sandbox it says that it is closed, and leaves the server alone', async () => {
+    const one = await openPage(browser)
+    opened.push(one)
+    const { page, requests } = one
+    await page.route('**/_api/**', refuse(401, 'AUTHENTICATION_ERROR', 'Open only with SANDBOX=true'))
+    await page.goto(`${dashboard.url}/payments?payment=closed`)
+    await page.getByTestId('event-trail').getByText('Open only with SANDBOX=true').waitFor()
+    expect(await findViolations(page)).toEqual([])
+    await page.keyboard.press('Escape')
+    await page.getByRole('heading', { name: 'Closed outside the sandbox' }).waitFor()
+    await page.getByText('Not live', { exact: true }).waitFor()
+    expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0)
+    expect(await findViolations(page)).toEqual([])
+    requests.length = 0
+    await page.clock.fastForward('05:00')
+    await setHidden(page, true)
+    await setHidden(page, false)
+    expect(requests).toEqual([])
+
+    await page.unroute('**/_api/**')
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByText('Live', { exact: true }).waitFor()
+    await page.getByText('No payments yet').waitFor()
+  })
+
   test('it rests while the tab is hidden, and catches up when it is seen again', async () => {
     await dashboard.post({ payment_id: 'before' })
     const { page, requests } = await openListed()
+    // Nothing is under way any more when this one is done.
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByTestId('fetching').waitFor()
     await page.getByTestId('fetching').waitFor({ state: 'detached' })
     await setHidden(page, true)
     await page.getByText('Paused', { exact: true }).waitFor()
@@ -235,7 +301,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(await events.nth(1).innerText()).toContain('$250.00 USD')
     expect(await events.nth(1).innerText()).toContain('1970-01-01 00:33:20 UTC')
     await events.nth(1).getByText('Payload').click()
-    expect(await events.nth(1).locator('pre').innerText()).toBe(JSON.stringify(completed))
+    expect(await events.nth(1).locator('pre').innerText()).toBe(JSON.stringify(completed, null, 2))
 
     await dashboard.post({ payment_id, event: 'payment.refunded', amount: 1_000, timestamp: 4_000 })
     await waitFor('the refund', async () => (await outcomes.allInnerTexts())[4] === 'Applied')
@@ -251,12 +317,13 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     const { page } = await openListed('?payment=linked')
     const trail = page.getByTestId('event-trail')
     await trail.getByTestId('trail-event').waitFor()
+    expect(await page.title()).toBe('linked · Payments · Sluice')
     await page.keyboard.press('Escape')
     await trail.waitFor({ state: 'detached' })
     expect(new URL(page.url()).search).toBe('')
-
+    expect(await page.title()).toBe('Payments · Sluice')
     const link = row(page, 'linked').getByRole('link')
-    await link.focus()
+    expect(await link.evaluate((element) => element === document.activeElement)).toBe(true)
     await page.keyboard.press('Enter')
     await trail.getByTestId('trail-event').waitFor()
     await trail.getByRole('button', { name: 'Close' }).click()
@@ -268,6 +335,33 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await dashboard.post({})
     const { page } = await openListed('?payment=nobody')
     await page.getByText('There is no such payment').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByTestId('event-trail').waitFor({ state: 'detached' })
+    expect(await page.evaluate('document.activeElement.tagName')).toBe('H1')
+  })
+
+  test('what the address says without sense is removed from it', async () => {
+    await dashboard.post({ payment_id: 'there' })
+    const { page } = await openListed('?status=paid&page=none&payment=there')
+    await page.getByTestId('trail-event').waitFor()
+    expect(new URL(page.url()).search).toBe('?payment=there')
+    expect(await page.evaluate('window.history.length')).toBe(2)
+  })
+
+  test('ordinary ids are shown whole, and what nobody could see of odd ones is shown', async () => {
+    const ordinary = 'pay_8b5df45b_mgkf8mk7_00001'
+    await dashboard.post({ payment_id: ordinary })
+    for (const id of ['  ', 'a\nb', 'a\u200bb', '\u202egpj'])
+      await dashboard.post({ payment_id: id, user_id: id })
+    const { page } = await openListed('', { viewport: { width: 1200, height: 900 } })
+    const link = row(page, ordinary).getByRole('link')
+    expect(await link.evaluate((element) => element.scrollWidth - element.clientWidth)).toBe(0)
+    const shown = await page.getByTestId('payment-row').getByRole('link').allInnerTexts()
+    expect(shown).toEqual(['\\u202egpj', 'a\\u200bb', 'a\\u000ab', '␣␣', ordinary])
+    await page.getByRole('link', { name: 'a\\u000ab' }).click()
+    const trail = page.getByTestId('event-trail')
+    await trail.getByTestId('trail-event').waitFor()
+    expect(await trail.getByRole('heading', { level: 2 }).innerText()).toBe('a\\u000ab')
   })
 
   test('loading, no payments at all, and none of a status each say what they are', async () => {
@@ -306,7 +400,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
 
     await page.route(LIST, refuse(401, 'AUTHENTICATION_ERROR', 'Invalid API credentials'))
     await choose(page, 'failed')
-    await page.getByRole('heading', { name: 'You are not signed in' }).waitFor()
+    await page.getByRole('heading', { name: 'Closed outside the sandbox' }).waitFor()
   })
 
   test('10,000 payments are paged quickly', async () => {
@@ -353,13 +447,23 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
   test.each(['light', 'dark'] as const)('axe finds nothing in the %s theme', async (colorScheme) => {
     const statuses = ['pending', 'completed', 'failed', 'refunded'] as const
     for (const status of statuses) await dashboard.post({ payment_id: status, event: `payment.${status}` })
-    await dashboard.post({ payment_id: 'completed', event: 'payment.pending', timestamp: 5 })
+    const metadata = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`field_${n}`, 'x'.repeat(n)]))
+    const long = { payment_id: 'completed', event: 'payment.pending', timestamp: 5, metadata } as const
+    await dashboard.post(long)
     for (const options of [{ colorScheme }, { colorScheme, ...PHONE }]) {
       const { page } = await openListed('', options)
       expect(await findViolations(page)).toEqual([])
       await row(page, 'completed').click()
       await page.getByTestId('trail-event').first().waitFor()
       expect(await findViolations(page)).toEqual([])
+      await page.getByText('Payload').last().click()
+      const payload = page.locator('pre').last()
+      await payload.waitFor()
+      expect(
+        await payload.evaluate((element) => element.scrollHeight - element.clientHeight),
+      ).toBeGreaterThan(0)
+      expect(await findViolations(page)).toEqual([])
+      await page.getByTestId('event-trail').getByRole('button', { name: 'Close' }).click()
     }
     await dashboard.clear()
     const { page } = await open('', { colorScheme })

@@ -1,6 +1,6 @@
 // What stands in the table's place when there is nothing to list.
 import { postPaymentEvent } from '@sluice/contracts'
-import { ApiError, publicApiUrl } from '../api.ts'
+import { ApiError, isClosed, publicApiUrl } from '../api.ts'
 import { Button } from '../design/button.tsx'
 import { CopyButton } from '../design/copy-button.tsx'
 import { WarningIcon } from '../design/icons.tsx'
@@ -61,21 +61,26 @@ interface ErrorStateProps {
   onRetry: () => void
 }
 
+/** In place of whatever the API keeps to itself outside the sandbox. There is nothing to try again. */
+export function ClosedState({ error }: { error: Error }) {
+  return (
+    <Notice tone="danger" icon={<WarningIcon />} title="Closed outside the sandbox">
+      <p>
+        Payments are shown once merchants can sign in, which this version can't do yet. To try it out, start
+        it with <code>SANDBOX=true</code>: that opens this page to everybody who can reach it.
+      </p>
+      <p className={styles.request}>{error.message}</p>
+    </Notice>
+  )
+}
+
 export function ErrorState({ error, onRetry }: ErrorStateProps) {
-  const status = error instanceof ApiError ? error.status : undefined
+  if (isClosed(error)) return <ClosedState error={error} />
   const requestId = error instanceof ApiError ? error.requestId : undefined
   return (
-    <Notice
-      tone="danger"
-      icon={<WarningIcon />}
-      title={status === 401 ? 'You are not signed in' : 'Payments could not be read'}
-    >
+    <Notice tone="danger" icon={<WarningIcon />} title="Payments could not be read">
       <p>{error.message}</p>
-      {status === 401 ? (
-        <p>Outside the sandbox payments are shown only to the merchant that they belong to.</p>
-      ) : (
-        <p>The page keeps trying by itself.</p>
-      )}
+      <p>The page keeps trying by itself.</p>
       {requestId !== undefined && <p className={styles.request}>Request {requestId}</p>}
       <Button onClick={onRetry}>Try again</Button>
     </Notice>

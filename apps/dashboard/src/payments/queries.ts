@@ -8,7 +8,8 @@ import {
 } from '@sluice/contracts'
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { read } from '../api.ts'
+import { isClosed, read } from '../api.ts'
+import type { Health } from '../live.ts'
 import type { StatusChoice, View } from './view.ts'
 
 /** The first part of every key: what live updates read again. */
@@ -63,10 +64,36 @@ export function useTrail(paymentId: string) {
   })
 }
 
-/** The error that stands until there is data: a query forgets its own while it tries again, and the page would flicker. */
+/**
+ * The error that stands until there is data: a query forgets its own while it tries again, and the page would flicker.
+ * Data that the API keeps to itself from now on is not shown any more.
+ */
 export function useStandingError({ data, error }: { data: unknown; error: Error | null }): Error | null {
   const [standing, setStanding] = useState<Error | null>(null)
-  const next = data === undefined ? (error ?? standing) : null
+  const next = data === undefined ? (error ?? standing) : isClosed(error) ? error : null
   if (next !== standing) setStanding(next)
   return next
+}
+
+interface Read {
+  error: Error | null
+  /** Of a try that is tried once more. */
+  failureReason: Error | null
+  isSuccess: boolean
+  isFetching: boolean
+}
+
+/** How the last reads went; those under way have nothing to say yet. */
+export function useHealth(reads: Read[]): Health {
+  const [health, setHealth] = useState<Health>('good')
+  const next = healthOf(reads) ?? health
+  if (next !== health) setHealth(next)
+  return next
+}
+
+function healthOf(reads: Read[]): Health | undefined {
+  const errors = reads.map(({ error, failureReason }) => error ?? failureReason)
+  if (errors.some(isClosed)) return 'refused'
+  if (errors.some((error) => error !== null)) return 'failed'
+  return reads.every(({ isSuccess, isFetching }) => isSuccess && !isFetching) ? 'good' : undefined
 }

@@ -43,7 +43,7 @@ export function SummaryBar({ shown, summary, outdated }: SummaryBarProps) {
       </ul>
       <div className={styles.totals} data-outdated={outdated ? '' : undefined}>
         <h2 className={styles.heading}>
-          {shown === 'all' ? 'All amounts' : `${statusLabels[shown]} amount`}
+          {shown === 'all' ? 'All statuses' : `${statusLabels[shown]} amount`}
         </h2>
         {totals.length === 0 ? (
           <p className={styles.none}>{summary === undefined ? '–' : 'None'}</p>

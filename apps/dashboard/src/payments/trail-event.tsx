@@ -1,7 +1,7 @@
 // One event of a trail: what it said, when, and whether it decided the payment's status.
 import type { EventOutcome, ExternalPaymentStatus, PaymentEventRecord } from '@sluice/contracts'
 import { RelativeTime } from '../design/relative-time.tsx'
-import { formatCount, formatMoney, formatTime } from '../format.ts'
+import { formatCount, formatJson, formatMoney, formatTime, showId } from '../format.ts'
 import { StatusIcon, statusLabels } from './status.tsx'
 import styles from './trail-event.module.css'
 
@@ -30,7 +30,7 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
       <dl className={styles.facts}>
         <dt>Event</dt>
         <dd>
-          <bdi>{event.event_id}</bdi>
+          <bdi>{showId(event.event_id)}</bdi>
         </dd>
         <dt>Emitted</dt>
         <dd>
@@ -48,7 +48,7 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
         <dd data-test-id="event-deliveries">{deliveries(event.deliveries)}</dd>
         <dt>User</dt>
         <dd>
-          <bdi>{event.user_id}</bdi>
+          <bdi>{showId(event.user_id)}</bdi>
         </dd>
       </dl>
       <details className={styles.payload}>
@@ -56,7 +56,8 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
         {event.payload === null ? (
           <p>It is no longer kept: retention has removed it.</p>
         ) : (
-          <pre>{event.payload}</pre>
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, by keyboard, too.
+          <pre tabIndex={0}>{formatJson(event.payload)}</pre>
         )}
       </details>
     </li>

@@ -1,7 +1,7 @@
 // The payments page's address and what it means.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseView, viewHref } from './view.ts'
+import { isCanonical, parseView, viewHref } from './view.ts'
 
 test('the plain address shows the first page of all payments', () => {
   expect(parseView('')).toEqual({ status: 'all', page: 1, payment: undefined })
@@ -12,6 +12,7 @@ test.each(['status=nonsense', 'status=all', 'page=0', 'page=-1', 'page=1.5', 'pa
   '%s counts as not said',
   (search) => {
     expect(parseView(search)).toEqual(parseView(''))
+    expect(isCanonical(search)).toBe(false)
   },
 )
 
@@ -23,7 +24,9 @@ test('a view survives its address, whatever the id of its payment', () => {
       fc.option(fc.string({ unit: 'binary', minLength: 1, maxLength: 100 }), { nil: undefined }),
       (status, page, payment) => {
         const view = { status, page, payment } as const
-        expect(parseView(new URL(viewHref(view), 'http://pages').search)).toEqual(view)
+        const { search } = new URL(viewHref(view), 'http://pages')
+        expect(parseView(search)).toEqual(view)
+        expect(isCanonical(search)).toBe(true)
       },
     ),
   )

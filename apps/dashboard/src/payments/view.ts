@@ -1,6 +1,6 @@
 // What the payments page shows, as its address says it: `?status=completed&page=2&payment=pay_1001`.
 import { type ExternalPaymentStatus, externalPaymentStatuses } from '@sluice/contracts'
-import { useCallback, useMemo } from 'react'
+import { useCallback, useEffect, useMemo } from 'react'
 import { useLocation } from 'wouter'
 // wouter's own useSearch decodes the query once more than is good for an id such as `50%25`.
 import { useHistoryState, useSearch } from 'wouter/use-browser-location'
@@ -42,6 +42,13 @@ export function viewHref({ status, page, payment }: View): string {
   return search === '' ? PATH : `${PATH}?${search}`
 }
 
+/** Whether the address says what the page makes of it. */
+export function isCanonical(search: string): boolean {
+  const said = new URLSearchParams(search)
+  const meant = new URLSearchParams(viewHref(parseView(search)).slice(PATH.length))
+  return ['status', 'page'].every((name) => said.get(name) === meant.get(name))
+}
+
 /** Left in the history entry of a trail that was opened from the list, so that closing it can go back there. */
 interface OpenedHere {
   openedHere: true
@@ -58,6 +65,9 @@ export function useView() {
       navigate(viewHref({ ...view, ...change }), options),
     [navigate, view],
   )
+  useEffect(() => {
+    if (!isCanonical(search)) show({}, { replace: true, ...(opened?.openedHere && { state: opened }) })
+  }, [search, show, opened])
   const openTrail = useCallback(
     (payment: string) => show({ payment }, { state: { openedHere: true } }),
     [show],
