@@ -118,6 +118,27 @@ test('work that may wait gives way to a burst for so long, and to nothing else',
   expect(dispatched('burst')).toBe(3000)
 })
 
+test('a burst that begins while a round rings is left to the next one', async () => {
+  const { entries, queueing } = recordingQueue()
+  const enqueue = queueing.enqueue
+  let arriving = 0
+  const patient = { ...transactionWork, givesWayForMs: 10_000 }
+  const deps = { db, metrics: createMetrics(), log }
+  const underBurst = {
+    ...queueing,
+    async enqueue(...args: Parameters<typeof enqueue>) {
+      await insertRows(`arriving${arriving++}_`, 2000, 0)
+      await enqueue(...args)
+    },
+  }
+  const dispatcher = createDispatcher({ ...deps, queueing: underBurst }, [patient])
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  await insertRows('first', 700, -1.5)
+  await dispatcher.round()
+  expect(entries.every(({ id }) => id.startsWith('first'))).toBe(true)
+  expect(entries).toHaveLength(700)
+})
+
 test('rows whose job was lost are rung for again, not before their time, and not twice in a row', async () => {
   await insertRows('lost', 10, -60, 70)
   await insertRows('just-due', 10, -0.5, 70)

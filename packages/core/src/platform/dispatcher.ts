@@ -64,9 +64,9 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
     let total = 0
     if (newestDue !== null) {
       const dueWithinMs = isBurst && table.givesWayForMs > 0 ? -table.givesWayForMs : SOON_MS
-      total += await ring(table, 'soon', notEnqueued(dueWithinMs), SOON_ROWS_PER_ROUND)
+      total += await ring(table, 'soon', notEnqueued(newestDue, dueWithinMs), SOON_ROWS_PER_ROUND)
       const budget = stillComing ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
-      total += await ring(table, 'ahead', notEnqueued(), budget)
+      total += await ring(table, 'ahead', notEnqueued(newestDue), budget)
     }
     total += await ring(table, 'lost', await lostRows(table), LOST_ROWS_PER_ROUND)
     return total
@@ -130,19 +130,24 @@ interface Search {
   name: string
   /** SQL over the due column and `enqueued_at`. */
   where: (due: string) => string
+  /** Of `$2` and on. */
+  values: readonly unknown[]
 }
 
 const inMs = (ms: number) => `now() + interval '${ms} milliseconds'`
 
-const notEnqueued = (dueWithinMs?: number): Search => ({
+/** Only those that this round knew of: a burst that begins under it is for the next one to see as such. */
+const notEnqueued = (newestDue: string, dueWithinMs?: number): Search => ({
   name: dueWithinMs === undefined ? 'ahead' : `within-${dueWithinMs}`,
   where: (due) =>
-    `enqueued_at IS NULL${dueWithinMs === undefined ? '' : ` AND ${due} <= ${inMs(dueWithinMs)}`}`,
+    `enqueued_at IS NULL AND ${due} <= $2${dueWithinMs === undefined ? '' : ` AND ${due} <= ${inMs(dueWithinMs)}`}`,
+  values: [newestDue],
 })
 
 const lost = (afterMs: number, rungBeforeMs: number): Search => ({
   name: `lost-${afterMs}`,
   where: (due) => `${due} < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-rungBeforeMs)}`,
+  values: [],
 })
 
 /**
@@ -160,7 +165,7 @@ async function claim(db: Database, table: WorkTable, search: Search, rowsMax: nu
       )
       UPDATE ${table.table} AS work SET enqueued_at = now() FROM found WHERE work.${table.idColumn} = found.id
       RETURNING work.${table.idColumn}, greatest(0, ceil(extract(epoch FROM work.${table.dueColumn} - now()) * 1000))::float8`,
-    values: [rowsMax],
+    values: [rowsMax, ...search.values],
   })
   return rows.map(([id, delayMs]) => ({ id: id as string, delayMs: delayMs as number }))
 }
