@@ -29,9 +29,14 @@ export const Timestamp = Type.String({ format: 'date-time', description: 'an ISO
 
 export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
-/** The query of every list. */
-export const PageQuery = Type.Object({
-  limit: Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'an integer from 1 to 100' }),
+/** Which part of a list is asked for. */
+export const pageFields = ({ limitMax, limitDefault }: { limitMax: number; limitDefault: number }) => ({
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: limitMax,
+    default: limitDefault,
+    description: `an integer from 1 to ${limitMax}`,
+  }),
   offset: Type.Integer({
     minimum: 0,
     maximum: 2 ** 31 - 1,
@@ -39,6 +44,9 @@ export const PageQuery = Type.Object({
     description: 'an integer from 0 to 2147483647',
   }),
 })
+
+/** The query of most lists. */
+export const PageQuery = Type.Object(pageFields({ limitMax: 100, limitDefault: 10 }))
 export type PageQuery = Static<typeof PageQuery>
 
 /** The answer of most lists: a page, newest first, and how many rows there are in all. */

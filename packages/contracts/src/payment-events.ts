@@ -1,6 +1,6 @@
 // Payment events: the webhook that payment providers post, and what the external payments page reads (SPEC 4).
 import { type Static, Type } from 'typebox'
-import { AMOUNT_MAX, BareList, Currency, ExternalId, Nullable, Timestamp } from './fields.ts'
+import { AMOUNT_MAX, BareList, Currency, ExternalId, Nullable, pageFields, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
 
 /** Unix seconds of 2100-01-01, the latest time that a provider's clock may say. */
@@ -193,17 +193,9 @@ export type PaymentsSummary = Static<typeof PaymentsSummary>
 const StatusQuery = { status: Type.Optional(ExternalPaymentStatus) }
 
 /** The lists of payments and of their events are longer than the others, since pages and testers read them whole. */
-const LongPageQuery = {
-  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 1000, description: 'an integer from 1 to 1000' }),
-  offset: Type.Integer({
-    minimum: 0,
-    maximum: 2 ** 31 - 1,
-    default: 0,
-    description: 'an integer from 0 to 2147483647',
-  }),
-}
+const longPageFields = pageFields({ limitMax: 1000, limitDefault: 1000 })
 
-export const PaymentsQuery = Type.Object({ ...StatusQuery, ...LongPageQuery })
+export const PaymentsQuery = Type.Object({ ...StatusQuery, ...longPageFields })
 export type PaymentsQuery = Static<typeof PaymentsQuery>
 
 const tags = ['Payment events']
@@ -257,7 +249,7 @@ export const listPaymentEvents = defineRoute({
   summary: "Read an external payment's audit trail, in order of arrival",
   tags,
   params: Type.Object({ payment_id: Type.String({ examples: [example.payment_id] }) }),
-  querystring: Type.Object(LongPageQuery),
+  querystring: Type.Object(longPageFields),
   response: { 200: BareList(PaymentEventRecord, "A page of the payment's events") },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'NOT_FOUND_ERROR', 'SERVICE_UNAVAILABLE'],
 })

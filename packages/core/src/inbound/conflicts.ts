@@ -20,7 +20,7 @@ export interface ConflictingBody {
   requestId: string
 }
 
-interface DistinctBody extends ConflictingBody {
+export interface DistinctBody extends ConflictingBody {
   bodyHash: string
   deliveries: number
 }

@@ -1,6 +1,12 @@
 // Recording payment events: dedupe and fold in one commit for a whole group, before anybody is answered.
 import { currencyProblem, type ExternalPaymentStatus } from '@sluice/contracts'
-import { type ConflictingBody, distinctBodies, insertConflicts, tellConflicts } from '../inbound/conflicts.ts'
+import {
+  type ConflictingBody,
+  type DistinctBody,
+  distinctBodies,
+  insertConflicts,
+  tellConflicts,
+} from '../inbound/conflicts.ts'
 import { createIngest, type IngestDeps, type Stored } from '../inbound/ingest.ts'
 import { differingFields, type RedeliveryWatch, watchRedeliveries } from '../inbound/redeliveries.ts'
 import { badRequest, isUniqueViolation, unavailable } from '../platform/errors.ts'
@@ -103,13 +109,13 @@ async function commitEvents(
   if (firsts.size === 0) {
     await deps.db.batch(countRedeliveries(again))
   } else {
-    let contradicting: ConflictingBody[] = []
+    let contradicting: DistinctBody[] = []
     const lock = lockPayments([...new Set([...firsts.values()].map(({ delivery }) => delivery.payment_id))])
     await deps.db.lockThenWrite(lock, (rows) => {
       const locked = readLocked(rows)
       payments = locked.payments
       const folded = fold(firsts, payments, locked.nowMs)
-      contradicting = folded.contradicting
+      contradicting = distinctBodies(folded.contradicting)
       const all = [...payments.values()]
       const created = all.filter(({ exists }) => !exists)
       const changed = all.filter(({ exists }) => exists)
@@ -119,10 +125,10 @@ async function commitEvents(
         insertEvents(folded.events, enqueueNow),
         ...(again.size > 0 ? [countRedeliveries(again)] : []),
         // The payments are ours until the commit, and so are their conflicts.
-        ...(contradicting.length > 0 ? [insertConflicts('payment', distinctBodies(contradicting))] : []),
+        ...(contradicting.length > 0 ? [insertConflicts('payment', contradicting)] : []),
       ]
     })
-    if (contradicting.length > 0) tellConflicts(deps, 'payment', distinctBodies(contradicting))
+    if (contradicting.length > 0) tellConflicts(deps, 'payment', contradicting)
   }
   return deliveries.map((delivery) => outcomeOf(delivery, { firsts, known, payments }))
 }
