@@ -4,6 +4,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   hasRedis,
+  paymentEventBody,
   queueBackends,
   startSystem,
   type TestSystem,
@@ -71,6 +72,16 @@ test.skipIf(!hasRedis)(
       traceIds.add(traceId)
     }
     expect(traceIds.size).toBe(8)
+
+    const event = await fetch(`${system.api.url}/webhooks/payment`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(paymentEventBody('evt_traced', 'pay_traced')),
+    })
+    expect(event.status).toBe(202)
+    const [row] = await system.database.query<{ request_id: string }>('SELECT request_id FROM payment_events')
+    const { traceId } = await collector.span('POST /webhooks/payment', row!.request_id)
+    expect((await collector.span('process payment-events', row!.request_id)).traceId).toBe(traceId)
 
     await post(system, 'txn_last')
     const requestId = await requestIdOf(system, 'txn_last')
