@@ -3,10 +3,10 @@ import {
   createClient,
   type ExternalPayment,
   externalPaymentStatuses,
-  getPaymentsSummary,
+  getExternalPaymentsSummary,
   listConflicts,
+  listExternalPayments,
   listPaymentEvents,
-  listPayments,
   type PaymentEventDelivery,
   postPaymentEvent,
 } from '@sluice/contracts'
@@ -51,7 +51,7 @@ const postText = (text: string) =>
   }).then(async (response) => ({ status: response.status, body: (await response.json()) as object }))
 
 async function list(query: object = {}): Promise<ExternalPayment[]> {
-  const { status, body } = await system.call(listPayments, { query })
+  const { status, body } = await system.call(listExternalPayments, { query })
   if (status !== 200) throw new Error(JSON.stringify(body))
   return body
 }
@@ -273,7 +273,7 @@ describe('reading', () => {
       for (let n = 0; busy; n++) await deliver(paymentEventBody(`evt_l${i}_${n}`, `pay_l${i}_${n % 5}`))
     })
     const newest = async () => {
-      const { status, body } = await createClient(apis[1]!.url)(listPayments, {
+      const { status, body } = await createClient(apis[1]!.url)(listExternalPayments, {
         query: { status: 'failed', limit: 1 },
       })
       if (status !== 200) throw new Error(JSON.stringify(body))
@@ -302,7 +302,7 @@ describe('reading', () => {
     const times = all.map(({ updated_at }) => updated_at)
     expect(times).toEqual(times.toSorted().reverse())
     for (const status of externalPaymentStatuses) {
-      const response = await system.call(listPayments, { query: { status } })
+      const response = await system.call(listExternalPayments, { query: { status } })
       const [row] = await system.database.query<{ count: number }>(
         `SELECT count(*)::int AS count FROM external_payments WHERE status = '${status}'`,
       )
@@ -313,13 +313,13 @@ describe('reading', () => {
 
   test('any page that the contract allows can be asked for, far beyond the end', async () => {
     const query = { limit: 1000, offset: 2 ** 31 - 1 }
-    expect((await system.call(listPayments, { query })).body).toEqual([])
+    expect((await system.call(listExternalPayments, { query })).body).toEqual([])
     const trail = await system.call(listPaymentEvents, { params: { payment_id: 'pay_1001' }, query })
     expect([trail.status, trail.body]).toEqual([200, []])
   })
 
   test('every page together is the whole list, each payment once', async () => {
-    const { headers } = await system.call(listPayments, { query: { limit: 1 } })
+    const { headers } = await system.call(listExternalPayments, { query: { limit: 1 } })
     const total = Number(headers.get('x-total-count'))
     expect(total).toBeGreaterThan(1000) // more than a page
     const ids = new Set<string>()
@@ -331,7 +331,7 @@ describe('reading', () => {
   })
 
   test('the summary counts by status and sums by currency and status, over all rows', async () => {
-    const { body } = await system.call(getPaymentsSummary)
+    const { body } = await system.call(getExternalPaymentsSummary)
     if (!('counts' in body)) throw new Error(JSON.stringify(body))
     const rows = await system.database.query<{ status: string; count: number }>(
       'SELECT status, count(*)::int AS count FROM external_payments GROUP BY status',
@@ -342,7 +342,7 @@ describe('reading', () => {
       `SELECT sum(amount)::float8 AS amount, count(*)::int AS count FROM external_payments WHERE status = 'failed' AND currency = 'USD'`,
     )
     expect(usd).toMatchObject(expected!)
-    const failed = await system.call(getPaymentsSummary, { query: { status: 'failed' } })
+    const failed = await system.call(getExternalPaymentsSummary, { query: { status: 'failed' } })
     expect(failed.body).toEqual({
       counts: body.counts,
       totals: body.totals.filter(({ status }) => status === 'failed'),

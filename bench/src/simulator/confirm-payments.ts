@@ -3,8 +3,8 @@
 import {
   createClient,
   type ExternalPayment,
+  listExternalPayments,
   listPaymentEvents,
-  listPayments,
   type PaymentEventDelivery,
   type PaymentEventRecord,
 } from '@sluice/contracts'
@@ -33,9 +33,9 @@ export function confirmPayments(
   async function readList(): Promise<ReadonlyMap<string, ExternalPayment> | undefined> {
     const found = new Map<string, ExternalPayment>()
     for (let offset = 0; found.size < acknowledged.size; offset += PAGE) {
-      const answer = await tellingAnswer(call(listPayments, { query: { limit: PAGE, offset } }))
+      const answer = await tellingAnswer(call(listExternalPayments, { query: { limit: PAGE, offset } }))
       if (answer === undefined) return undefined
-      if (answer.status !== 200) throw new Error(`GET ${listPayments.url} answers ${answer.status}`)
+      if (answer.status !== 200) throw new Error(`GET ${listExternalPayments.url} answers ${answer.status}`)
       for (const payment of answer.body)
         if (acknowledged.has(payment.payment_id)) found.set(payment.payment_id, payment)
       if (answer.body.length < PAGE) break
@@ -87,6 +87,6 @@ function paymentProblem(
   payment: ExternalPayment | undefined,
   trail: readonly PaymentEventRecord[],
 ): string | undefined {
-  if (payment === undefined) return `is not in GET ${listPayments.url}`
+  if (payment === undefined) return `is not in GET ${listExternalPayments.url}`
   return differences(payment, expectedPayment(trail)).join(', ') || undefined
 }

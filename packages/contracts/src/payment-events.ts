@@ -166,7 +166,7 @@ export const PaymentEventRecord = Type.Object(
 )
 export type PaymentEventRecord = Static<typeof PaymentEventRecord>
 
-export const PaymentsSummary = Type.Object(
+export const ExternalPaymentsSummary = Type.Object(
   {
     counts: Type.Object(
       Object.fromEntries(externalPaymentStatuses.map((status) => [status, Type.Integer()])) as Record<
@@ -188,15 +188,15 @@ export const PaymentsSummary = Type.Object(
   },
   { description: 'Counts and sums' },
 )
-export type PaymentsSummary = Static<typeof PaymentsSummary>
+export type ExternalPaymentsSummary = Static<typeof ExternalPaymentsSummary>
 
 const StatusQuery = { status: Type.Optional(ExternalPaymentStatus) }
 
 /** The lists of payments and of their events are longer than the others, since pages and testers read them whole. */
 const longPageFields = pageFields({ limitMax: 1000, limitDefault: 1000 })
 
-export const PaymentsQuery = Type.Object({ ...StatusQuery, ...longPageFields })
-export type PaymentsQuery = Static<typeof PaymentsQuery>
+export const ExternalPaymentsQuery = Type.Object({ ...StatusQuery, ...longPageFields })
+export type ExternalPaymentsQuery = Static<typeof ExternalPaymentsQuery>
 
 const tags = ['Payment events']
 
@@ -220,25 +220,25 @@ export const postPaymentEvent = defineRoute({
   ],
 })
 
-export const listPayments = defineRoute({
+export const listExternalPayments = defineRoute({
   method: 'GET',
   url: '/payments',
-  operationId: 'listPayments',
+  operationId: 'listExternalPayments',
   summary: 'List external payments, the last changed first',
   tags,
-  querystring: PaymentsQuery,
+  querystring: ExternalPaymentsQuery,
   response: { 200: BareList(ExternalPayment, 'A page of payments') },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
-export const getPaymentsSummary = defineRoute({
+export const getExternalPaymentsSummary = defineRoute({
   method: 'GET',
   url: '/payments/summary',
-  operationId: 'getPaymentsSummary',
+  operationId: 'getExternalPaymentsSummary',
   summary: 'Count external payments by status, and sum them by currency and status',
   tags,
   querystring: Type.Object(StatusQuery),
-  response: { 200: PaymentsSummary },
+  response: { 200: ExternalPaymentsSummary },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
@@ -257,10 +257,10 @@ export const listPaymentEvents = defineRoute({
 /** The name of the stream's events. They carry no data: whoever listens reads again. */
 export const PAYMENTS_CHANGED = 'change'
 
-export const streamPayments = defineRoute({
+export const streamExternalPayments = defineRoute({
   method: 'GET',
   url: '/payments/stream',
-  operationId: 'streamPayments',
+  operationId: 'streamExternalPayments',
   summary: 'Hear that external payments changed (server-sent events)',
   description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, which only says that something changed, and a comment every 15 s.`,
   tags,

@@ -1,11 +1,11 @@
 // Payment events in, external payments out.
 import {
-  getPaymentsSummary,
+  getExternalPaymentsSummary,
+  listExternalPayments,
   listPaymentEvents,
-  listPayments,
   postPaymentEvent,
   routeSchema,
-  streamPayments,
+  streamExternalPayments,
 } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { inboundAccess, sandboxOnly } from '../access.ts'
@@ -40,13 +40,13 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
   })
 
   app.route({
-    ...listPayments,
-    schema: routeSchema(listPayments),
+    ...listExternalPayments,
+    schema: routeSchema(listExternalPayments),
     onRequest,
     async handler({ query: { status, limit, offset } }, reply) {
       const [payments, total] = await Promise.all([
-        core.listPayments(deps.db, status, { limit, offset }),
-        core.countPayments(deps.db, status),
+        core.listExternalPayments(deps.db, status, { limit, offset }),
+        core.countExternalPayments(deps.db, status),
       ])
       reply.header('x-total-count', total)
       return payments
@@ -54,15 +54,15 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
   })
 
   app.route({
-    ...getPaymentsSummary,
-    schema: routeSchema(getPaymentsSummary),
+    ...getExternalPaymentsSummary,
+    schema: routeSchema(getExternalPaymentsSummary),
     onRequest,
-    handler: ({ query: { status } }) => core.summarizePayments(deps.db, status),
+    handler: ({ query: { status } }) => core.summarizeExternalPayments(deps.db, status),
   })
 
   app.route({
-    ...streamPayments,
-    schema: routeSchema(streamPayments),
+    ...streamExternalPayments,
+    schema: routeSchema(streamExternalPayments),
     // A stream that nobody reads would never end.
     exposeHeadRoute: false,
     onRequest,

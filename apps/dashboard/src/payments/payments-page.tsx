@@ -1,5 +1,5 @@
 // External payments, as their processors' events tell them: filter, summary, table, and a payment's trail.
-import { PAYMENTS_CHANGED, streamPayments } from '@sluice/contracts'
+import { PAYMENTS_CHANGED, streamExternalPayments } from '@sluice/contracts'
 import { useCallback, useEffect, useRef } from 'react'
 import { API_PREFIX } from '../api.ts'
 import { WarningIcon } from '../design/icons.tsx'
@@ -17,7 +17,7 @@ import { StatusFilter } from './status-filter.tsx'
 import { SummaryBar } from './summary-bar.tsx'
 import { useView, viewHref } from './view.ts'
 
-const STREAM_URL = API_PREFIX + streamPayments.url
+const STREAM_URL = API_PREFIX + streamExternalPayments.url
 
 export function PaymentsPage() {
   const { view, show, openTrail, closeTrail } = useView()

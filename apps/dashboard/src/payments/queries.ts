@@ -1,8 +1,8 @@
 // What the payments page reads.
 import {
-  getPaymentsSummary,
+  getExternalPaymentsSummary,
+  listExternalPayments,
   listPaymentEvents,
-  listPayments,
   type PaymentEventRecord,
   totalCount,
 } from '@sluice/contracts'
@@ -25,7 +25,7 @@ export function usePayments({ status, page }: View) {
     queryFn: async ({ signal }) => {
       const offset = (page - 1) * PAGE_SIZE
       const query = { ...statusQuery(status), limit: PAGE_SIZE, offset }
-      const { body, headers } = await read(listPayments, { query, signal })
+      const { body, headers } = await read(listExternalPayments, { query, signal })
       return { payments: body, total: totalCount(headers) ?? offset + body.length }
     },
     placeholderData: keepPreviousData,
@@ -36,7 +36,7 @@ export function useSummary(status: StatusChoice) {
   return useQuery({
     queryKey: [PAYMENTS, 'summary', status],
     queryFn: async ({ signal }) =>
-      (await read(getPaymentsSummary, { query: statusQuery(status), signal })).body,
+      (await read(getExternalPaymentsSummary, { query: statusQuery(status), signal })).body,
     placeholderData: keepPreviousData,
   })
 }

@@ -1,5 +1,5 @@
 // Which payments are shown. The choice is in the address, so it can be linked, and Back undoes it.
-import { externalPaymentStatuses, type PaymentsSummary } from '@sluice/contracts'
+import { type ExternalPaymentsSummary, externalPaymentStatuses } from '@sluice/contracts'
 import { formatCount } from '../format.ts'
 import { statusLabels } from './status.tsx'
 import styles from './status-filter.module.css'
@@ -7,7 +7,7 @@ import type { StatusChoice } from './view.ts'
 
 interface StatusFilterProps {
   chosen: StatusChoice
-  counts: PaymentsSummary['counts'] | undefined
+  counts: ExternalPaymentsSummary['counts'] | undefined
   onChoose: (status: StatusChoice) => void
 }
 

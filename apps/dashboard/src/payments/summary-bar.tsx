@@ -1,5 +1,5 @@
 // How many payments there are of each status, and what those of the shown status add up to: over all, not only this page.
-import { externalPaymentStatuses, type PaymentsSummary } from '@sluice/contracts'
+import { type ExternalPaymentsSummary, externalPaymentStatuses } from '@sluice/contracts'
 import { useMemo } from 'react'
 import { formatCount, formatMoney } from '../format.ts'
 import { StatusIcon, statusLabels } from './status.tsx'
@@ -9,7 +9,7 @@ import type { StatusChoice } from './view.ts'
 
 interface SummaryBarProps {
   shown: StatusChoice
-  summary: PaymentsSummary | undefined
+  summary: ExternalPaymentsSummary | undefined
   /** The totals are still those of another choice. */
   outdated: boolean
 }

@@ -1,5 +1,5 @@
 // Sums by currency of what is shown. Pure.
-import type { PaymentsSummary } from '@sluice/contracts'
+import type { ExternalPaymentsSummary } from '@sluice/contracts'
 
 export interface CurrencyTotal {
   currency: string
@@ -10,7 +10,7 @@ export interface CurrencyTotal {
 }
 
 /** Adds up the statuses of each currency; those of the most payments come first. Amounts of two currencies never meet. */
-export function totalsByCurrency(totals: PaymentsSummary['totals']): CurrencyTotal[] {
+export function totalsByCurrency(totals: ExternalPaymentsSummary['totals']): CurrencyTotal[] {
   const byCurrency = new Map<string, CurrencyTotal>()
   for (const { currency, count, amount, refunded_amount } of totals) {
     const total = byCurrency.get(currency) ?? { currency, count: 0, amount: 0, refunded: 0 }

@@ -1,10 +1,10 @@
 // Payment events: record and fold into the payment → (queue) → follow up, and read.
 export { followUpPaymentEventJob, paymentEventWork } from './jobs.ts'
 export {
-  countPayments,
+  countExternalPayments,
   findPaymentEvents,
-  listPayments,
-  summarizePayments,
+  listExternalPayments,
+  summarizeExternalPayments,
 } from './read.ts'
 export { createPaymentEventRecorder, type PaymentEventRecorder, type RecordedEvent } from './record.ts'
 export { unpackSnapshot } from './snapshot.ts'

@@ -2,11 +2,11 @@
 import {
   type ExternalPayment,
   type ExternalPaymentStatus,
+  type ExternalPaymentsSummary,
   externalPaymentStatuses,
   isExternalId,
   type PageQuery,
   type PaymentEventRecord,
-  type PaymentsSummary,
 } from '@sluice/contracts'
 import type { Database } from '../platform/database.ts'
 import { foldEvent, judgeEvent, type PaymentEvent, type PaymentState } from './fold.ts'
@@ -15,7 +15,7 @@ type StatusFilter = ExternalPaymentStatus | undefined
 const wanted = (status: StatusFilter) => (status === undefined ? externalPaymentStatuses : [status])
 
 /** A page of payments, the last changed first. */
-export async function listPayments(
+export async function listExternalPayments(
   db: Database,
   status: StatusFilter,
   { limit, offset }: PageQuery,
@@ -43,12 +43,15 @@ type PaymentRow = Omit<ExternalPayment, 'event' | 'created_at' | 'updated_at'> &
   updated_at: Date
 }
 
-export const countPayments = (db: Database, status: StatusFilter): Promise<number> =>
+export const countExternalPayments = (db: Database, status: StatusFilter): Promise<number> =>
   db.prisma.externalPayment.count({ where: status === undefined ? {} : { status } })
 
 /** Counts by status, of all payments; sums by currency and status, of those asked for. */
-export async function summarizePayments(db: Database, status: StatusFilter): Promise<PaymentsSummary> {
-  const totals = await db.prisma.$queryRaw<PaymentsSummary['totals']>`
+export async function summarizeExternalPayments(
+  db: Database,
+  status: StatusFilter,
+): Promise<ExternalPaymentsSummary> {
+  const totals = await db.prisma.$queryRaw<ExternalPaymentsSummary['totals']>`
     SELECT currency, status, count(*)::float8 AS count, sum(amount)::float8 AS amount,
            sum(refunded_amount)::float8 AS refunded_amount
     FROM external_payments GROUP BY currency, status ORDER BY currency, status`
