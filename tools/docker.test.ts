@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { variables } from '@sluice/core'
+import { readConfig, variables } from '@sluice/core'
 import { describe, expect, test } from 'vitest'
 import { parse, parseDocument } from 'yaml'
 import { contextFiles, OUR_IMAGES, parseDockerfile, stageOf } from './docker-check.mjs'
@@ -129,7 +129,32 @@ describe('docker-compose.yml', () => {
     const told = (name: string) => Object.keys(compose.services[name]?.environment ?? {})
     expect(told('dashboard')).not.toContain('DATABASE_URL')
     for (const name of ['dashboard', 'worker', 'workers'])
-      expect(told(name)).not.toContain('INBOUND_WEBHOOK_SECRET')
+      for (const key of ['INBOUND_WEBHOOK_SECRET', 'RATE_LIMIT_PER_MINUTE'])
+        expect(told(name)).not.toContain(key)
+    expect(told('dashboard').filter((key) => key.startsWith('TEST_'))).toEqual([])
+  })
+
+  test('API and workers are told alike what the bank does and whom the merchants are', () => {
+    const shared = variables.filter((name) =>
+      /^(TEST|UPI|CARD|PROCESSING|REFUND)_|^EXTERNAL_PAYMENTS_MERCHANT$/.test(name),
+    )
+    expect(shared).toHaveLength(13)
+    for (const name of ['api', 'worker', 'workers']) {
+      const { environment = {} } = compose.services[name]!
+      // Without a value: handed on if it is set, and the default of the programs if it is not.
+      expect(Object.fromEntries(shared.map((key) => [key, environment[key]])), name).toEqual(
+        Object.fromEntries(shared.map((key) => [key, null])),
+      )
+    }
+    expect(compose.services.api?.environment).toHaveProperty('RATE_LIMIT_PER_MINUTE', null)
+  })
+
+  test("the API believes the page server's containers about their callers, unless told whom to believe", () => {
+    const value = String(compose.services.api?.environment?.TRUST_PROXY)
+    const [, ranges] = /^\$\{TRUST_PROXY:-(.+)\}$/.exec(value) ?? []
+    expect(readConfig({ TRUST_PROXY: ranges }).trustProxy).toEqual(['172.16.0.0/12', '192.168.0.0/16'])
+    // The pages have no such proxy before them unless somebody says so.
+    expect(compose.services.dashboard?.environment).toHaveProperty('TRUST_PROXY', null)
   })
 
   test('every variable of the programs can be set from outside, and no other is invented', () => {
@@ -155,6 +180,11 @@ describe('docker-compose.prod.yml', () => {
 
   test('changes only services that exist', () => {
     expect(Object.keys(compose.services)).toEqual(expect.arrayContaining(Object.keys(overrides)))
+  })
+
+  test('leaves it to the deployment whom to believe, with the same default', () => {
+    for (const [name, { environment }] of Object.entries(overrides))
+      expect(environment ?? {}, name).not.toHaveProperty('TRUST_PROXY')
   })
 
   test('publishes no database port', () => {

@@ -1,4 +1,5 @@
 // Everything that crosses a wire. Browser-safe.
+export * from './bank-scenarios.ts'
 export * from './client.ts'
 export * from './conflicts.ts'
 export * from './errors.ts'
@@ -6,5 +7,6 @@ export * from './fields.ts'
 export * from './health.ts'
 export * from './money.ts'
 export * from './payment-events.ts'
+export * from './payment-methods.ts'
 export * from './route.ts'
 export * from './transactions.ts'

@@ -25,7 +25,23 @@ export interface Config {
   /** Any of these may have signed an inbound event; empty: unsigned ones are taken, in the sandbox only. */
   inboundWebhookSecrets: readonly string[]
   sandbox: boolean
+  /** The e-mail of the merchant whom external payments belong to; unset: the seeded one. */
+  externalPaymentsMerchant: string | undefined
+  /** Requests of one address on public, login and test routes, counted by each process for itself. */
+  rateLimitPerMinute: number
   transactionProcessingDelayMs: number
+  /** The share of UPI payments that the simulated bank lets succeed, 0 to 1. */
+  upiSuccessRate: number
+  /** The same for cards. */
+  cardSuccessRate: number
+  /** How long the simulated bank takes for a payment. */
+  processingDelayMs: DelayRange
+  /** The same for a refund. */
+  refundDelayMs: DelayRange
+  /** Every payment and refund takes this long, and payments end like this; unset: the bank decides. */
+  testMode: { paymentSuccess: boolean; processingDelayMs: number } | undefined
+  /** Made at start if there is none; unset: nobody is. */
+  seededMerchant: { email: string; apiKey: string; apiSecret: string } | undefined
   workerConcurrency: number
   dispatchIntervalMs: number
   /** Raw payloads of deliveries that are done with and older than this are removed; unset: kept for ever. */
@@ -33,6 +49,12 @@ export interface Config {
   logLevel: LogLevel
   /** An OTLP/HTTP collector; unset: no tracing. */
   otelEndpoint: string | undefined
+}
+
+/** Both ends are possible; `min` is never above `max`. */
+interface DelayRange {
+  min: number
+  max: number
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -62,10 +84,24 @@ export const variables = [
   'TRUST_PROXY',
   'SANDBOX',
   'INBOUND_WEBHOOK_SECRET',
+  'EXTERNAL_PAYMENTS_MERCHANT',
+  'RATE_LIMIT_PER_MINUTE',
   'TRANSACTION_PROCESSING_DELAY_MS',
   'WORKER_CONCURRENCY',
   'DISPATCH_INTERVAL_MS',
   'RETENTION_DAYS',
+  'UPI_SUCCESS_RATE',
+  'CARD_SUCCESS_RATE',
+  'PROCESSING_DELAY_MIN',
+  'PROCESSING_DELAY_MAX',
+  'REFUND_DELAY_MIN',
+  'REFUND_DELAY_MAX',
+  'TEST_MODE',
+  'TEST_PAYMENT_SUCCESS',
+  'TEST_PROCESSING_DELAY',
+  'TEST_MERCHANT_EMAIL',
+  'TEST_API_KEY',
+  'TEST_API_SECRET',
   'LOG_LEVEL',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
 ] as const
@@ -84,6 +120,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const host = read.text('HOST') ?? '127.0.0.1'
   const port = read.integer('PORT', 8000, 0, 65_535)
   const dashboardPort = read.integer('DASHBOARD_PORT', 3000, 0, 65_535)
+  const sandbox = read.boolean('SANDBOX', env.NODE_ENV !== 'production')
   const config: Config = {
     databaseUrl: read.url('DATABASE_URL', ['postgresql:', 'postgres:']),
     redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:']),
@@ -102,8 +139,16 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       isWebhookSecret,
       'Standard Webhooks secrets (whsec_ and the base64 of 24 to 64 bytes)',
     ),
-    sandbox: read.boolean('SANDBOX', env.NODE_ENV !== 'production'),
+    sandbox,
+    externalPaymentsMerchant: read.email('EXTERNAL_PAYMENTS_MERCHANT'),
+    rateLimitPerMinute: read.integer('RATE_LIMIT_PER_MINUTE', sandbox ? 60_000 : 600, 1, 10_000_000),
     transactionProcessingDelayMs: read.integer('TRANSACTION_PROCESSING_DELAY_MS', 30_000, 0, DELAY_MS_MAX),
+    upiSuccessRate: read.rate('UPI_SUCCESS_RATE', 0.9),
+    cardSuccessRate: read.rate('CARD_SUCCESS_RATE', 0.95),
+    processingDelayMs: read.delayRange('PROCESSING_DELAY_MIN', 5000, 'PROCESSING_DELAY_MAX', 10_000),
+    refundDelayMs: read.delayRange('REFUND_DELAY_MIN', 3000, 'REFUND_DELAY_MAX', 5000),
+    testMode: readTestMode(read, sandbox, problems),
+    seededMerchant: readSeededMerchant(read, sandbox, problems),
     workerConcurrency: read.integer('WORKER_CONCURRENCY', 200, 1, 10_000),
     dispatchIntervalMs: read.integer('DISPATCH_INTERVAL_MS', 1000, 50, 5000),
     retentionDays: read.optionalInteger('RETENTION_DAYS', 1, 36_500),
@@ -112,6 +157,34 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
+}
+
+function readTestMode(read: Reader, sandbox: boolean, problems: string[]): Config['testMode'] {
+  const isOn = read.boolean('TEST_MODE', false)
+  const paymentSuccess = read.boolean('TEST_PAYMENT_SUCCESS', true)
+  const processingDelayMs = read.integer('TEST_PROCESSING_DELAY', 1000, 0, DELAY_MS_MAX)
+  // Payments that end as a setting says are no payments: never where money could be real.
+  if (isOn && !sandbox) problems.push('TEST_MODE may be true only with SANDBOX=true')
+  return isOn ? { paymentSuccess, processingDelayMs } : undefined
+}
+
+/** The well-known credentials open the sandbox only; elsewhere the merchant needs a pair of the operator's own. */
+function readSeededMerchant(read: Reader, sandbox: boolean, problems: string[]): Config['seededMerchant'] {
+  const email = read.email('TEST_MERCHANT_EMAIL') ?? 'test@example.com'
+  const apiKey = read.credential('TEST_API_KEY')
+  const apiSecret = read.credential('TEST_API_SECRET')
+  if (sandbox) {
+    return { email, apiKey: apiKey ?? 'key_test_abc123', apiSecret: apiSecret ?? 'secret_test_xyz789' }
+  }
+  const hasKey = read.text('TEST_API_KEY') !== undefined
+  const hasSecret = read.text('TEST_API_SECRET') !== undefined
+  if (hasKey !== hasSecret) {
+    const [missing, given] = hasKey
+      ? ['TEST_API_SECRET', 'TEST_API_KEY']
+      : ['TEST_API_KEY', 'TEST_API_SECRET']
+    problems.push(`${missing} must be set when ${given} is and the sandbox is off: both or neither`)
+  }
+  return apiKey !== undefined && apiSecret !== undefined ? { email, apiKey, apiSecret } : undefined
 }
 
 /** The configuration of a process that cannot do without a database. */
@@ -143,6 +216,8 @@ function isAddressRange(text: string): boolean {
   )
 }
 
+type Reader = ReturnType<typeof reader>
+
 function reader(env: Record<string, string | undefined>, problems: string[]) {
   const text = (name: Variable) => {
     const value = env[name]?.trim()
@@ -156,11 +231,48 @@ function reader(env: Record<string, string | undefined>, problems: string[]) {
     problems.push(`${name} must be an integer from ${min} to ${max}, not "${value}"`)
     return undefined
   }
+  const integer = (name: Variable, fallback: number, min: number, max: number) =>
+    optionalInteger(name, min, max) ?? fallback
   return {
     text,
     optionalInteger,
-    integer: (name: Variable, fallback: number, min: number, max: number) =>
-      optionalInteger(name, min, max) ?? fallback,
+    integer,
+    /** A share, 0 to 1, in plain decimals. */
+    rate(name: Variable, fallback: number) {
+      const value = text(name)
+      if (value === undefined) return fallback
+      if (/^(\d+(\.\d+)?|\.\d+)$/.test(value) && Number(value) <= 1) return Number(value)
+      problems.push(`${name} must be a number from 0 to 1, not "${value}"`)
+      return fallback
+    },
+    /** Two variables in milliseconds, either of which may be left to its default. */
+    delayRange(minName: Variable, minFallback: number, maxName: Variable, maxFallback: number): DelayRange {
+      const problemsBefore = problems.length
+      const min = integer(minName, minFallback, 0, DELAY_MS_MAX)
+      const max = integer(maxName, maxFallback, 0, DELAY_MS_MAX)
+      // A default in place of a wrong value says nothing about what was meant.
+      if (min > max && problems.length === problemsBefore) {
+        const shown = (name: Variable, value: number) =>
+          `${name} (${value}${text(name) === undefined ? ' by default' : ''})`
+        problems.push(`${shown(minName, min)} must not be above ${shown(maxName, max)}`)
+      }
+      return { min, max }
+    },
+    /** Lower-cased, as merchants' addresses are kept. */
+    email(name: Variable) {
+      const value = text(name)?.toLowerCase()
+      if (value === undefined) return undefined
+      if (/^[^@\s]+@[^@\s]+$/.test(value) && [...value].length <= 255) return value
+      problems.push(`${name} must be an e-mail address (one @, no white space, at most 255 characters)`)
+      return undefined
+    },
+    /** Never quotes the value. */
+    credential(name: Variable) {
+      const value = text(name)
+      if (value === undefined || /^\S{1,64}$/u.test(value)) return value
+      problems.push(`${name} must be 1 to 64 characters without white space`)
+      return undefined
+    },
     boolean(name: Variable, fallback: boolean) {
       const value = text(name)
       if (value === undefined) return fallback
