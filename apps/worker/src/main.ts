@@ -27,7 +27,7 @@ async function main(): Promise<void> {
   const metrics = createMetrics()
   const { databaseUrl, redisUrl, retentionDays } = config
   // Work that is under way may wait for a slow database longer than a request may.
-  const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-worker', log, batchTimeoutMs: 5000 })
+  const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-worker', log, statementTimeoutMs: 5000 })
   const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-worker', log })
   const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
   const finishing = { db, metrics, log, tracing }

@@ -18,7 +18,7 @@ let databases: Database[]
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
   databases = Array.from({ length: RECORDERS }, () =>
-    openDatabase({ url: database.url, applicationName: 'test', log, batchTimeoutMs: 5000 }),
+    openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 }),
   )
 })
 afterEach(async () => {

@@ -8,7 +8,7 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { transactionWork } from '../transactions/jobs.ts'
 import { createTransactionRecorder } from '../transactions/record.ts'
-import { atomically, type Database, openDatabase } from './database.ts'
+import { type Database, openDatabase } from './database.ts'
 import { createFinisher } from './finish.ts'
 import { runChores, standardChores } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
@@ -28,7 +28,7 @@ let database: TestDatabase
 let db: Database
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
-  db = openDatabase({ url: database.url, applicationName: 'test', log, batchTimeoutMs: 5000 })
+  db = openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 })
 })
 afterEach(async () => {
   await db.close()
@@ -181,12 +181,12 @@ test('a lock and its writes are one: all of them or none, and the first error is
 test('what waits for a commit does not happen when it fails', async () => {
   const effects: string[] = []
   await expect(
-    atomically(db, async (_tx, afterCommit) => {
+    db.atomically(async (_tx, afterCommit) => {
       afterCommit(() => effects.push('told'))
       throw new Error('no')
     }),
   ).rejects.toThrow('no')
-  await atomically(db, async (_tx, afterCommit) => afterCommit(() => effects.push('done')))
+  await db.atomically(async (_tx, afterCommit) => afterCommit(() => effects.push('done')))
   expect(effects).toEqual(['done'])
 })
 

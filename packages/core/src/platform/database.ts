@@ -1,7 +1,7 @@
-// PostgreSQL: two pools (what must be quick to fail, and the rest), Prisma for ordinary reads and transactions, plain statements where rows come in batches.
+// PostgreSQL: three pools (batches, which must be quick to fail; transactions, which may wait for each other's locks; reads), Prisma for ordinary reads and plain statements for what is written.
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
-import { type Prisma, PrismaClient } from '../generated/client.ts'
+import { PrismaClient } from '../generated/client.ts'
 import { unavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
 
@@ -12,8 +12,13 @@ export interface Statement {
   values: unknown[]
 }
 
-/** What Prisma hands to the function of `atomically`. */
-export type Tx = Prisma.TransactionClient
+/** One database transaction: what `atomically` hands to its function. */
+export interface Tx {
+  /** Rows by column name. Cast BIGINT to float8, which is exact up to 2^53, and JSON to text where its bytes matter. */
+  query: <Row>(statement: Statement) => Promise<Row[]>
+}
+
+type AfterCommit = (effect: () => void) => void
 
 export interface Database {
   prisma: PrismaClient
@@ -25,6 +30,12 @@ export interface Database {
    * (or, when the connection broke at the COMMIT, nobody knows).
    */
   lockThenWrite: (lock: Statement, decide: (rows: unknown[][]) => Statement[]) => Promise<void>
+  /**
+   * Runs `work` in one database transaction (READ COMMITTED). What is handed to `afterCommit` runs once the commit has
+   * succeeded, and not at all when it fails, so that side effects never tell of what was rolled back. Rejects, as
+   * SERVICE_UNAVAILABLE, after about two statement timeouts; then the transaction is given up, or nobody knows.
+   */
+  atomically: <T>(work: (tx: Tx, afterCommit: AfterCommit) => Promise<T>) => Promise<T>
   /** Opens the batch connections ahead of the first delivery; does nothing when the server is away. */
   warmUp: () => Promise<void>
   close: () => Promise<void>
@@ -34,23 +45,35 @@ export interface DatabaseOptions {
   url: string
   applicationName: string
   log: Logger
-  /** Client-side limit of one batch statement: a frozen server sends no error. */
-  batchTimeoutMs?: number
+  /** Client-side limit of one statement of a batch or a transaction: a frozen server sends no error. */
+  statementTimeoutMs?: number
 }
 
 const CONNECT_TIMEOUT_MS = 400
 const READ_TIMEOUT_MS = 3000
 const BATCH_CONNECTIONS = 5
+const TRANSACTION_CONNECTIONS = 10
 const READ_CONNECTIONS = 8
 
 export function openDatabase(options: DatabaseOptions): Database {
+  const { statementTimeoutMs = 500 } = options
   const batchPool = openPool(options, {
     max: BATCH_CONNECTIONS,
     idleTimeoutMillis: 0, // a delivery after a quiet while must not wait for a connection
-    query_timeout: options.batchTimeoutMs ?? 500,
+    query_timeout: statementTimeoutMs,
     // Work is found by index or not at all: a plan made while the tables were new and empty would read them whole.
     // A process that is stopped in the middle of a transaction must not keep its locks.
     options: '-c enable_seqscan=off -c idle_in_transaction_session_timeout=2000',
+    pipeline: true,
+  })
+  // Answered within a second whatever happens, where a statement may take half of one.
+  const transactionTimeoutMs = 2 * statementTimeoutMs - 100
+  const transactionPool = openPool(options, {
+    max: TRANSACTION_CONNECTIONS,
+    query_timeout: statementTimeoutMs,
+    // Transactions on one order or payment take turns, and so do those that wait for a connection meanwhile.
+    connectionTimeoutMillis: transactionTimeoutMs,
+    options: '-c idle_in_transaction_session_timeout=2000',
     pipeline: true,
   })
   const readPool = openPool(options, { max: READ_CONNECTIONS, query_timeout: READ_TIMEOUT_MS })
@@ -64,29 +87,34 @@ export function openDatabase(options: DatabaseOptions): Database {
       const result = await batchPool.query({ ...statement, rowMode: 'array' })
       return { rows: result.rows, rowCount: result.rowCount ?? 0 }
     },
-    async lockThenWrite(lock, decide) {
-      const client = await batchPool.connect()
-      // While it is ours a connection that breaks is ours to hear of, too; what it was doing rejects by itself.
-      let broken: Error | undefined
-      const onError = (error: Error) => {
-        broken = error
-      }
-      client.on('error', onError)
-      try {
-        const [, { rows }] = await allOf([client.query('BEGIN'), client.query({ ...lock, rowMode: 'array' })])
+    lockThenWrite: (lock, decide) =>
+      inTransaction(batchPool, async (client, begun) => {
+        const [, { rows }] = await allOf([begun, client.query({ ...lock, rowMode: 'array' })])
         const writes = decide(rows)
         // If one fails the rest do too, and the COMMIT ends as a ROLLBACK.
         const sent = writes.map((statement) => client.query({ ...statement, rowMode: 'array' }))
         await allOf([...sent, client.query('COMMIT')])
-      } catch (error) {
-        await client.query('ROLLBACK').catch((cause) => {
-          broken = cause
-        })
-        throw error
-      } finally {
-        client.removeListener('error', onError)
-        client.release(broken)
-      }
+      }),
+    async atomically(work) {
+      const effects: Array<() => void> = []
+      const transaction = inTransaction(transactionPool, async (client, begun) => {
+        const tx: Tx = {
+          async query(statement) {
+            const [, { rows }] = await allOf([begun, client.query(statement)])
+            return rows
+          },
+        }
+        const result = await work(tx, (effect) => effects.push(effect))
+        const [, { command }] = await allOf([begun, client.query('COMMIT')])
+        // Of a statement that failed and whose error nobody handed on, PostgreSQL says no more than this.
+        if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`)
+        return result
+      })
+      const committed = transaction.then((result) => {
+        for (const effect of effects) effect()
+        return result
+      })
+      return answeredWithin(transactionTimeoutMs, committed)
     },
     async warmUp() {
       const connections = Array.from({ length: BATCH_CONNECTIONS }, () => batchPool.query('SELECT 1'))
@@ -94,8 +122,35 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
     async close() {
       await prisma.$disconnect()
-      await Promise.all([batchPool.end(), readPool.end()])
+      await Promise.all([batchPool.end(), transactionPool.end(), readPool.end()])
     },
+  }
+}
+
+/** Runs `work` between BEGIN, whose answer it need not wait for, and its own COMMIT; whatever fails is rolled back. */
+async function inTransaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient, begun: Promise<unknown>) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect()
+  // While it is ours a connection that breaks is ours to hear of, too; what it was doing rejects by itself.
+  let broken: Error | undefined
+  const onError = (error: Error) => {
+    broken = error
+  }
+  client.on('error', onError)
+  const begun = client.query('BEGIN')
+  begun.catch(() => {}) // heard of with the first statement
+  try {
+    return await work(client, begun)
+  } catch (error) {
+    await client.query('ROLLBACK').catch((cause) => {
+      broken = cause
+    })
+    throw error
+  } finally {
+    client.removeListener('error', onError)
+    client.release(broken)
   }
 }
 
@@ -115,10 +170,10 @@ function openPool(
   config: pg.PoolConfig & { query_timeout: number },
 ): pg.Pool {
   const pool = new pg.Pool({
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...config,
     connectionString: url,
     application_name: applicationName,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     // The server gives up a little later than the client, so that abandoned statements don't pile up on it.
     statement_timeout: config.query_timeout + 1000,
     keepAlive: true,
@@ -126,20 +181,6 @@ function openPool(
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', (err) => log.warn({ err }, 'an idle database connection broke'))
   return pool
-}
-
-/**
- * Runs `work` in one database transaction. What is handed to `afterCommit` runs once the commit has succeeded, and
- * not at all when it fails, so that side effects never tell of what was rolled back.
- */
-export async function atomically<T>(
-  db: Database,
-  work: (tx: Tx, afterCommit: (effect: () => void) => void) => Promise<T>,
-): Promise<T> {
-  const effects: Array<() => void> = []
-  const result = await db.prisma.$transaction((tx) => work(tx, (effect) => effects.push(effect)))
-  for (const effect of effects) effect()
-  return result
 }
 
 /** For a read that somebody waits for: against a frozen server only a clock on our side helps. */

@@ -5,11 +5,18 @@ import type { ErrorCode, FieldProblem } from '@sluice/contracts'
 export class SluiceError extends Error {
   readonly code: ErrorCode
   readonly field: string | undefined
-  constructor(code: ErrorCode, description: string, options: { field?: string; cause?: unknown } = {}) {
+  /** A finer cause within the code. */
+  readonly reason: string | undefined
+  constructor(
+    code: ErrorCode,
+    description: string,
+    options: { field?: string; reason?: string; cause?: unknown } = {},
+  ) {
     super(description, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'SluiceError'
     this.code = code
     this.field = options.field
+    this.reason = options.reason
   }
 }
 

@@ -41,6 +41,8 @@ export interface Queueing {
   isReady: () => boolean
   /** Whether a few jobs at a time are welcome too; when not, they are left to the dispatcher, which brings many. */
   isReadyForFew: () => boolean
+  /** The least time between enqueues of a few jobs each. */
+  enqueueGapMs: number
   redisState: () => RedisState
   /** Adds jobs; an id that already has a live job stays as it is. Rejects within two seconds when the queue is away. */
   enqueue: (kind: JobKind, entries: readonly JobEntry[]) => Promise<void>
@@ -148,6 +150,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
   return {
     isReady,
     isReadyForFew: () => isReady() && performance.now() - lastEnqueueAt >= backend.enqueueGapMs,
+    enqueueGapMs: backend.enqueueGapMs,
     redisState: backend.redisState,
     enqueue,
     async counts(kind) {

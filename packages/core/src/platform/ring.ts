@@ -1,0 +1,59 @@
+// Rings for the jobs of rows that were just committed. Nobody waits for it: a job that is not added, or lost, is the dispatcher's to find.
+import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
+import type { JobEntry, Queueing } from './queue.ts'
+import type { Tracing } from './tracing.ts'
+import type { WorkTable } from './work-table.ts'
+
+export interface RingDeps {
+  queueing: Queueing
+  metrics: Metrics
+  log: Logger
+  tracing?: Tracing | undefined
+}
+
+export interface Ringer {
+  /** Whether a row that is about to be committed may count as rung for; if not, its `enqueued_at` is to be null. */
+  willRing: () => boolean
+  /** After the commit: adds the row's job, due at once, together with others that wait. */
+  ring: (id: string) => void
+  /** Waits until everything is rung for. */
+  drain: () => Promise<void>
+}
+
+const JOBS_PER_ADD_MAX = 500
+/** Beyond, rows are better left to the dispatcher. */
+const WAITING_MAX = 5000
+
+export function createRinger(deps: RingDeps, { kind, job }: Pick<WorkTable, 'kind' | 'job'>): Ringer {
+  const { queueing, metrics, log, tracing } = deps
+  let waiting: JobEntry[] = []
+  let ringing: Promise<void> | undefined
+
+  async function ringAll(): Promise<void> {
+    while (waiting.length > 0) {
+      const entries = waiting.slice(0, JOBS_PER_ADD_MAX)
+      waiting = waiting.slice(JOBS_PER_ADD_MAX)
+      const outcome = await queueing.enqueue(job, entries).then(
+        () => 'ok',
+        (err) => {
+          log.debug({ err, rows: entries.length }, 'jobs not enqueued; the dispatcher will find them')
+          return 'failed'
+        },
+      )
+      metrics.enqueued.inc({ kind, outcome }, entries.length)
+      // Where an add is dear however few its jobs are, those that come meanwhile share the next one.
+      if (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, queueing.enqueueGapMs))
+    }
+    ringing = undefined
+  }
+
+  return {
+    willRing: () => queueing.isReady() && waiting.length < WAITING_MAX,
+    ring(id) {
+      waiting.push({ id, delayMs: 0, trace: tracing?.current() })
+      ringing ??= ringAll()
+    },
+    drain: async () => ringing,
+  }
+}
