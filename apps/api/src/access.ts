@@ -1,40 +1,105 @@
-// Who may call what. Outside the sandbox everything that the seeds left open is closed.
-import { createSignatureCheck, SluiceError } from '@sluice/core'
-import type { FastifyRequest } from 'fastify'
-import type { ApiDeps } from './app.ts'
+// Who may call what: processors by signature, merchants by key or session. Outside the sandbox everything that the seeds left open is closed.
+import cookie from '@fastify/cookie'
+import { SESSION_COOKIE } from '@sluice/contracts'
+import * as core from '@sluice/core'
+import { createSignatureCheck, type Merchant, SluiceError, type Viewer } from '@sluice/core'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ApiDeps, App } from './app.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Looks at the bytes before anything is made of them; throws when they are not to be trusted. */
     verifyBody?: (request: FastifyRequest, body: Buffer) => void
   }
+  interface FastifyRequest {
+    /** Null on routes that ask nobody who he is. */
+    caller: Viewer | null
+  }
 }
 
-type AccessDeps = Pick<ApiDeps, 'config'>
+type AccessDeps = Pick<ApiDeps, 'config' | 'db'>
 
-/** An onRequest hook for routes that are open in the sandbox only. Outside of it they fail closed. */
-export const sandboxOnly = ({ config }: AccessDeps) =>
-  config.sandbox
-    ? []
-    : [
-        async () => {
-          throw new SluiceError(
-            'AUTHENTICATION_ERROR',
-            'This route needs authentication, which is not configured; it is open only with SANDBOX=true',
-          )
-        },
-      ]
+export async function recogniseCallers(app: App): Promise<void> {
+  app.decorateRequest('caller', null)
+  await app.register(cookie)
+}
+
+/** The onRequest hooks that let nobody else in than the contract says. */
+export function accessHooks(deps: AccessDeps, access: 'merchant' | 'sandbox' | undefined) {
+  if (access === undefined) return []
+  const isOpen = access === 'sandbox' && deps.config.sandbox
+  return [
+    async (request: FastifyRequest, reply: FastifyReply) => {
+      request.caller = isOpen ? 'anybody' : await recognise(deps, request)
+      if (!isOpen) reply.header('cache-control', 'no-store')
+    },
+  ]
+}
+
+/** The merchant that calls; only where the route's contract says `access: 'merchant'`. */
+export function merchantOf(request: FastifyRequest): Merchant {
+  if (request.caller === null || request.caller === 'anybody') throw new Error('the route lets anybody in')
+  return request.caller
+}
+
+/** Whoever reads; only where the route's contract says `access: 'sandbox'`. */
+export function viewerOf(request: FastifyRequest): Viewer {
+  if (request.caller === null) throw new Error('the route asks nobody who he is')
+  return request.caller
+}
+
+const invalidCredentials = () => new SluiceError('AUTHENTICATION_ERROR', 'Invalid API credentials')
+
+/** By key and secret, or else by the dashboard's session. */
+async function recognise({ config, db }: AccessDeps, request: FastifyRequest): Promise<Merchant> {
+  const { 'x-api-key': key, 'x-api-secret': secret } = request.headers
+  if (key !== undefined || secret !== undefined) {
+    const merchant = await core.authenticateByKey(db, String(key ?? ''), String(secret ?? ''))
+    if (merchant === undefined) throw invalidCredentials()
+    return merchant
+  }
+  const token = request.cookies[SESSION_COOKIE]
+  // Browsers send cookies along whoever makes them call; only the Origin tells who did.
+  const isTrusted = isRead(request) || isDashboard(config, request)
+  const merchant = token === undefined || !isTrusted ? undefined : await core.findSession(db, token)
+  if (merchant === undefined) throw invalidCredentials()
+  return merchant
+}
+
+const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD'
+
+/** Whether a page of the dashboard makes the call. In the sandbox it may have been opened under any of its names. */
+function isDashboard(config: ApiDeps['config'], request: FastifyRequest): boolean {
+  const { origin, host, 'x-forwarded-host': forwardedHost } = request.headers
+  if (origin === undefined || !URL.canParse(origin)) return false
+  if (origin === new URL(config.publicDashboardUrl).origin) return true
+  // Cookies ignore ports, so another page of this machine has them too; it cannot send the dashboard's Host as well.
+  return config.sandbox && new URL(origin).host === String(forwardedHost ?? host)
+}
+
+/** An onRequest hook for logging in and out: other people's pages must not do it for their visitors. */
+export const refuseForeignPages =
+  ({ config }: Pick<ApiDeps, 'config'>) =>
+  async (request: FastifyRequest): Promise<void> => {
+    if (request.headers.origin !== undefined && !isDashboard(config, request)) {
+      throw new SluiceError('FORBIDDEN', "The Origin header must be the dashboard's")
+    }
+  }
 
 /**
  * The access of inbound events, as route options: signed with one of the secrets where there are any, else open in the
  * sandbox only. What the headers tell is refused before the body is read.
  */
-export function inboundAccess({ config }: AccessDeps) {
-  if (config.inboundWebhookSecrets.length === 0) return { onRequest: sandboxOnly({ config }) }
-  const check = createSignatureCheck(config.inboundWebhookSecrets)
+export function inboundAccess({ config }: Pick<ApiDeps, 'config'>) {
   const refuse = (problem: string | undefined) => {
     if (problem !== undefined) throw new SluiceError('AUTHENTICATION_ERROR', problem)
   }
+  if (config.inboundWebhookSecrets.length === 0) {
+    const closed =
+      'This route needs INBOUND_WEBHOOK_SECRET, which is not configured; without it, it is open only with SANDBOX=true'
+    return { onRequest: config.sandbox ? [] : [async () => refuse(closed)] }
+  }
+  const check = createSignatureCheck(config.inboundWebhookSecrets)
   return {
     onRequest: async (request: FastifyRequest) => refuse(check.headersProblem(request.headers, Date.now())),
     config: {

@@ -7,17 +7,25 @@ import type {
   Metrics,
   PaymentEventRecorder,
   Queueing,
+  Ringer,
   Tracing,
   TransactionRecorder,
 } from '@sluice/core'
 import { createHttpServer, refuseUnknownRoutes } from '@sluice/http'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { recogniseCallers } from './access.ts'
 import { parseJsonBodies } from './body-parser.ts'
 import { describeApi } from './openapi.ts'
+import { limitRates } from './rate-limits.ts'
 import { observeRequests } from './request-metrics.ts'
 import { conflictRoutes } from './routes/conflicts.ts'
+import { merchantRoutes } from './routes/merchants.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { orderRoutes } from './routes/orders.ts'
 import { paymentEventRoutes } from './routes/payment-events.ts'
+import { paymentRoutes } from './routes/payments.ts'
+import { refundRoutes } from './routes/refunds.ts'
+import { sandboxRoutes } from './routes/sandbox.ts'
 import { transactionRoutes } from './routes/transactions.ts'
 import { validateByContract } from './validation.ts'
 
@@ -28,6 +36,8 @@ export interface ApiDeps {
   queueing: Queueing
   transactions: TransactionRecorder
   paymentEvents: PaymentEventRecorder
+  paymentRinger: Ringer
+  refundRinger: Ringer
   metrics: Metrics
   log: Logger
   tracing?: Tracing | undefined
@@ -57,11 +67,18 @@ export async function buildApp(deps: ApiDeps): Promise<App> {
   validateByContract(app)
   parseJsonBodies(app)
   observeRequests(app, deps)
+  await recogniseCallers(app)
+  await limitRates(app, deps)
   await describeApi(app, deps)
 
   app.register(operationRoutes, deps)
   app.register(transactionRoutes, deps)
   app.register(paymentEventRoutes, deps)
   app.register(conflictRoutes, deps)
+  app.register(merchantRoutes, deps)
+  app.register(orderRoutes, deps)
+  app.register(paymentRoutes, deps)
+  app.register(refundRoutes, deps)
+  if (deps.config.sandbox) app.register(sandboxRoutes, deps)
   return app
 }

@@ -24,26 +24,30 @@ export function openEventStreams(app: App, source: ChangeSource) {
     source.stop()
     for (const stream of streams) stream.push(null)
   })
+  function open(reply: FastifyReply, listen: ChangeSource['listen']): void {
+    const stream = new Readable({ read() {} })
+    // A reader that is this far behind will be woken by what it has not read yet.
+    const say = (text: string) => stream.readableLength < UNREAD_CHARACTERS_MAX && stream.push(text)
+    stream.push(`retry: ${RETRY_MS}\n\n`)
+    const unlisten = listen(() => say(CHANGED))
+    const comments = setInterval(() => say(': still here\n\n'), COMMENT_INTERVAL_MS)
+    streams.add(stream)
+    stream.once('close', () => {
+      unlisten()
+      clearInterval(comments)
+      streams.delete(stream)
+    })
+    if (closing) stream.push(null)
+    reply
+      .header('content-type', 'text/event-stream')
+      .header('cache-control', 'no-store')
+      .header('x-accel-buffering', 'no')
+      .send(stream)
+  }
+
   return {
-    open(reply: FastifyReply): void {
-      const stream = new Readable({ read() {} })
-      // A reader that is this far behind will be woken by what it has not read yet.
-      const say = (text: string) => stream.readableLength < UNREAD_CHARACTERS_MAX && stream.push(text)
-      stream.push(`retry: ${RETRY_MS}\n\n`)
-      const unlisten = source.listen(() => say(CHANGED))
-      const comments = setInterval(() => say(': still here\n\n'), COMMENT_INTERVAL_MS)
-      streams.add(stream)
-      stream.once('close', () => {
-        unlisten()
-        clearInterval(comments)
-        streams.delete(stream)
-      })
-      if (closing) stream.push(null)
-      reply
-        .header('content-type', 'text/event-stream')
-        .header('cache-control', 'no-store')
-        .header('x-accel-buffering', 'no')
-        .send(stream)
-    },
+    open: (reply: FastifyReply) => open(reply, source.listen),
+    /** For those who may not hear of changes. */
+    openSilent: (reply: FastifyReply) => open(reply, () => () => {}),
   }
 }

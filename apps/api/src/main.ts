@@ -3,6 +3,7 @@ import {
   createLogger,
   createMetrics,
   createPaymentEventRecorder,
+  createRinger,
   createTransactionRecorder,
   gracefulShutdown,
   isLoopback,
@@ -10,7 +11,9 @@ import {
   openDatabase,
   openQueueing,
   openTracing,
+  paymentWork,
   readServiceConfig,
+  refundWork,
   reportReady,
   runService,
 } from '@sluice/core'
@@ -29,7 +32,9 @@ async function main(): Promise<void> {
   const deps = { db, queueing, metrics, log, tracing }
   const transactions = createTransactionRecorder({ ...deps, processingDelayMs })
   const paymentEvents = createPaymentEventRecorder(deps)
-  const app = await buildApp({ ...deps, config, transactions, paymentEvents })
+  const paymentRinger = createRinger(deps, paymentWork)
+  const refundRinger = createRinger(deps, refundWork)
+  const app = await buildApp({ ...deps, config, transactions, paymentEvents, paymentRinger, refundRinger })
 
   if (config.sandbox && !isLoopback(config.host)) {
     log.warn(
@@ -41,6 +46,8 @@ async function main(): Promise<void> {
     await app.close()
     await transactions.drain()
     await paymentEvents.drain()
+    await paymentRinger.drain()
+    await refundRinger.drain()
     await queueing.close()
     await db.close()
     await tracing?.stop()

@@ -1,9 +1,13 @@
 // The worker process: queue in, one core verb. Any number of them may run.
 import {
+  allWork,
   createDispatcher,
   createFinisher,
   createLogger,
   createMetrics,
+  createPaymentHandler,
+  createRefundHandler,
+  createSimulatedBank,
   gracefulShutdown,
   openDatabase,
   openQueueing,
@@ -27,15 +31,22 @@ async function main(): Promise<void> {
   const metrics = createMetrics()
   const { databaseUrl, redisUrl, retentionDays } = config
   // Work that is under way may wait for a slow database longer than a request may.
-  const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-worker', log, statementTimeoutMs: 5000 })
+  const db = openDatabase({
+    url: databaseUrl,
+    applicationName: 'sluice-worker',
+    log,
+    statementTimeoutMs: 5000,
+  })
   const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-worker', log })
   const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
   const finishing = { db, metrics, log, tracing }
   const transactions = createFinisher(finishing, transactionWork)
   const paymentEvents = createFinisher(finishing, paymentEventWork)
-  const work = [transactionWork, paymentEventWork]
-  const dispatcher = createDispatcher({ db, queueing, metrics, log }, work)
-  const operations = buildOperations({ db, queueing, metrics, work, log })
+  const processing = { ...finishing, bank: createSimulatedBank(config) }
+  const processPayment = createPaymentHandler(processing)
+  const processRefund = createRefundHandler(processing)
+  const dispatcher = createDispatcher({ db, queueing, metrics, log }, allWork)
+  const operations = buildOperations({ db, queueing, metrics, work: allWork, log })
 
   const url = await operations.listen({ host: config.host, port: config.workerMetricsPort })
   const heartbeat = await startHeartbeat({ db, log })
@@ -52,7 +63,8 @@ async function main(): Promise<void> {
     await tracing?.stop()
   })
 
-  handleJobs({ queueing, transactions, paymentEvents, concurrency: config.workerConcurrency })
+  const concurrency = config.workerConcurrency
+  handleJobs({ queueing, transactions, paymentEvents, processPayment, processRefund, concurrency })
   dispatcher.start(config.dispatchIntervalMs)
   log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')
   reportReady({ url })

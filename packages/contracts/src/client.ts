@@ -46,7 +46,7 @@ export function createClient(baseUrl: string) {
     })
     return {
       status: response.status,
-      body: await response.json(),
+      body: response.status === 204 ? null : await response.json(),
       headers: response.headers,
     } as CallResult<R>
   }

@@ -31,6 +31,7 @@ export const listConflicts = defineRoute({
   summary: 'List deliveries that contradict what was known, latest first',
   description: 'One row for each distinct body, at most 20 for an id.',
   tags: ['Operations'],
+  access: 'sandbox',
   querystring: PageQuery,
   response: { 200: Page(Conflict) },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],

@@ -4,6 +4,9 @@ import { type Static, Type } from 'typebox'
 /** Every error code with its HTTP status. */
 export const errorStatus = {
   BAD_REQUEST_ERROR: 400,
+  INVALID_VPA: 400,
+  INVALID_CARD: 400,
+  EXPIRED_CARD: 400,
   AUTHENTICATION_ERROR: 401,
   FORBIDDEN: 403,
   NOT_FOUND_ERROR: 404,

@@ -19,6 +19,13 @@ export const ExternalId = Type.String({
   description: 'a string of 1 to 100 characters, not "." or "..", without NUL or lone surrogates',
 })
 
+/** Text for people, from `lengthMin` to `lengthMax` characters; `note` ends the description. */
+export const PlainText = (lengthMax: number, lengthMin = 0, note = '') =>
+  Type.String({
+    pattern: `^[^\\u0000\\ud800-\\udfff]{${lengthMin},${lengthMax}}$`,
+    description: `a string of ${lengthMin > 0 ? `${lengthMin} to` : 'up to'} ${lengthMax} characters, without NUL or lone surrogates${note}`,
+  })
+
 /** A currency code's form; whether it is a real one, and its decimals, is checked against the ISO table (money.ts). */
 export const Currency = Type.String({
   pattern: '^[A-Z]{3}$',

@@ -226,6 +226,7 @@ export const listExternalPayments = defineRoute({
   operationId: 'listExternalPayments',
   summary: 'List external payments, the last changed first',
   tags,
+  access: 'sandbox',
   querystring: ExternalPaymentsQuery,
   response: { 200: BareList(ExternalPayment, 'A page of payments') },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
@@ -237,6 +238,7 @@ export const getExternalPaymentsSummary = defineRoute({
   operationId: 'getExternalPaymentsSummary',
   summary: 'Count external payments by status, and sum them by currency and status',
   tags,
+  access: 'sandbox',
   querystring: Type.Object(StatusQuery),
   response: { 200: ExternalPaymentsSummary },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
@@ -248,6 +250,7 @@ export const listPaymentEvents = defineRoute({
   operationId: 'listPaymentEvents',
   summary: "Read an external payment's audit trail, in order of arrival",
   tags,
+  access: 'sandbox',
   params: Type.Object({ payment_id: Type.String({ examples: [example.payment_id] }) }),
   querystring: Type.Object(longPageFields),
   response: { 200: BareList(PaymentEventRecord, "A page of the payment's events") },
@@ -264,6 +267,7 @@ export const streamExternalPayments = defineRoute({
   summary: 'Hear that external payments changed (server-sent events)',
   description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, which only says that something changed, and a comment every 15 s.`,
   tags,
+  access: 'sandbox',
   // Sent as a stream, which no schema serialises; the media type is for the OpenAPI document.
   response: {
     200: Type.String({

@@ -1,6 +1,9 @@
 // A route as a value: spread into the server, walked by the OpenAPI document, called through the typed client.
-import type { TSchema } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { ErrorBody, type ErrorCode, errorStatus } from './errors.ts'
+
+/** The cookie of a dashboard session. Scripts never see it. */
+export const SESSION_COOKIE = 'sluice_session'
 
 export interface RouteContract {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -12,6 +15,12 @@ export interface RouteContract {
   tags: readonly string[]
   /** Takes Standard Webhooks signatures, and wants them where the deployment has secrets. */
   signed?: true
+  /** `merchant`: needs a merchant's keys or dashboard session. `sandbox`: the same, except in the sandbox, where anybody may call it. */
+  access?: 'merchant' | 'sandbox'
+  /** Takes an Idempotency-Key. */
+  idempotent?: true
+  /** Counts against the limit of requests from one address. */
+  rateLimited?: true
   params?: TSchema
   querystring?: TSchema
   body?: TSchema
@@ -33,6 +42,30 @@ export const signatureHeaders = {
   'webhook-signature': `\`v1,\` and the base64 of HMAC-SHA256 over \`id.timestamp.body\`, the body's bytes as they are; several are parted by spaces. ${HOW_SIGNED}`,
 }
 
+/** How a merchant says who it is, as security schemes of the OpenAPI document: both headers, or the session's cookie. */
+export const merchantSchemes = {
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "The merchant's API key" },
+  apiSecret: { type: 'apiKey', in: 'header', name: 'X-Api-Secret', description: 'The secret of that key' },
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: SESSION_COOKIE,
+    description: "The dashboard's session; writes with it also need the dashboard's `Origin`",
+  },
+} as const
+
+const merchantSecurity = [{ apiKey: [], apiSecret: [] }, { session: [] }]
+
+const IdempotencyHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({
+      pattern: '^[\\x21-\\x7e]{0,255}$',
+      description:
+        'a text of 1 to 255 visible ASCII characters. The same request sent again with the same key, within 24 hours, has no second effect and gets the first answer, byte for byte, with `Idempotent-Replayed: true`; 409 while the first one runs',
+    }),
+  ),
+})
+
 /** All of them or none, in OpenAPI's words: whether they are needed is the deployment's to say. */
 const optionallySigned = [Object.fromEntries(Object.keys(signatureHeaders).map((name) => [name, []])), {}]
 
@@ -40,13 +73,15 @@ const optionallySigned = [Object.fromEntries(Object.keys(signatureHeaders).map((
 export function routeSchema<R extends RouteContract>(route: R): RouteSchema<R> {
   const statuses = new Set([...route.errors.map((code) => errorStatus[code]), errorStatus.INTERNAL_ERROR])
   const errors = Object.fromEntries([...statuses].map((status) => [status, errorAnswer(route, status)]))
-  const { operationId, summary, description, tags, signed, params, querystring, body, response } = route
+  const { operationId, summary, description, tags, params, querystring, body, response } = route
+  const security = securityOf(route)
   return {
     operationId,
     summary,
     ...(description === undefined ? {} : { description }),
     tags: [...tags],
-    ...(signed ? { security: optionallySigned } : {}),
+    ...(security === undefined ? {} : { security }),
+    ...(route.idempotent ? { headers: IdempotencyHeaders } : {}),
     ...(params === undefined ? {} : { params }),
     ...(querystring === undefined ? {} : { querystring }),
     ...(body === undefined ? {} : { body }),
@@ -58,6 +93,12 @@ export function routeSchema<R extends RouteContract>(route: R): RouteSchema<R> {
 export type RouteSchema<R extends RouteContract> = Pick<R, 'operationId' | 'summary' | 'response'> & {
   tags: string[]
 } & Pick<R, Extract<keyof R, 'description' | 'params' | 'querystring' | 'body'>>
+
+function securityOf({ signed, access }: RouteContract) {
+  if (signed) return optionallySigned
+  if (access === undefined) return undefined
+  return access === 'merchant' ? merchantSecurity : [...merchantSecurity, {}]
+}
 
 function errorAnswer(route: RouteContract, status: number) {
   const codes = [...route.errors, 'INTERNAL_ERROR' as const].filter((code) => errorStatus[code] === status)
@@ -78,16 +119,32 @@ function errorExample(route: RouteContract, code: ErrorCode): { description: str
       const [field = 'body', schema] = Object.entries(properties)[0] ?? []
       return { description: `${field} must be ${schema?.description}`, field }
     }
+    case 'INVALID_VPA':
+      return {
+        description: 'vpa must be a name and a bank with an @ between them, such as "name@bank"',
+        field: 'vpa',
+      }
+    case 'INVALID_CARD':
+      return {
+        description: 'card.number must be the number of a card: its check digit is wrong',
+        field: 'card.number',
+      }
+    case 'EXPIRED_CARD':
+      return { description: 'The card has expired', field: 'card.expiry_month' }
     case 'AUTHENTICATION_ERROR':
       return {
         description: route.signed
           ? 'The header webhook-signature must hold a valid v1 signature of these bytes'
-          : 'This route needs authentication, which is not configured; it is open only with SANDBOX=true',
+          : 'Invalid API credentials',
       }
+    case 'FORBIDDEN':
+      return { description: "The Origin header must be the dashboard's" }
     case 'NOT_FOUND_ERROR':
-      return {
-        description: route.url.includes(':payment_id') ? 'Payment not found' : 'Transaction not found',
-      }
+      return { description: `${whatIsNotFound(route)} not found` }
+    case 'CONFLICT_ERROR':
+      return { description: 'The first request with this Idempotency-Key is still running' }
+    case 'RATE_LIMIT_ERROR':
+      return { description: 'Too many requests from this address: try again in 30 s' }
     case 'PAYLOAD_TOO_LARGE':
       return { description: 'The body must be at most 1 MiB (1,048,576 bytes)' }
     case 'UNSUPPORTED_MEDIA_TYPE':
@@ -102,6 +159,13 @@ function errorExample(route: RouteContract, code: ErrorCode): { description: str
     default:
       return { description: 'Something went wrong on our side' }
   }
+}
+
+const whatIsNotFound = ({ url, body }: RouteContract) => {
+  if (url.includes(':transaction_id')) return 'Transaction'
+  if (url.includes(':refund_id')) return 'Refund'
+  if (url.includes(':payment_id')) return 'Payment'
+  return url.includes(':order_id') || body !== undefined ? 'Order' : 'Merchant'
 }
 
 type Properties = Record<string, { description?: string }>

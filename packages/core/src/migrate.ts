@@ -1,11 +1,13 @@
-// `node packages/core/dist/migrate.js`: prepares the database that DATABASE_URL names, then ends.
+// `node packages/core/dist/migrate.js`: prepares the database that DATABASE_URL names and seeds its first merchant, then ends.
+import { seedMerchant } from './merchants/seed.ts'
 import { ConfigError, readServiceConfig } from './platform/config.ts'
 import { prepareDatabase } from './platform/migrate.ts'
 
 try {
   const config = readServiceConfig(process.env)
-  const applied = await prepareDatabase(config.databaseUrl, config.redisUrl)
+  const { applied, seeded } = await prepareDatabase(config, (client) => seedMerchant(client, config))
   console.log(applied.length === 0 ? 'The database is up to date.' : `Applied ${applied.join(', ')}.`)
+  if (seeded) console.log(`Seeded the merchant ${config.seededMerchant?.email}.`)
   process.exit(0) // the schema engine's timers would keep Node alive
 } catch (error) {
   console.error(

@@ -5,13 +5,14 @@ import { type ErrorBody, type ErrorCode, errorStatus } from '@sluice/contracts'
 import { isUnavailable, type Logger, SluiceError } from '@sluice/core'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** Seconds after which a 503 is worth another try. */
+/** Seconds after which a 503, or a 409 of a request that is still running, is worth another try. */
 const RETRY_AFTER_SECONDS = '1'
 
 interface Problem {
   code: ErrorCode
   description: string
   field?: string | undefined
+  reason?: string | undefined
 }
 
 export function answerErrors(app: FastifyInstance, log: Logger): void {
@@ -71,14 +72,22 @@ function answer(
   reply: FastifyReply,
   log: Logger,
 ) {
-  const { code, description, field } = problem
+  const { code, description, field, reason } = problem
   if (code === 'INTERNAL_ERROR') log.error({ err: error, requestId: request.id }, 'unexpected error')
   else if (code === 'SERVICE_UNAVAILABLE') {
     log.debug({ err: error, requestId: request.id }, 'unavailable')
+  }
+  if (code === 'SERVICE_UNAVAILABLE' || code === 'CONFLICT_ERROR') {
     reply.header('retry-after', RETRY_AFTER_SECONDS)
   }
   const body: ErrorBody = {
-    error: { code, description, ...(field === undefined ? {} : { field }), request_id: request.id },
+    error: {
+      code,
+      description,
+      ...(field === undefined ? {} : { field }),
+      ...(reason === undefined ? {} : { reason }),
+      request_id: request.id,
+    },
   }
   return reply.status(errorStatus[code]).type('application/json; charset=utf-8').send(body)
 }
@@ -107,7 +116,7 @@ const frameworkProblems: Record<string, Problem> = {
 
 function problemOf(error: FastifyError): Problem {
   if (error instanceof SluiceError) {
-    return { code: error.code, description: error.message, field: error.field }
+    return { code: error.code, description: error.message, field: error.field, reason: error.reason }
   }
   if (error.validation !== undefined) return validationProblem(error)
   const known = frameworkProblems[error.code]

@@ -42,6 +42,7 @@ CREATE TABLE "sessions" (
 CREATE INDEX "sessions_of_merchant" ON "sessions"("merchant_id");
 CREATE INDEX "sessions_by_expiry" ON "sessions"("expires_at");
 
+-- Times that go onto a wire are kept as they go there, in milliseconds.
 CREATE TABLE "orders" (
     "id" VARCHAR(64) COLLATE "C" NOT NULL,
     "merchant_id" UUID NOT NULL,
@@ -52,8 +53,8 @@ CREATE TABLE "orders" (
     "status" VARCHAR(20) NOT NULL DEFAULT 'created',
     -- The payment that may be at the bank for this order, or was paid: one at a time.
     "claimed_by" VARCHAR(64) COLLATE "C",
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "orders_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "orders_id_check" CHECK ("id" ~ '^order_[A-Za-z0-9]{16}$'),
@@ -81,8 +82,8 @@ CREATE TABLE "payments" (
     "captured" BOOLEAN NOT NULL DEFAULT false,
     -- The sum of pending and processed refunds, kept by a trigger on refunds.
     "refunded_amount" BIGINT NOT NULL DEFAULT 0,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     -- The work: what the simulated bank was told in place of card data, what it answered, and when that takes effect.
     "bank_scenario" VARCHAR(40),
     "bank_asked_at" TIMESTAMPTZ(6),
@@ -127,9 +128,9 @@ CREATE TABLE "refunds" (
     "status" VARCHAR(20) NOT NULL DEFAULT 'pending',
     "error_code" VARCHAR(50),
     "error_description" TEXT,
-    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "processed_at" TIMESTAMPTZ(6),
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "processed_at" TIMESTAMPTZ(3),
     "bank_asked_at" TIMESTAMPTZ(6),
     "bank_answer" JSON,
     "request_id" TEXT NOT NULL,
@@ -158,7 +159,7 @@ CREATE TABLE "payment_log" (
     "amount" BIGINT NOT NULL,
     "cause" TEXT NOT NULL,
     "request_id" TEXT NOT NULL,
-    "at" TIMESTAMPTZ(6) NOT NULL DEFAULT clock_timestamp(),
+    "at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
 
     CONSTRAINT "payment_log_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "payment_log_change_check" CHECK ("change" IN ('created', 'bank_asked', 'success', 'failed', 'captured', 'refund_created', 'refund_processed', 'refund_failed')),
@@ -200,6 +201,10 @@ ALTER TABLE "payment_log" ADD CONSTRAINT "payment_log_payment_id_fkey" FOREIGN K
 ALTER TABLE "payment_log" ADD CONSTRAINT "payment_log_refund_id_fkey" FOREIGN KEY ("refund_id") REFERENCES "refunds"("id") ON DELETE RESTRICT ON UPDATE RESTRICT;
 ALTER TABLE "idempotency_keys" ADD CONSTRAINT "idempotency_keys_merchant_id_fkey" FOREIGN KEY ("merchant_id") REFERENCES "merchants"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
+-- The time of a change: always after the last one's on the wire, so that whoever hears of both can tell which is newer.
+CREATE FUNCTION later_than(last TIMESTAMPTZ) RETURNS TIMESTAMPTZ LANGUAGE sql VOLATILE AS
+    $$ SELECT greatest(date_trunc('milliseconds', clock_timestamp()), last + interval '1 millisecond') $$;
+
 -- What of a payment is refunded or about to be, kept here so that the CHECK on payments holds whoever writes refunds:
 -- the update locks the payment, and so refunds of one payment take turns.
 CREATE FUNCTION keep_refunded_amount() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -211,7 +216,7 @@ BEGIN
         RAISE EXCEPTION 'a refund cannot change its payment' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF after <> before THEN
-        UPDATE payments SET refunded_amount = refunded_amount + after - before, updated_at = now()
+        UPDATE payments SET refunded_amount = refunded_amount + after - before, updated_at = later_than(updated_at)
         WHERE id = coalesce(new.payment_id, old.payment_id);
     END IF;
     RETURN NULL;

@@ -1,16 +1,22 @@
 // Conflicts, for operators.
-import { listConflicts, routeSchema } from '@sluice/contracts'
+import { listConflicts } from '@sluice/contracts'
 import * as core from '@sluice/core'
-import { sandboxOnly } from '../access.ts'
+import { viewerOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
+import { contractRoute } from '../contract-route.ts'
+import { pageOf } from './orders.ts'
 
 export async function conflictRoutes(app: App, deps: ApiDeps): Promise<void> {
+  const route = contractRoute(deps)
+
   app.route({
-    ...listConflicts,
-    schema: routeSchema(listConflicts),
-    onRequest: sandboxOnly(deps),
-    async handler({ query: { limit, offset } }) {
-      return { ...(await core.listConflicts(deps.db, { limit, offset })), limit, offset }
+    ...route(listConflicts),
+    async handler(request) {
+      const { query } = request
+      const viewer = viewerOf(request)
+      const externalPayments = core.seesExternalPayments(viewer, deps.config.externalPaymentsMerchant)
+      const of = viewer === 'anybody' ? 'everybody' : { merchantId: viewer.id, externalPayments }
+      return { ...(await core.listConflicts(deps.db, query, of)), ...pageOf(query) }
     },
   })
 }

@@ -8,12 +8,17 @@ import {
   streamExternalPayments,
 } from '@sluice/contracts'
 import * as core from '@sluice/core'
-import { inboundAccess, sandboxOnly } from '../access.ts'
+import type { FastifyRequest } from 'fastify'
+import { inboundAccess, viewerOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
+import { contractRoute } from '../contract-route.ts'
 import { openEventStreams } from '../event-streams.ts'
 
 export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const onRequest = sandboxOnly(deps)
+  const route = contractRoute(deps)
+  /** To whom they don't belong they don't exist. */
+  const sees = (request: FastifyRequest) =>
+    core.seesExternalPayments(viewerOf(request), deps.config.externalPaymentsMerchant)
   const streams = openEventStreams(app, core.createPaymentsWatch(deps))
 
   app.route({
@@ -40,43 +45,45 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
   })
 
   app.route({
-    ...listExternalPayments,
-    schema: routeSchema(listExternalPayments),
-    onRequest,
-    async handler({ query: { status, limit, offset } }, reply) {
-      const [payments, total] = await Promise.all([
-        core.listExternalPayments(deps.db, status, { limit, offset }),
-        core.countExternalPayments(deps.db, status),
-      ])
+    ...route(listExternalPayments),
+    async handler(request, reply) {
+      const { status, limit, offset } = request.query
+      const [payments, total] = sees(request)
+        ? await Promise.all([
+            core.listExternalPayments(deps.db, status, { limit, offset }),
+            core.countExternalPayments(deps.db, status),
+          ])
+        : [[], 0]
       reply.header('x-total-count', total)
       return payments
     },
   })
 
   app.route({
-    ...getExternalPaymentsSummary,
-    schema: routeSchema(getExternalPaymentsSummary),
-    onRequest,
-    handler: ({ query: { status } }) => core.summarizeExternalPayments(deps.db, status),
-  })
-
-  app.route({
-    ...streamExternalPayments,
-    schema: routeSchema(streamExternalPayments),
-    // A stream that nobody reads would never end.
-    exposeHeadRoute: false,
-    onRequest,
-    handler(_request, reply) {
-      streams.open(reply)
+    ...route(getExternalPaymentsSummary),
+    async handler(request) {
+      if (!sees(request)) return core.noExternalPayments
+      return core.summarizeExternalPayments(deps.db, request.query.status)
     },
   })
 
   app.route({
-    ...listPaymentEvents,
-    schema: routeSchema(listPaymentEvents),
-    onRequest,
-    async handler({ params, query }, reply) {
-      const found = await core.findPaymentEvents(deps.db, params.payment_id, query)
+    ...route(streamExternalPayments),
+    // A stream that nobody reads would never end.
+    exposeHeadRoute: false,
+    handler(request, reply) {
+      if (sees(request)) streams.open(reply)
+      else streams.openSilent(reply)
+    },
+  })
+
+  app.route({
+    ...route(listPaymentEvents),
+    async handler(request, reply) {
+      const { params, query } = request
+      const found = sees(request)
+        ? await core.findPaymentEvents(deps.db, params.payment_id, query)
+        : undefined
       if (found === undefined) throw core.notFound('Payment')
       reply.header('x-total-count', found.total)
       return found.events

@@ -1,11 +1,13 @@
 // Transactions in and out.
 import { getTransaction, listTransactions, postTransaction, routeSchema } from '@sluice/contracts'
 import * as core from '@sluice/core'
-import { inboundAccess, sandboxOnly } from '../access.ts'
+import { inboundAccess, viewerOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
+import { contractRoute } from '../contract-route.ts'
+import { pageOf } from './orders.ts'
 
 export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const onRequest = sandboxOnly(deps)
+  const route = contractRoute(deps)
 
   app.route({
     ...postTransaction,
@@ -36,22 +38,23 @@ export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> 
   })
 
   app.route({
-    ...getTransaction,
-    schema: routeSchema(getTransaction),
-    onRequest,
+    ...route(getTransaction),
     async handler(request) {
-      const transaction = await core.findTransaction(deps.db, request.params.transaction_id)
+      const transaction = await core.findTransaction(
+        deps.db,
+        request.params.transaction_id,
+        viewerOf(request),
+      )
       if (transaction === undefined) throw core.notFound('Transaction')
       return transaction
     },
   })
 
   app.route({
-    ...listTransactions,
-    schema: routeSchema(listTransactions),
-    onRequest,
-    async handler({ query: { limit, offset } }) {
-      return { ...(await core.listTransactions(deps.db, { limit, offset })), limit, offset }
+    ...route(listTransactions),
+    async handler(request) {
+      const { query } = request
+      return { ...(await core.listTransactions(deps.db, query, viewerOf(request))), ...pageOf(query) }
     },
   })
 }

@@ -1,6 +1,7 @@
 // Conflicts, for operators: what contradicts what was known is kept with its body (at most 20 distinct ones for an id), counted and listed.
 import { createHash } from 'node:crypto'
 import type { Conflict, PageQuery } from '@sluice/contracts'
+import { Prisma } from '../generated/client.ts'
 import type { Database, Statement } from '../platform/database.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -115,27 +116,42 @@ export function tellConflicts(
   log.warn({ kind, count: bodies.length, conflicts }, message[kind])
 }
 
-/** A page of conflicts, latest first. */
+/** Whose conflicts are asked for: all, or those of a merchant's transactions, and of external payments if they are his. */
+export type ConflictsOf = 'everybody' | { merchantId: string; externalPayments: boolean }
+
+/** A page of conflicts, latest first, and how many there are in all. */
 export async function listConflicts(
   db: Database,
   page: PageQuery,
+  of: ConflictsOf,
 ): Promise<{ data: Conflict[]; total: number }> {
-  const [rows, total] = await Promise.all([
-    db.prisma.conflict.findMany({
-      orderBy: [{ lastSeenAt: 'desc' }, { kind: 'asc' }, { id: 'asc' }, { bodyHash: 'asc' }],
-      take: page.limit,
-      skip: page.offset,
-    }),
-    db.prisma.conflict.count(),
+  const wanted = whichConflicts(of)
+  const [rows, [count]] = await Promise.all([
+    db.prisma.$queryRaw<ConflictRow[]>`
+      SELECT kind, id, fields, deliveries, first_seen_at, last_seen_at, payload FROM conflicts WHERE ${wanted}
+      ORDER BY last_seen_at DESC, kind, id, body_hash LIMIT ${page.limit} OFFSET ${page.offset}`,
+    db.prisma.$queryRaw<[{ total: number }]>`
+      SELECT count(*)::float8 AS total FROM conflicts WHERE ${wanted}`,
   ])
   const data = rows.map((row) => ({
-    kind: row.kind as ConflictKind,
-    id: row.id,
-    fields: row.fields,
-    deliveries: row.deliveries,
-    first_seen_at: row.firstSeenAt.toISOString(),
-    last_seen_at: row.lastSeenAt.toISOString(),
-    payload: row.payload,
+    ...row,
+    first_seen_at: row.first_seen_at.toISOString(),
+    last_seen_at: row.last_seen_at.toISOString(),
   }))
-  return { data, total }
+  return { data, total: count.total }
+}
+
+type ConflictRow = Omit<Conflict, 'first_seen_at' | 'last_seen_at'> & {
+  first_seen_at: Date
+  last_seen_at: Date
+}
+
+function whichConflicts(of: ConflictsOf): Prisma.Sql {
+  if (of === 'everybody') return Prisma.sql`true`
+  return Prisma.sql`CASE
+    WHEN kind <> 'transaction' THEN ${of.externalPayments}
+    ELSE EXISTS (
+      SELECT FROM transactions t JOIN merchant_accounts a ON a.account IN (t.source_account, t.destination_account)
+      WHERE t.transaction_id = conflicts.id AND a.merchant_id = ${of.merchantId}::uuid)
+    END`
 }

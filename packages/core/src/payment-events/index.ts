@@ -4,6 +4,7 @@ export {
   countExternalPayments,
   findPaymentEvents,
   listExternalPayments,
+  noExternalPayments,
   summarizeExternalPayments,
 } from './read.ts'
 export { createPaymentEventRecorder, type PaymentEventRecorder, type RecordedEvent } from './record.ts'

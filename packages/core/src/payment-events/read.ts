@@ -46,6 +46,12 @@ type PaymentRow = Omit<ExternalPayment, 'event' | 'created_at' | 'updated_at'> &
 export const countExternalPayments = (db: Database, status: StatusFilter): Promise<number> =>
   db.prisma.externalPayment.count({ where: status === undefined ? {} : { status } })
 
+/** The summary of no payments at all. */
+export const noExternalPayments: ExternalPaymentsSummary = {
+  counts: { pending: 0, completed: 0, failed: 0, refunded: 0 },
+  totals: [],
+}
+
 /** Counts by status, of all payments; sums by currency and status, of those asked for. */
 export async function summarizeExternalPayments(
   db: Database,
@@ -55,7 +61,7 @@ export async function summarizeExternalPayments(
     SELECT currency, status, count(*)::float8 AS count, sum(amount)::float8 AS amount,
            sum(refunded_amount)::float8 AS refunded_amount
     FROM external_payments GROUP BY currency, status ORDER BY currency, status`
-  const counts = { pending: 0, completed: 0, failed: 0, refunded: 0 }
+  const counts = { ...noExternalPayments.counts }
   for (const total of totals) counts[total.status] += total.count
   return { counts, totals: totals.filter((total) => status === undefined || total.status === status) }
 }

@@ -18,6 +18,23 @@ const deadHeartbeats: Chore = {
       SELECT worker_id FROM worker_heartbeats WHERE beat_at < now() - interval '1 hour' LIMIT ${rowsMax})`,
 }
 
+/** Logins that let nobody in any more. */
+const expiredSessions: Chore = {
+  name: 'expired sessions',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    DELETE FROM sessions WHERE token_hash IN (
+      SELECT token_hash FROM sessions WHERE expires_at <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
+}
+
+/** Stored answers that are replayed no more; one that is being renewed is locked, and left. */
+const expiredIdempotencyKeys: Chore = {
+  name: 'expired idempotency keys',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    DELETE FROM idempotency_keys WHERE (merchant_id, scope, key) IN (
+      SELECT merchant_id, scope, key FROM idempotency_keys
+      WHERE expires_at <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
+}
+
 /** Tables of deliveries; the names are ours, never input. */
 const deliveryTables = [
   { table: 'transactions', id: 'transaction_id', cameAt: 'created_at', doneAt: 'processed_at' },
@@ -60,6 +77,8 @@ const oldConflictPayloads = (retentionDays: number): Chore => ({
 
 export const standardChores = (retentionDays: number | undefined): Chore[] => [
   deadHeartbeats,
+  expiredSessions,
+  expiredIdempotencyKeys,
   ...(retentionDays === undefined
     ? []
     : [

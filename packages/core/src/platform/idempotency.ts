@@ -10,14 +10,38 @@ export interface Answer {
   body: string
 }
 
+/** A request that carries an Idempotency-Key. */
+export interface KeyedRequest {
+  key: string
+  method: string
+  path: string
+}
+
 export interface Claim {
   merchantId: string
   /** '' for the merchant's own keys, the order's id for those of its payers. */
   scope: string
   key: string
-  /** By `fingerprintOf`. */
+  /** SHA-256 (hex) of what makes two requests the same. */
   fingerprint: string
 }
+
+/**
+ * The claim of a request's key, if it has one. What is sent again is the same request when method, path and `body` are:
+ * a body reduced to what may be kept, without card data.
+ */
+export const claimOf = (
+  request: KeyedRequest | undefined,
+  { merchantId, scope = '', body }: { merchantId: string; scope?: string; body: unknown },
+): Claim | undefined =>
+  request && {
+    merchantId,
+    scope,
+    key: request.key,
+    fingerprint: createHash('sha256')
+      .update(JSON.stringify([request.method, request.path, body]))
+      .digest('hex'),
+  }
 
 const KEY_LIVES_HOURS = 24
 
@@ -42,12 +66,6 @@ export function once(
     return { ...answer, replayed: false }
   })
 }
-
-/** SHA-256 of method, path and body. The body must hold nothing that may not be stored: no card data. */
-export const fingerprintOf = (method: string, path: string, body: unknown): string =>
-  createHash('sha256')
-    .update(JSON.stringify([method, path, body]))
-    .digest('hex')
 
 /** The answer that is stored for the key; undefined when the key is ours to use. */
 async function claimKey(tx: Tx, claim: Claim): Promise<Answer | undefined> {

@@ -28,7 +28,7 @@ export interface JobEntry {
 /** What a handler may answer: nothing when the work is done, or when to look again. */
 export type JobOutcome = { lookAgainInMs: number } | undefined
 
-type JobHandler = (rowId: string) => Promise<JobOutcome>
+export type JobHandler = (rowId: string) => Promise<JobOutcome>
 
 interface QueueCounts {
   waiting: number

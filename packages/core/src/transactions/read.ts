@@ -1,35 +1,57 @@
 // Reading transactions as the wire shows them.
 import { isExternalId, type PageQuery, type Transaction } from '@sluice/contracts'
-import type { Transaction as Row } from '../generated/client.ts'
+import type { Prisma, Transaction as Row } from '../generated/client.ts'
+import type { Viewer } from '../merchants/visibility.ts'
 import { answeredWithin, type Database } from '../platform/database.ts'
 
 const FIND_TIMEOUT_MS = 800
 
-/** The transaction, or undefined when there is none of that id. */
-export async function findTransaction(db: Database, transactionId: string): Promise<Transaction | undefined> {
+/** The transaction, or undefined when there is none of that id that the viewer may see. */
+export async function findTransaction(
+  db: Database,
+  transactionId: string,
+  viewer: Viewer,
+): Promise<Transaction | undefined> {
   if (!isExternalId(transactionId)) return undefined
   const row = await answeredWithin(
     FIND_TIMEOUT_MS,
-    db.prisma.transaction.findUnique({ where: { transactionId }, omit: { payload: true } }),
+    db.prisma.transaction.findFirst({
+      where: { transactionId, ...(await visibleTo(db, viewer)) },
+      omit: { payload: true },
+    }),
   )
   return row === null ? undefined : onTheWire(row)
 }
 
-/** A page of transactions, newest first, and how many there are in all. */
+/** A page of the transactions that the viewer may see, newest first, and how many there are in all. */
 export async function listTransactions(
   db: Database,
   page: PageQuery,
+  viewer: Viewer,
 ): Promise<{ data: Transaction[]; total: number }> {
+  const where = await visibleTo(db, viewer)
   const [rows, total] = await Promise.all([
     db.prisma.transaction.findMany({
+      where,
       orderBy: [{ createdAt: 'desc' }, { transactionId: 'asc' }],
       take: page.limit,
       skip: page.offset,
       omit: { payload: true },
     }),
-    db.prisma.transaction.count(),
+    db.prisma.transaction.count({ where }),
   ])
   return { data: rows.map(onTheWire), total }
+}
+
+/** A merchant sees the transactions that name one of its accounts. */
+async function visibleTo(db: Database, viewer: Viewer): Promise<Prisma.TransactionWhereInput> {
+  if (viewer === 'anybody') return {}
+  const rows = await db.prisma.merchantAccount.findMany({
+    where: { merchantId: viewer.id },
+    select: { account: true },
+  })
+  const accounts = rows.map(({ account }) => account)
+  return { OR: [{ sourceAccount: { in: accounts } }, { destinationAccount: { in: accounts } }] }
 }
 
 function onTheWire(row: Omit<Row, 'payload'>): Transaction {

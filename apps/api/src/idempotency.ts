@@ -1,0 +1,16 @@
+// The wire's side of idempotency keys: where the key comes from, and how an answer goes out byte for byte.
+import type { Answer, KeyedRequest } from '@sluice/core'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** The request as its Idempotency-Key counts; undefined without one, or with an empty one. */
+export function keyed(request: FastifyRequest): KeyedRequest | undefined {
+  const key = request.headers['idempotency-key']
+  if (key === undefined || key === '') return undefined
+  return { key: String(key), method: request.method, path: request.url.split('?')[0] ?? '' }
+}
+
+/** Sends the answer as it was made, or stored. */
+export function sendAnswer(reply: FastifyReply, { status, body, replayed }: Answer & { replayed: boolean }) {
+  if (replayed) reply.header('idempotent-replayed', 'true')
+  return reply.status(status).type('application/json; charset=utf-8').send(body)
+}

@@ -1,0 +1,52 @@
+// The merchant that calls, and its dashboard's session.
+import { createSession, deleteSession, getMerchant, SESSION_COOKIE } from '@sluice/contracts'
+import * as core from '@sluice/core'
+import { merchantOf, refuseForeignPages } from '../access.ts'
+import type { ApiDeps, App } from '../app.ts'
+import { contractRoute } from '../contract-route.ts'
+
+export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
+  const route = contractRoute(deps)
+  const { db, config } = deps
+  const cookie = {
+    path: '/',
+    httpOnly: true,
+    sameSite: 'strict',
+    secure: new URL(config.publicDashboardUrl).protocol === 'https:',
+  } as const
+
+  app.route({
+    ...route(getMerchant),
+    async handler(request) {
+      const profile = await core.findMerchantProfile(db, merchantOf(request).id)
+      if (profile === undefined) throw core.notFound('Merchant')
+      return profile
+    },
+  })
+
+  app.route({
+    ...route(createSession),
+    onRequest: refuseForeignPages(deps),
+    async handler(request, reply) {
+      const session = await core.openSession({ db, sandbox: config.sandbox }, request.body)
+      if (session === undefined) {
+        throw new core.SluiceError('AUTHENTICATION_ERROR', 'The e-mail or the password is wrong')
+      }
+      const { token, expiresAt, merchant } = session
+      reply.setCookie(SESSION_COOKIE, token, { ...cookie, expires: expiresAt })
+      reply.header('cache-control', 'no-store')
+      return { merchant, expires_at: expiresAt.toISOString() }
+    },
+  })
+
+  app.route({
+    ...route(deleteSession),
+    onRequest: refuseForeignPages(deps),
+    async handler(request, reply) {
+      const token = request.cookies[SESSION_COOKIE]
+      if (token !== undefined) await core.endSession(db, token)
+      reply.clearCookie(SESSION_COOKIE, cookie)
+      return reply.status(204).send(null)
+    },
+  })
+}

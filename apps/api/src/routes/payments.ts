@@ -1,0 +1,99 @@
+// Payments: a payer's attempts to pay an order, their capture and history; and the merchant's numbers.
+import {
+  capturePayment,
+  createPayment,
+  createPublicPayment,
+  getPayment,
+  getPaymentTimeline,
+  getPublicPayment,
+  getStats,
+  listPayments,
+} from '@sluice/contracts'
+import * as core from '@sluice/core'
+import { merchantOf } from '../access.ts'
+import type { ApiDeps, App } from '../app.ts'
+import { contractRoute } from '../contract-route.ts'
+import { keyed, sendAnswer } from '../idempotency.ts'
+import { pageOf } from './orders.ts'
+
+export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
+  const route = contractRoute(deps)
+  const creating = { db: deps.db, payments: deps.paymentRinger, sandbox: deps.config.sandbox }
+
+  app.route({
+    ...route(createPayment),
+    async handler(request, reply) {
+      const { id: merchantId } = merchantOf(request)
+      const payment = { merchantId, request: request.body, requestId: request.id, keyed: keyed(request) }
+      return sendAnswer(reply, await core.createPayment(creating, payment))
+    },
+  })
+
+  app.route({
+    ...route(createPublicPayment),
+    async handler(request, reply) {
+      const payment = {
+        merchantId: undefined,
+        request: request.body,
+        requestId: request.id,
+        keyed: keyed(request),
+      }
+      return sendAnswer(reply, await core.createPayment(creating, payment))
+    },
+  })
+
+  app.route({
+    ...route(listPayments),
+    async handler(request) {
+      const { query } = request
+      return { ...(await core.listPayments(deps.db, merchantOf(request).id, query)), ...pageOf(query) }
+    },
+  })
+
+  app.route({
+    ...route(getPayment),
+    async handler(request) {
+      const payment = await core.findPayment(deps.db, merchantOf(request).id, request.params.payment_id)
+      if (payment === undefined) throw core.notFound('Payment')
+      return payment
+    },
+  })
+
+  app.route({
+    ...route(getPublicPayment),
+    async handler({ params }) {
+      const payment = await core.findPublicPayment(deps.db, params.payment_id)
+      if (payment === undefined) throw core.notFound('Payment')
+      return payment
+    },
+  })
+
+  app.route({
+    ...route(getPaymentTimeline),
+    async handler(request) {
+      const { params, query } = request
+      const timeline = await core.readTimeline(deps.db, merchantOf(request).id, params.payment_id, query)
+      if (timeline === undefined) throw core.notFound('Payment')
+      return { ...timeline, ...pageOf(query) }
+    },
+  })
+
+  app.route({
+    ...route(capturePayment),
+    async handler(request, reply) {
+      const capture = {
+        merchantId: merchantOf(request).id,
+        paymentId: request.params.payment_id,
+        amount: request.body.amount,
+        requestId: request.id,
+        keyed: keyed(request),
+      }
+      return sendAnswer(reply, await core.capturePayment(deps, capture))
+    },
+  })
+
+  app.route({
+    ...route(getStats),
+    handler: (request) => core.readStats(deps.db, merchantOf(request).id),
+  })
+}

@@ -1,0 +1,46 @@
+// Refunds of payments.
+import { createRefund, getRefund, listRefunds } from '@sluice/contracts'
+import * as core from '@sluice/core'
+import { merchantOf } from '../access.ts'
+import type { ApiDeps, App } from '../app.ts'
+import { contractRoute } from '../contract-route.ts'
+import { keyed, sendAnswer } from '../idempotency.ts'
+import { pageOf } from './orders.ts'
+
+export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
+  const route = contractRoute(deps)
+  const creating = { db: deps.db, refunds: deps.refundRinger }
+
+  app.route({
+    ...route(createRefund),
+    async handler(request, reply) {
+      const refund = {
+        merchantId: merchantOf(request).id,
+        paymentId: request.params.payment_id,
+        request: request.body,
+        requestId: request.id,
+        keyed: keyed(request),
+      }
+      return sendAnswer(reply, await core.createRefund(creating, refund))
+    },
+  })
+
+  app.route({
+    ...route(listRefunds),
+    async handler(request) {
+      const { params, query } = request
+      const refunds = await core.listRefunds(deps.db, merchantOf(request).id, params.payment_id, query)
+      if (refunds === undefined) throw core.notFound('Payment')
+      return { ...refunds, ...pageOf(query) }
+    },
+  })
+
+  app.route({
+    ...route(getRefund),
+    async handler(request) {
+      const refund = await core.findRefund(deps.db, merchantOf(request).id, request.params.refund_id)
+      if (refund === undefined) throw core.notFound('Refund')
+      return refund
+    },
+  })
+}

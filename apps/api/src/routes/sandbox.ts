@@ -1,0 +1,25 @@
+// What testers look at. Registered in the sandbox only.
+import { getJobsStatus, getTestMerchant } from '@sluice/contracts'
+import * as core from '@sluice/core'
+import type { ApiDeps, App } from '../app.ts'
+import { contractRoute } from '../contract-route.ts'
+
+export async function sandboxRoutes(app: App, deps: ApiDeps): Promise<void> {
+  const route = contractRoute(deps)
+
+  app.route({
+    ...route(getTestMerchant),
+    async handler() {
+      const profile = await core.findMerchantProfile(deps.db, core.SEEDED_MERCHANT_ID)
+      if (profile === undefined) throw core.notFound('Merchant')
+      const { id, email, api_key } = profile
+      return { id, email, api_key, seeded: true as const }
+    },
+  })
+
+  app.route({
+    ...route(getJobsStatus),
+    handler: () =>
+      core.readJobsStatus(deps, core.allWork).catch((cause) => Promise.reject(core.unavailable(cause))),
+  })
+}

@@ -1,0 +1,93 @@
+// Who calls: a merchant by key and secret. Looked up for each request, so that what an operator changes takes effect at once.
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { answeredWithin, type Database } from '../platform/database.ts'
+
+/** A merchant as far as requests need to know it; nothing of it is secret. */
+export interface Merchant {
+  id: string
+  name: string
+  /** In lower case. */
+  email: string
+}
+
+/** What a merchant may see of itself, its secrets included. */
+export interface MerchantProfile {
+  id: string
+  name: string
+  email: string
+  api_key: string
+  api_secret: string
+  webhook_url: string | null
+  webhook_secret: string | null
+  is_active: boolean
+  /** ISO 8601. */
+  created_at: string
+}
+
+const FIND_TIMEOUT_MS = 800
+
+/** The widths of the columns, in characters; NUL is in no text of PostgreSQL. */
+const CREDENTIAL = /^[^\0]{1,64}$/u
+const EMAIL = /^[^\0]{1,255}$/u
+
+/** The active merchant of this pair, or undefined. Takes as long for an unknown key as for a wrong secret. */
+export async function authenticateByKey(
+  db: Database,
+  apiKey: string,
+  apiSecret: string,
+): Promise<Merchant | undefined> {
+  if (!CREDENTIAL.test(apiKey) || !CREDENTIAL.test(apiSecret)) return undefined
+  const { rows } = await db.batch({
+    name: 'merchant-by-key',
+    text: 'SELECT id, name, email, api_secret FROM merchants WHERE api_key = $1 AND is_active',
+    values: [apiKey],
+  })
+  const [id, name, email, secret] = (rows[0] ?? []) as string[]
+  const isSame = timingSafeEqual(digest(apiSecret), digest(secret ?? ''))
+  if (!isSame || id === undefined || name === undefined || email === undefined) return undefined
+  return { id, name, email }
+}
+
+/** Digests have one length, and how long a comparison takes tells nothing of what was digested. */
+const digest = (text: string) => createHash('sha256').update(text).digest()
+
+/** The merchant of this address, whatever its case, active or not; or undefined. */
+export async function findMerchantByEmail(db: Database, email: string): Promise<Merchant | undefined> {
+  const address = email.toLowerCase()
+  if (!EMAIL.test(address)) return undefined
+  const { rows } = await db.batch({
+    name: 'merchant-by-email',
+    text: 'SELECT id, name, email FROM merchants WHERE email = $1',
+    values: [address],
+  })
+  return rows.map(asMerchant)[0]
+}
+
+/** A row of id, name and e-mail. */
+export function asMerchant(row: unknown[]): Merchant {
+  const [id, name, address] = row as [string, string, string]
+  return { id, name, email: address }
+}
+
+/** What GET /merchant shows, or undefined when there is no such merchant. Rejects as unavailable within a second. */
+export async function findMerchantProfile(
+  db: Database,
+  merchantId: string,
+): Promise<MerchantProfile | undefined> {
+  const row = await answeredWithin(
+    FIND_TIMEOUT_MS,
+    db.prisma.merchant.findUnique({ where: { id: merchantId }, omit: { passwordHash: true } }),
+  )
+  if (row === null) return undefined
+  return {
+    id: row.id,
+    name: row.name,
+    email: row.email,
+    api_key: row.apiKey,
+    api_secret: row.apiSecret,
+    webhook_url: row.webhookUrl,
+    webhook_secret: row.webhookSecret,
+    is_active: row.isActive,
+    created_at: row.createdAt.toISOString(),
+  }
+}

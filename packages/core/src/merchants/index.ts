@@ -1,0 +1,11 @@
+// Merchants: who calls (key or session), and their logins. Seeding and managing them is the operator's, not the apps'.
+export {
+  authenticateByKey,
+  findMerchantByEmail,
+  findMerchantProfile,
+  type Merchant,
+  type MerchantProfile,
+} from './authenticate.ts'
+export { SEEDED_MERCHANT_ID } from './seed.ts'
+export { endSession, findSession, type OpenedSession, openSession, setPassword } from './sessions.ts'
+export { seesExternalPayments, type Viewer } from './visibility.ts'

@@ -1,0 +1,309 @@
+// The operator's tool, as a process of its own on a real database.
+import { spawn } from 'node:child_process'
+import path from 'node:path'
+import { text } from 'node:stream/consumers'
+import { createDatabase, type TestDatabase } from '@sluice/testing'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { type Database, openDatabase } from '../platform/database.ts'
+import { authenticateByKey } from './authenticate.ts'
+import { createMerchant, giveAccounts } from './manage.ts'
+import { SEEDED_MERCHANT_ID } from './seed.ts'
+import { findSession, openSession } from './sessions.ts'
+
+const script = path.resolve(import.meta.dirname, '../../dist/merchant.js')
+const email = 'ops@acme.example'
+let database: TestDatabase
+let db: Database
+beforeEach(async () => {
+  database = await createDatabase(inject('postgresUrl'))
+  const log = pino({ level: 'silent' })
+  db = openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 })
+})
+afterEach(async () => {
+  await db.close()
+  await database.drop()
+})
+
+interface Outcome {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** Standard input stays open behind `input`, unless `ends`. */
+async function merchant(
+  args: string[],
+  { input = '', ends = true, url = database.url }: { input?: string; ends?: boolean; url?: string } = {},
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { PATH: process.env.PATH, DATABASE_URL: url },
+  })
+  child.stdin.on('error', () => {}) // it may end without having read
+  child.stdin.write(input)
+  if (ends) child.stdin.end()
+  const exited = new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? -1)))
+  const [code, stdout, stderr] = await Promise.all([exited, text(child.stdout), text(child.stderr)])
+  return { code, stdout, stderr }
+}
+
+const create = (...more: string[]) => merchant(['create', '--name', 'Acme', '--email', email, ...more])
+const merchants = () => database.query('SELECT * FROM merchants ORDER BY email')
+const accounts = () =>
+  database.query<{ account: string; email: string }>(
+    'SELECT account, email FROM merchant_accounts JOIN merchants ON id = merchant_id ORDER BY account',
+  )
+
+/** One line on standard error that says this, and nothing else anywhere. */
+const problem = (what: string | RegExp) => ({
+  code: 1,
+  stdout: '',
+  stderr: expect.stringMatching(new RegExp(`^[^\n]*${what instanceof RegExp ? what.source : what}[^\n]*\n$`)),
+})
+
+test('a merchant is made with credentials that work, and that no other command shows', async () => {
+  const { code, stdout, stderr } = await merchant(
+    [
+      'create',
+      '--name',
+      'Acme & Söhne',
+      '--email',
+      'Ops@ACME.example',
+      '--account',
+      'acc_2',
+      '--account',
+      'acc_1',
+    ],
+    { ends: false },
+  )
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const [, id] = /^ {2}id +(\S+)$/m.exec(stdout) ?? []
+  const [, key = ''] = /^ {2}api_key +(\S+)$/m.exec(stdout) ?? []
+  const [, secret = ''] = /^ {2}api_secret +(\S+)$/m.exec(stdout) ?? []
+  expect(key).toMatch(/^key_[A-Za-z0-9]{24}$/)
+  expect(secret).toMatch(/^secret_[A-Za-z0-9]{40}$/)
+  expect(stdout).toContain(`npm run merchant -- password ${email}\n`)
+  expect(await authenticateByKey(db, key, secret)).toEqual({ id, name: 'Acme & Söhne', email })
+  const shownLater = await Promise.all([
+    merchant(['list']),
+    merchant(['account', email, 'acc_3']),
+    merchant(['password', email], { input: 'correct horse\n' }),
+    create(),
+  ])
+  const [row] = await database.query('SELECT password_hash FROM merchants WHERE email = $1', [email])
+  for (const { stdout, stderr } of shownLater) {
+    for (const hidden of [key, secret, 'correct horse', row?.password_hash, 'xyz789', 'abc123']) {
+      expect(stdout + stderr).not.toContain(hidden)
+    }
+  }
+})
+
+test('credentials differ from merchant to merchant', async () => {
+  const made = await Promise.all(
+    [1, 2, 3].map((n) => createMerchant(db, { name: 'Acme', email: `ops${n}@acme.example`, accounts: [] })),
+  )
+  expect(new Set(made.flatMap(({ id, apiKey, apiSecret }) => [id, apiKey, apiSecret])).size).toBe(9)
+})
+
+test('an e-mail is one merchant’s, in any case and by two operators at once', async () => {
+  const outcomes = await Promise.all([create(), create(), create()])
+  expect(outcomes.filter(({ code }) => code === 0)).toHaveLength(1)
+  for (const outcome of outcomes.filter(({ code }) => code !== 0)) {
+    expect(outcome).toEqual(problem(`There is a merchant with the e-mail ${email} already`))
+  }
+  expect(await merchant(['create', '--name', 'Other', '--email', 'TEST@example.com'])).toEqual(
+    problem('There is a merchant with the e-mail test@example.com already'),
+  )
+  expect(await merchants()).toMatchObject([{ email }, { email: 'test@example.com', name: 'Test Merchant' }])
+})
+
+test('a merchant that cannot have an account is not made', async () => {
+  expect(await create('--account', 'acc_1', '--account', 'acc_merchant_456')).toEqual(
+    problem('"acc_merchant_456" belongs to another merchant'),
+  )
+  expect(await create('--account', '.')).toEqual(problem('Account must be 1 to 100 characters'))
+  expect(await merchants()).toHaveLength(1)
+  expect(await accounts()).toEqual([{ account: 'acc_merchant_456', email: 'test@example.com' }])
+})
+
+test.each([
+  ['no @', { email: 'acme.example' }, 'e-mail must'],
+  ['two of them', { email: 'a@b@acme.example' }, 'e-mail must'],
+  ['white space', { email: 'ops @acme.example' }, 'e-mail must'],
+  ['NUL in the e-mail', { email: 'ops\0@acme.example' }, 'e-mail must'],
+  ['too long an e-mail', { email: `${'x'.repeat(250)}@a.com` }, 'e-mail must'],
+  ['an e-mail that grows too long in lower case', { email: `${'İ'.repeat(200)}@a.com` }, 'e-mail must'],
+  ['no name', { name: '' }, 'name must'],
+  ['a name of spaces', { name: '  ' }, 'name must'],
+  ['NUL in the name', { name: 'Ac\0me' }, 'name must'],
+  ['a name of two lines', { name: 'Ac\nme' }, 'name must'],
+  ['too long a name', { name: '🐎'.repeat(256) }, 'name must'],
+  ['NUL in an account', { accounts: ['acc', 'a\0b'] }, 'account must'],
+  ['an empty account', { accounts: [''] }, 'account must'],
+  ['too long an account', { accounts: ['x'.repeat(101)] }, 'account must'],
+])('no merchant is made with %s', async (_name, fields, description) => {
+  await expect(createMerchant(db, { name: 'Acme', email, accounts: [], ...fields })).rejects.toMatchObject({
+    code: 'BAD_REQUEST_ERROR',
+    message: expect.stringContaining(description),
+  })
+  expect(await merchants()).toHaveLength(1)
+})
+
+test('the longest name, e-mail and account fit', async () => {
+  const longest = { name: '🐎'.repeat(255), email: `${'🐎'.repeat(249)}@a.com`, accounts: ['🐎'.repeat(100)] }
+  const { id } = await createMerchant(db, longest)
+  expect(await database.query('SELECT name, email FROM merchants WHERE id = $1', [id])).toEqual([
+    { name: longest.name, email: longest.email },
+  ])
+})
+
+test('a password comes from one line of standard input and ends the sessions', async () => {
+  const { id } = await createMerchant(db, { name: 'Acme', email, accounts: [] })
+  const logIn = (password: string) => openSession({ db, sandbox: false }, { email, password })
+  const outcome = await merchant(['password', 'OPS@acme.example'], { input: 'correct horse\n', ends: false })
+  expect(outcome).toEqual({ code: 0, stdout: expect.stringContaining('is set'), stderr: '' })
+  const session = (await logIn('correct horse'))!
+  expect(session.merchant.id).toBe(id)
+  // Without a line's end, with a Windows one, and with what is not its business behind it.
+  for (const input of ['battery staple', 'battery staple\r\n', 'battery staple\ncorrect horse\n']) {
+    const before = (await logIn('correct horse')) ?? (await logIn('battery staple'))
+    expect(await merchant(['password', email], { input })).toMatchObject({ code: 0 })
+    expect(await findSession(db, before!.token)).toBeUndefined()
+    expect(await logIn('battery staple')).toBeDefined()
+    expect(await logIn('correct horse')).toBeUndefined()
+  }
+  expect(await findSession(db, session.token)).toBeUndefined()
+})
+
+test('a password that cannot be one changes nothing', async () => {
+  await createMerchant(db, { name: 'Acme', email, accounts: [] })
+  const set = (input: string, who = email) => merchant(['password', who], { input })
+  expect(await set('')).toEqual(problem('No password was given; nothing was changed'))
+  expect(await set('\n')).toEqual(problem('Password must be 8 to 200 characters'))
+  expect(await set('1234567\n')).toEqual(problem('Password must be 8 to 200 characters'))
+  expect(await set(`${'x'.repeat(201)}\n`)).toEqual(problem('Password must be 8 to 200 characters'))
+  expect(await set('correct horse\n', 'nobody@acme.example')).toEqual(
+    problem('Merchant nobody@acme.example not found'),
+  )
+  expect(await database.query('SELECT 1 FROM merchants WHERE password_hash IS NOT NULL')).toEqual([])
+})
+
+test('accounts are given once, all of them or none', async () => {
+  await create()
+  expect(await merchant(['account', email, 'acc_1', 'a b', 'acc_1'])).toEqual({
+    code: 0,
+    stdout: `${email} has the accounts acc_1, "a b", acc_1.\n`,
+    stderr: '',
+  })
+  expect(await merchant(['account', 'OPS@acme.example', 'acc_1', 'acc_2'])).toMatchObject({ code: 0 })
+  expect(await merchant(['account', email, '--', '-5'])).toMatchObject({ code: 0 })
+  const given = await accounts()
+  expect(given).toEqual([
+    { account: '-5', email },
+    { account: 'a b', email },
+    { account: 'acc_1', email },
+    { account: 'acc_2', email },
+    { account: 'acc_merchant_456', email: 'test@example.com' },
+  ])
+  expect(await merchant(['account', email, 'acc_3', 'acc_merchant_456'])).toEqual(
+    problem('Nothing was changed: "acc_merchant_456" belongs to another merchant'),
+  )
+  expect(await merchant(['account', email, 'acc_3', '..'])).toEqual(problem('Account must be'))
+  expect(await merchant(['account', email, 'acc_3', 'x'.repeat(101)])).toEqual(problem('Account must be'))
+  expect(await merchant(['account', 'nobody@acme.example', 'acc_3'])).toEqual(
+    problem('Merchant nobody@acme.example not found'),
+  )
+  expect(await accounts()).toEqual(given)
+})
+
+test('of two merchants that are given the same accounts at once one gets all of them', async () => {
+  const emails = [0, 1].map((n) => `ops${n}@acme.example`)
+  for (const email of emails) await createMerchant(db, { name: 'Acme', email, accounts: [] })
+  for (let round = 0; round < 10; round++) {
+    const wanted = Array.from({ length: 20 }, (_, n) => `${round}_${n}`)
+    const outcomes = await Promise.allSettled([
+      giveAccounts(db, emails[0]!, wanted),
+      giveAccounts(db, emails[1]!, wanted.toReversed()),
+    ])
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected')
+    expect(refused).toMatchObject([{ reason: { code: 'CONFLICT_ERROR' } }])
+    const winner = emails[outcomes.findIndex(({ status }) => status === 'fulfilled')]
+    const owners = (await accounts()).filter(({ account }) => wanted.includes(account))
+    expect(owners.map(({ email }) => email)).toEqual(Array(20).fill(winner))
+  }
+})
+
+test('the list has every merchant with its state and accounts', async () => {
+  await create('--account', 'acc_2', '--account', 'a,b', '--account', 'x\u009b31m')
+  await merchant(['deactivate', 'test@example.com'])
+  expect(await merchant(['list'])).toEqual({
+    code: 0,
+    stdout:
+      `${email}\tactive\tAcme\t"a,b", acc_2, "x\\u{9b}31m"\n` +
+      'test@example.com\tnot active\tTest Merchant\tacc_merchant_456\n',
+    stderr: '',
+  })
+})
+
+test('the list of nobody says so', async () => {
+  await database.query('TRUNCATE merchants CASCADE')
+  expect(await merchant(['list'])).toEqual({ code: 0, stdout: 'There are no merchants.\n', stderr: '' })
+})
+
+test('a deactivated merchant is shut out until it is activated; its sessions are gone', async () => {
+  const credentials = ['key_test_abc123', 'secret_test_xyz789'] as const
+  const session = await openSession({ db, sandbox: true }, { email: 'test@example.com', password: 'x' })
+  expect(await merchant(['deactivate', 'Test@example.com'])).toMatchObject({ code: 0, stderr: '' })
+  expect(await authenticateByKey(db, ...credentials)).toBeUndefined()
+  expect(await merchant(['deactivate', 'test@example.com'])).toMatchObject({ code: 0 })
+  expect(await merchant(['activate', 'test@example.com'])).toMatchObject({ code: 0, stderr: '' })
+  expect(await authenticateByKey(db, ...credentials)).toMatchObject({ id: SEEDED_MERCHANT_ID })
+  expect(await findSession(db, session!.token)).toBeUndefined()
+  for (const command of ['activate', 'deactivate']) {
+    expect(await merchant([command, 'nobody@acme.example'])).toEqual(
+      problem('Merchant nobody@acme.example not found'),
+    )
+    expect(await merchant([command, 'nobody'])).toEqual(problem('E-mail must'))
+  }
+})
+
+test('wrong arguments are answered with the usage', async () => {
+  const wrong = [
+    [],
+    ['constructor'],
+    ['create'],
+    ['create', '--name', 'Acme'],
+    ['create', '--email', email],
+    ['create', '--name', 'Acme', '--email', email, 'acc_1'],
+    ['create', '--name', 'Acme', '--email', email, '--secret', 'x'],
+    ['create', '--name', '--email', email],
+    ['password'],
+    ['password', email, 'correct horse'],
+    ['account', email],
+    ['account', email, 'acc_1', '--force'],
+    ['list', email],
+    ['activate'],
+    ['deactivate', email, 'test@example.com'],
+  ]
+  const outcomes = await Promise.all(wrong.map(async (args) => ({ args, ...(await merchant(args)) })))
+  const usage = expect.stringMatching(/^Usage: npm run merchant -- <command>\n( {2}.+\n){6}$/)
+  expect(outcomes).toEqual(wrong.map((args) => ({ args, code: 2, stdout: '', stderr: usage })))
+  expect(await merchants()).toMatchObject([{ email: 'test@example.com', is_active: true }])
+})
+
+test('a database that is away is one line', async () => {
+  const url = 'postgresql://somebody:topsecret@127.0.0.1:1/nowhere'
+  for (const args of [['list'], ['create', '--name', 'Acme', '--email', email], ['activate', email]]) {
+    const outcome = await merchant(args, { url })
+    expect(outcome).toEqual(problem('The database is away or too slow'))
+    expect(outcome.stderr).not.toContain('topsecret')
+  }
+  const missing = Object.assign(new URL(database.url), { pathname: '/nowhere' }).href
+  expect(await merchant(['list'], { url: missing })).toEqual(problem('nowhere'))
+  const unset = await merchant(['list'], { url: '' })
+  expect(unset).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('DATABASE_URL must be set'),
+  })
+})

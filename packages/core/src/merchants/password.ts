@@ -1,0 +1,66 @@
+// Passwords of the dashboard: scrypt with a salt of each password's own, kept as `scrypt$N$r$p$salt$hash` (base64url).
+import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
+
+const PASSWORD_LENGTH_MIN = 8
+const PASSWORD_LENGTH_MAX = 200
+/** What is looked at when a password is checked; a longer text is none of ours. */
+const CHECKED_LENGTH_MAX = 1000
+
+/** About 80 ms and 32 MiB for each check on the machine that this was measured on. */
+const COST = { N: 2 ** 15, r: 8, p: 1 }
+const SALT_BYTES = 16
+const HASH_BYTES = 32
+/** Parameters of a stored hash may be dearer than today's, up to this. */
+const MEMORY_BYTES_MAX = 256 * 1024 * 1024
+const PARALLELIZATION_MAX = 16
+
+const STORED = /^scrypt\$(\d{1,8})\$(\d{1,4})\$(\d{1,4})\$([\w-]{22})\$([\w-]{43})$/
+
+/** What is checked when there is nothing to check against, so that it takes as long. */
+const nobody = { cost: COST, salt: randomBytes(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) }
+
+/** Why this cannot become a password, or undefined when it can. Lengths count characters. */
+export function passwordProblem(password: string): string | undefined {
+  const length = [...password].length
+  if (length >= PASSWORD_LENGTH_MIN && length <= PASSWORD_LENGTH_MAX) return undefined
+  return `password must be ${PASSWORD_LENGTH_MIN} to ${PASSWORD_LENGTH_MAX} characters long`
+}
+
+/** The text to store for a password, different each time. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(SALT_BYTES)
+  const hash = await derive(password, salt, COST)
+  return ['scrypt', COST.N, COST.r, COST.p, salt.toString('base64url'), hash.toString('base64url')].join('$')
+}
+
+/**
+ * Whether `stored` was made from this password. Without a stored hash, or with one that is none, the answer is false
+ * and takes as long, so that nobody learns which merchants there are.
+ */
+export async function verifyPassword(password: string, stored: string | null): Promise<boolean> {
+  if (password.length > 2 * CHECKED_LENGTH_MAX || [...password].length > CHECKED_LENGTH_MAX) return false
+  const known = parse(stored)
+  const { cost, salt, hash } = known ?? nobody
+  const isSame = timingSafeEqual(await derive(password, salt, cost), hash)
+  return isSame && known !== undefined
+}
+
+function parse(stored: string | null): typeof nobody | undefined {
+  const parts = STORED.exec(stored ?? '')
+  if (parts === null) return undefined
+  const [N = 0, r = 0, p = 0] = parts.slice(1, 4).map(Number)
+  const isPossible = N >= 2 && Number.isInteger(Math.log2(N)) && r >= 1 && p >= 1 && p <= PARALLELIZATION_MAX
+  if (!isPossible || 128 * N * r > MEMORY_BYTES_MAX) return undefined
+  const [salt = '', hash = ''] = parts.slice(4)
+  return { cost: { N, r, p }, salt: Buffer.from(salt, 'base64url'), hash: Buffer.from(hash, 'base64url') }
+}
+
+/** In libuv's threads. NFKC, so that one password is the same whichever keyboard composed its letters. */
+function derive(password: string, salt: Buffer, cost: typeof COST): Promise<Buffer> {
+  const options: ScryptOptions = { ...cost, maxmem: 2 * MEMORY_BYTES_MAX }
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFKC'), salt, HASH_BYTES, options, (error, key) =>
+      error === null ? resolve(key) : reject(error),
+    )
+  })
+}

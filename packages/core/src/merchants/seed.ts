@@ -1,0 +1,33 @@
+// The merchant that a new database begins with: the sandbox's well-known one, or one with the operator's own credentials.
+import { randomBytes } from 'node:crypto'
+import type pg from 'pg'
+import type { Config } from '../platform/config.ts'
+
+export const SEEDED_MERCHANT_ID = '550e8400-e29b-41d4-a716-446655440000'
+const SEEDED_ACCOUNT = 'acc_merchant_456'
+const SANDBOX_WEBHOOK_SECRET = 'whsec_test_abc123'
+
+/**
+ * Makes the seeded merchant and its account, unless a merchant with its id, e-mail or key exists; answers whether it
+ * did. One statement, so that both come or neither, and what an operator took away later doesn't come back.
+ */
+export async function seedMerchant(
+  client: pg.ClientBase,
+  config: Pick<Config, 'sandbox' | 'seededMerchant'>,
+): Promise<boolean> {
+  if (config.seededMerchant === undefined) return false
+  const { email, apiKey, apiSecret } = config.seededMerchant
+  const webhookSecret = config.sandbox
+    ? SANDBOX_WEBHOOK_SECRET
+    : `whsec_${randomBytes(32).toString('base64')}`
+  const { rows } = await client.query<{ id: string }>(
+    `WITH merchant AS (
+       INSERT INTO merchants (id, name, email, api_key, api_secret, webhook_secret)
+       VALUES ($1, 'Test Merchant', $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id),
+     account AS (
+       INSERT INTO merchant_accounts (account, merchant_id) SELECT $6, id FROM merchant ON CONFLICT DO NOTHING)
+     SELECT id FROM merchant`,
+    [SEEDED_MERCHANT_ID, email, apiKey, apiSecret, webhookSecret, SEEDED_ACCOUNT],
+  )
+  return rows.length > 0
+}

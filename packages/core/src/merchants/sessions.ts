@@ -1,0 +1,121 @@
+// Logins of the dashboard: rows that hold the hash of a random token, good for twelve hours.
+import { createHash, randomBytes } from 'node:crypto'
+import type { Database, Tx } from '../platform/database.ts'
+import { badRequest, notFound } from '../platform/errors.ts'
+import { asMerchant, type Merchant } from './authenticate.ts'
+import { hashPassword, passwordProblem, verifyPassword } from './password.ts'
+import { SEEDED_MERCHANT_ID } from './seed.ts'
+
+const TOKEN_BYTES = 32
+const TOKEN = /^[\w-]{43}$/
+const EMAIL = /^[^\0]{1,255}$/u
+
+export interface OpenedSession {
+  /** For the cookie; known to nobody else, the database included. */
+  token: string
+  expiresAt: Date
+  merchant: Merchant
+}
+
+/**
+ * Logs a merchant in, or answers undefined: for an unknown or inactive one too, after the same work. In the sandbox the
+ * seeded merchant gets in with any password but an empty one.
+ */
+export async function openSession(
+  { db, sandbox }: { db: Database; sandbox: boolean },
+  { email, password }: { email: string; password: string },
+): Promise<OpenedSession | undefined> {
+  const known = await findLogin(db, email)
+  const isOpen = sandbox && known?.merchant.id === SEEDED_MERCHANT_ID && password !== ''
+  const isRight = isOpen || (await verifyPassword(password, known?.passwordHash ?? null))
+  if (!isRight || known === undefined) return undefined
+  const token = randomBytes(TOKEN_BYTES).toString('base64url')
+  const expiresAt = await insertSession(db, known, token)
+  return expiresAt && { token, expiresAt, merchant: known.merchant }
+}
+
+interface Login {
+  merchant: Merchant
+  passwordHash: string | null
+}
+
+async function findLogin(db: Database, email: string): Promise<Login | undefined> {
+  const address = email.toLowerCase()
+  if (!EMAIL.test(address)) return undefined
+  const { rows } = await db.batch({
+    name: 'login-by-email',
+    text: 'SELECT id, name, email, password_hash FROM merchants WHERE email = $1 AND is_active',
+    values: [address],
+  })
+  return rows.map((row) => ({ merchant: asMerchant(row), passwordHash: row[3] as string | null }))[0]
+}
+
+/**
+ * Checking a password takes a while, in which it may be changed or the merchant be deactivated, which ends all sessions
+ * there are. FOR SHARE takes turns with that: either this session is there to be ended, or it isn't made.
+ */
+async function insertSession(
+  db: Database,
+  { merchant, passwordHash }: Login,
+  token: string,
+): Promise<Date | undefined> {
+  const { rows } = await db.batch({
+    name: 'insert-session',
+    text: `
+      WITH login AS (
+        SELECT id FROM merchants WHERE id = $1 AND is_active AND password_hash IS NOT DISTINCT FROM $2 FOR SHARE)
+      INSERT INTO sessions (token_hash, merchant_id, expires_at)
+      SELECT $3, id, now() + interval '12 hours' FROM login RETURNING expires_at`,
+    values: [merchant.id, passwordHash, hashOf(token)],
+  })
+  return rows[0]?.[0] as Date | undefined
+}
+
+/** The merchant whose unexpired session this is, if active; or undefined. */
+export async function findSession(db: Database, token: string): Promise<Merchant | undefined> {
+  if (!TOKEN.test(token)) return undefined
+  const { rows } = await db.batch({
+    name: 'session',
+    text: `
+      SELECT merchants.id, name, email FROM sessions JOIN merchants ON merchants.id = merchant_id
+      WHERE token_hash = $1 AND expires_at > now() AND is_active`,
+    values: [hashOf(token)],
+  })
+  return rows.map(asMerchant)[0]
+}
+
+/** Logs out; a session that has ended, or never was, stays ended. */
+export async function endSession(db: Database, token: string): Promise<void> {
+  if (!TOKEN.test(token)) return
+  await db.batch({
+    name: 'end-session',
+    text: 'DELETE FROM sessions WHERE token_hash = $1',
+    values: [hashOf(token)],
+  })
+}
+
+/**
+ * Sets the password and ends every session of the merchant.
+ * @throws SluiceError BAD_REQUEST_ERROR when the password is too short or too long, NOT_FOUND_ERROR
+ */
+export async function setPassword(db: Database, merchantId: string, password: string): Promise<void> {
+  const problem = passwordProblem(password)
+  if (problem !== undefined) throw badRequest({ field: 'password', description: problem })
+  const passwordHash = await hashPassword(password)
+  await db.atomically(async (tx) => {
+    const changed = await tx.query({
+      text: 'UPDATE merchants SET password_hash = $2, updated_at = now() WHERE id = $1 RETURNING id',
+      values: [merchantId, passwordHash],
+    })
+    if (changed.length === 0) throw notFound('merchant')
+    await endSessionsOf(tx, merchantId)
+  })
+}
+
+/** After the merchant's row was written in the same commit, which holds back sessions that are being made. */
+export async function endSessionsOf(tx: Tx, merchantId: string): Promise<void> {
+  await tx.query({ text: 'DELETE FROM sessions WHERE merchant_id = $1', values: [merchantId] })
+}
+
+/** The token is random, so that a plain hash of it cannot be turned back. */
+const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')

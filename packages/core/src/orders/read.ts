@@ -1,0 +1,42 @@
+// Reading orders, as their merchant and as their payers.
+import type { Order, PageQuery, PublicOrder } from '@sluice/contracts'
+import type { Database } from '../platform/database.ts'
+import { isOwnId } from '../platform/ids.ts'
+import { orderOnTheWire } from './order.ts'
+
+/** The merchant's order, or undefined when there is none of that id, or it is somebody else's. */
+export async function findOrder(db: Database, merchantId: string, id: string): Promise<Order | undefined> {
+  if (!isOwnId('order', id)) return undefined
+  const row = await db.prisma.order.findFirst({ where: { id, merchantId } })
+  return row === null ? undefined : orderOnTheWire(row)
+}
+
+/** A page of the merchant's orders, newest first, and how many there are in all. */
+export async function listOrders(
+  db: Database,
+  merchantId: string,
+  page: PageQuery,
+): Promise<{ data: Order[]; total: number }> {
+  const [rows, total] = await Promise.all([
+    db.prisma.order.findMany({
+      where: { merchantId },
+      orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+      take: page.limit,
+      skip: page.offset,
+    }),
+    db.prisma.order.count({ where: { merchantId } }),
+  ])
+  return { data: rows.map(orderOnTheWire), total }
+}
+
+/** What a payer may see of an order; undefined when there is none, or its merchant is not active. */
+export async function findPublicOrder(db: Database, id: string): Promise<PublicOrder | undefined> {
+  if (!isOwnId('order', id)) return undefined
+  const row = await db.prisma.order.findFirst({
+    where: { id, merchant: { isActive: true } },
+    select: { id: true, amount: true, currency: true, status: true },
+  })
+  return row === null
+    ? undefined
+    : { ...row, amount: Number(row.amount), status: row.status as PublicOrder['status'] }
+}

@@ -1,0 +1,52 @@
+// Capturing a successful payment: once, in full, and before anything of it is refunded.
+import type { Database, Tx } from '../platform/database.ts'
+import { badRequest, notFound, SluiceError } from '../platform/errors.ts'
+import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
+import { isOwnId } from '../platform/ids.ts'
+import { type PaymentRow, paymentColumns, paymentOnTheWire } from './payment.ts'
+import { movePayment, paymentMoves } from './payment-status.ts'
+
+export interface Capture {
+  merchantId: string
+  paymentId: string
+  amount: number
+  requestId: string
+  /** When the request has an Idempotency-Key. */
+  keyed: KeyedRequest | undefined
+}
+
+/** Answers 200 with the payment. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
+export async function capturePayment(
+  { db }: { db: Database },
+  { merchantId, paymentId, amount, requestId, keyed }: Capture,
+): Promise<Answer & { replayed: boolean }> {
+  const claim = claimOf(keyed, { merchantId, body: { amount } })
+  return once(db, claim, async (tx) => {
+    const payment = await lockPayment(tx, merchantId, paymentId)
+    const isCapturable = paymentMoves.captured.from.some((status) => status === payment.status)
+    if (!isCapturable || payment.captured || payment.refundedAmount !== 0) throw notCapturable()
+    if (amount !== payment.amount) {
+      throw badRequest({
+        field: 'amount',
+        description: `amount must be the payment's, which is ${payment.amount}: a capture is of all of it`,
+      })
+    }
+    const captured = await movePayment(tx, 'captured', { id: paymentId, cause: 'merchant', requestId })
+    if (captured === undefined) throw notCapturable()
+    return { status: 200, body: JSON.stringify(paymentOnTheWire(captured)) }
+  })
+}
+
+const notCapturable = () => new SluiceError('BAD_REQUEST_ERROR', 'Payment not in capturable state')
+
+/** The merchant's payment, held until the end of the transaction. @throws NOT_FOUND_ERROR */
+export async function lockPayment(tx: Tx, merchantId: string, paymentId: string): Promise<PaymentRow> {
+  if (!isOwnId('pay', paymentId)) throw notFound('Payment')
+  const [payment] = await tx.query<PaymentRow>({
+    name: 'lock-payment',
+    text: `SELECT ${paymentColumns} FROM payments WHERE id = $1 AND merchant_id = $2 FOR NO KEY UPDATE`,
+    values: [paymentId, merchantId],
+  })
+  if (payment === undefined) throw notFound('Payment')
+  return payment
+}

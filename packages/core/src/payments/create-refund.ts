@@ -1,0 +1,82 @@
+// Creating a refund: refunds of one payment take turns at its row, and the database keeps their sum within its amount.
+import type { RefundRequest } from '@sluice/contracts'
+import type { Database, Tx } from '../platform/database.ts'
+import { SluiceError } from '../platform/errors.ts'
+import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
+import { insertWithNewId } from '../platform/ids.ts'
+import type { Ringer } from '../platform/ring.ts'
+import { lockPayment } from './capture.ts'
+import { type RefundRow, refundColumns, refundOnTheWire } from './refund.ts'
+
+export interface NewRefund {
+  merchantId: string
+  paymentId: string
+  request: RefundRequest
+  requestId: string
+  /** When the request has an Idempotency-Key. */
+  keyed: KeyedRequest | undefined
+}
+
+/** Answers 201 with the refund. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
+export async function createRefund(
+  { db, refunds }: { db: Database; refunds: Ringer },
+  { merchantId, paymentId, request, requestId, keyed }: NewRefund,
+): Promise<Answer & { replayed: boolean }> {
+  const claim = claimOf(keyed, { merchantId, body: { amount: request.amount, reason: request.reason } })
+  return once(db, claim, async (tx, afterCommit) => {
+    const payment = await lockPayment(tx, merchantId, paymentId)
+    if (payment.status !== 'success') {
+      throw new SluiceError(
+        'BAD_REQUEST_ERROR',
+        `Payment not in refundable state: only successful payments can be refunded, and this one is ${payment.status}`,
+      )
+    }
+    if (request.amount > Number(payment.amount) - Number(payment.refundedAmount)) {
+      throw new SluiceError('BAD_REQUEST_ERROR', 'Refund amount exceeds available amount', {
+        field: 'amount',
+        reason: 'INSUFFICIENT_REFUND_AMOUNT',
+      })
+    }
+    const { amount, reason = null } = request
+    const ringsNow = refunds.willRing()
+    const row = await insertRefund(tx, { paymentId, merchantId, amount, reason, requestId, ringsNow })
+    afterCommit(() => refunds.ring(row.id))
+    return { status: 201, body: JSON.stringify(refundOnTheWire(row)) }
+  })
+}
+
+interface Insertable {
+  paymentId: string
+  merchantId: string
+  amount: number
+  reason: string | null
+  requestId: string
+  ringsNow: boolean
+}
+
+const insertRefund = (tx: Tx, refund: Insertable): Promise<RefundRow> =>
+  insertWithNewId('rfnd', async (id) => {
+    const [row] = await tx.query<RefundRow>({
+      name: 'insert-refund',
+      text: `
+        WITH created AS (
+          INSERT INTO refunds (id, payment_id, merchant_id, amount, reason, request_id, enqueued_at)
+          VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::boolean THEN now() END)
+          ON CONFLICT (id) DO NOTHING RETURNING *
+        ), logged AS (
+          INSERT INTO payment_log (payment_id, change, refund_id, amount, cause, request_id)
+          SELECT payment_id, 'refund_created', id, amount, 'merchant', request_id FROM created
+        )
+        SELECT ${refundColumns} FROM created`,
+      values: [
+        id,
+        refund.paymentId,
+        refund.merchantId,
+        refund.amount,
+        refund.reason,
+        refund.requestId,
+        refund.ringsNow,
+      ],
+    })
+    return row
+  })

@@ -1,0 +1,24 @@
+// The jobs of payments and refunds, and their tables as the dispatcher sees them.
+import { defineJob } from '../platform/queue.ts'
+import type { WorkTable } from '../platform/work-table.ts'
+
+export const processPaymentJob = defineJob({ queue: 'payments' })
+export const processRefundJob = defineJob({ queue: 'refunds' })
+
+export const paymentWork: WorkTable = {
+  kind: 'payment',
+  job: processPaymentJob,
+  table: 'payments',
+  idColumn: 'id',
+  dueColumn: 'due_at',
+  doneColumn: 'settled_at',
+  failedWhen: "status = 'failed'",
+  givesWayForMs: 0,
+}
+
+export const refundWork: WorkTable = {
+  ...paymentWork,
+  kind: 'refund',
+  job: processRefundJob,
+  table: 'refunds',
+}

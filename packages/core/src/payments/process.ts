@@ -1,0 +1,204 @@
+// Processing a payment: claim its order, ask the bank, wait for it without holding anything, settle. Each step is a commit that finds out from the rows where it is, so that a step which runs twice, or is taken over by another worker, changes nothing.
+import type { ScenarioName } from '@sluice/contracts'
+import type { Database, Tx } from '../platform/database.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { JobHandler } from '../platform/queue.ts'
+import type { Tracing } from '../platform/tracing.ts'
+import { processPaymentJob } from './jobs.ts'
+import { type Failure, movePayment } from './payment-status.ts'
+import type { BankAnswer, PaymentProcessor } from './processor.ts'
+
+export interface ProcessDeps {
+  db: Database
+  bank: PaymentProcessor
+  metrics: Metrics
+  log: Logger
+  tracing?: Tracing | undefined
+}
+
+/** A payment, its order and the payment that holds the order, as they are now. */
+export interface PaymentAtWork {
+  id: string
+  orderId: string
+  status: string
+  amount: number
+  currency: string
+  method: 'upi' | 'card'
+  scenario: ScenarioName | null
+  requestId: string
+  /** Until it is due; negative when it is overdue. */
+  dueInMs: number
+  bankWasAsked: boolean
+  bankAnswer: BankAnswer | null
+  orderIsPaid: boolean
+  claimedBy: string | null
+  /** Of the payment that holds the order. */
+  claimantDueInMs: number | null
+}
+
+export type NextStep =
+  | { is: 'nothing' }
+  | { is: 'look_again'; inMs: number }
+  /** Another payment of the order is at the bank: it may fail. */
+  | { is: 'wait'; forMs: number }
+  | { is: 'claim_and_ask' }
+  | { is: 'ask' }
+  | { is: 'succeed' }
+  | { is: 'fail'; failure: Failure; cause: string }
+
+const WAIT_MS_MIN = 100
+
+const alreadyPaid: NextStep = {
+  is: 'fail',
+  failure: { errorCode: 'ORDER_ALREADY_PAID', errorDescription: 'The order was paid by another payment' },
+  cause: 'another payment paid the order',
+}
+
+/** What is to be done next for a payment. */
+export function nextStep(payment: PaymentAtWork): NextStep {
+  const { bankAnswer, claimedBy } = payment
+  if (payment.status !== 'pending') return { is: 'nothing' }
+  if (payment.dueInMs > 0) return { is: 'look_again', inMs: Math.ceil(payment.dueInMs) }
+  if (payment.orderIsPaid) return alreadyPaid
+  if (claimedBy !== null && claimedBy !== payment.id) {
+    return { is: 'wait', forMs: Math.max(WAIT_MS_MIN, Math.ceil(payment.claimantDueInMs ?? 0) + WAIT_MS_MIN) }
+  }
+  if (bankAnswer === null) return { is: payment.bankWasAsked ? 'ask' : 'claim_and_ask' }
+  if (bankAnswer.outcome === 'success') return { is: 'succeed' }
+  return { is: 'fail', failure: bankAnswer, cause: 'bank' }
+}
+
+/** The handler of a payment's job. */
+export function createPaymentHandler(deps: ProcessDeps): JobHandler {
+  const { db, bank, metrics, tracing } = deps
+  const count = (outcome: string) => metrics.jobs.inc({ queue: processPaymentJob.queue, outcome })
+
+  return async function processPayment(id) {
+    const startedAt = performance.now()
+    for (;;) {
+      const taken = await db.atomically((tx) => takeStep(tx, id))
+      if (taken === undefined) return void count('missing')
+      const { payment, step } = taken
+      tracing?.nameRequest(payment.requestId)
+      switch (step.is) {
+        case 'nothing':
+          return void count('already_done')
+        case 'look_again':
+          count('not_due')
+          return { lookAgainInMs: step.inMs }
+        case 'wait':
+          count('waiting')
+          return { lookAgainInMs: step.forMs }
+        case 'claim_and_ask':
+        case 'ask': {
+          const { method, scenario, amount, currency } = payment
+          await storeAnswer(db, id, await bank.charge({ paymentId: id, method, scenario, amount, currency }))
+          break // to the next step, which is to wait for the bank
+        }
+        case 'succeed':
+        case 'fail':
+          logSettled(deps.log, payment, step, performance.now() - startedAt)
+          return void count('done')
+      }
+    }
+  }
+}
+
+/** Looks at the payment with its order held, and does in the same commit what needs nobody else. */
+async function takeStep(tx: Tx, id: string): Promise<{ payment: PaymentAtWork; step: NextStep } | undefined> {
+  const payment = await lockPaymentAndOrder(tx, id)
+  if (payment === undefined) return undefined
+  const step = nextStep(payment)
+  const { orderId, requestId } = payment
+  switch (step.is) {
+    case 'wait':
+      await tx.query({
+        name: 'payment-waits',
+        text: `UPDATE payments SET due_at = now() + $2::float8 * interval '1 millisecond' WHERE id = $1`,
+        values: [id, step.forMs],
+      })
+      break
+    case 'claim_and_ask':
+      await claimOrder(tx, payment)
+      break
+    case 'succeed':
+      await tx.query({
+        name: 'pay-order',
+        text: `UPDATE orders SET status = 'paid', updated_at = later_than(updated_at) WHERE id = $1`,
+        values: [orderId],
+      })
+      await movePayment(tx, 'success', { id, cause: 'bank', requestId })
+      break
+    case 'fail':
+      await movePayment(tx, 'failed', { id, cause: step.cause, requestId, failure: step.failure })
+      await tx.query({
+        name: 'release-order',
+        text: `UPDATE orders SET claimed_by = NULL WHERE id = $1 AND claimed_by = $2 AND status <> 'paid'`,
+        values: [orderId, id],
+      })
+      break
+  }
+  return { payment, step }
+}
+
+async function lockPaymentAndOrder(tx: Tx, id: string): Promise<PaymentAtWork | undefined> {
+  const inMs = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`
+  const [payment] = await tx.query<PaymentAtWork>({
+    name: 'lock-payment-and-order',
+    text: `
+      SELECT p.id, p.order_id AS "orderId", p.status, p.amount::float8, p.currency, p.method,
+             p.bank_scenario AS scenario, p.request_id AS "requestId", ${inMs('p.due_at')} AS "dueInMs",
+             p.bank_asked_at IS NOT NULL AS "bankWasAsked", p.bank_answer AS "bankAnswer",
+             o.status = 'paid' AS "orderIsPaid", o.claimed_by AS "claimedBy",
+             ${inMs('claimant.due_at')} AS "claimantDueInMs"
+      FROM payments p JOIN orders o ON o.id = p.order_id LEFT JOIN payments claimant ON claimant.id = o.claimed_by
+      WHERE p.id = $1 FOR NO KEY UPDATE OF p, o`,
+    values: [id],
+  })
+  return payment
+}
+
+/** The order is this payment's until it fails: nobody else asks the bank meanwhile. */
+async function claimOrder(tx: Tx, { id, orderId, requestId }: PaymentAtWork): Promise<void> {
+  await tx.query({
+    name: 'claim-order',
+    text: 'UPDATE orders SET claimed_by = $2 WHERE id = $1',
+    values: [orderId, id],
+  })
+  await tx.query({
+    name: 'payment-asks-bank',
+    text: `
+      WITH asked AS (
+        UPDATE payments SET bank_asked_at = clock_timestamp() WHERE id = $1 RETURNING amount
+      )
+      INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
+      SELECT $1, 'bank_asked', amount, 'worker', $2 FROM asked`,
+    values: [id, requestId],
+  })
+}
+
+/** Once, before anything follows from it: of two answers the first one counts. */
+async function storeAnswer(db: Database, id: string, answer: BankAnswer): Promise<void> {
+  await db.batch({
+    name: 'store-bank-answer-to-payment',
+    text: `
+      UPDATE payments SET bank_answer = $2, due_at = clock_timestamp() + $3::float8 * interval '1 millisecond'
+      WHERE id = $1 AND bank_answer IS NULL AND status = 'pending'`,
+    values: [id, JSON.stringify(answer), answer.settlesInMs],
+  })
+}
+
+function logSettled(log: Logger, payment: PaymentAtWork, step: NextStep, durationMs: number): void {
+  const { id, orderId, requestId } = payment
+  log.info(
+    {
+      payment: id,
+      order: orderId,
+      requestId,
+      outcome: step.is === 'fail' ? step.failure.errorCode : 'success',
+      durationMs: Math.round(durationMs * 10) / 10,
+    },
+    'payment settled',
+  )
+}

@@ -1,0 +1,39 @@
+// The state of all jobs, for testers: what waits is in the queues, what ended is in the rows.
+import type { JobsStatus } from '@sluice/contracts'
+import type { Database } from './database.ts'
+import { isWorkerRunning } from './heartbeat.ts'
+import type { Queueing } from './queue.ts'
+import type { WorkTable } from './work-table.ts'
+
+/** Rejects when the queue or the database does not answer. */
+export async function readJobsStatus(
+  { db, queueing }: { db: Database; queueing: Queueing },
+  tables: readonly WorkTable[],
+): Promise<JobsStatus> {
+  const [queues, ended, isRunning] = await Promise.all([
+    Promise.all(tables.map(({ job }) => queueing.counts(job))),
+    Promise.all(tables.map((table) => countEnded(db, table))),
+    isWorkerRunning(db),
+  ])
+  return {
+    pending: sum(queues.map(({ waiting, delayed }) => waiting + delayed)),
+    processing: sum(queues.map(({ active }) => active)),
+    completed: sum(ended.map(({ completed }) => completed)),
+    failed: sum(ended.map(({ failed }) => failed)),
+    worker_status: isRunning ? 'running' : 'stopped',
+  }
+}
+
+async function countEnded(
+  db: Database,
+  { table, doneColumn, failedWhen = 'false' }: WorkTable,
+): Promise<{ completed: number; failed: number }> {
+  // The names are ours, never input.
+  const [row] = await db.prisma.$queryRawUnsafe<[{ completed: number; failed: number }]>(`
+    SELECT count(*) FILTER (WHERE NOT (${failedWhen}))::float8 AS completed,
+           count(*) FILTER (WHERE ${failedWhen})::float8 AS failed
+    FROM ${table} WHERE ${doneColumn} IS NOT NULL`)
+  return row
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)
