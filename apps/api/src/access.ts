@@ -1,6 +1,6 @@
 // Who may call what: processors by signature, merchants by key or session. Outside the sandbox everything that the seeds left open is closed.
 import cookie from '@fastify/cookie'
-import { SESSION_COOKIE } from '@sluice/contracts'
+import { type RouteContract, SESSION_COOKIE } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { createSignatureCheck, type Merchant, SluiceError, type Viewer } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -25,8 +25,9 @@ export async function recogniseCallers(app: App): Promise<void> {
 }
 
 /** The onRequest hooks that let nobody else in than the contract says. */
-export function accessHooks(deps: AccessDeps, access: 'merchant' | 'sandbox' | undefined) {
+export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
   if (access === undefined) return []
+  if (access === 'login') return [refuseForeignPages(deps)]
   const isOpen = access === 'sandbox' && deps.config.sandbox
   return [
     async (request: FastifyRequest, reply: FastifyReply) => {
@@ -77,8 +78,8 @@ function isDashboard(config: ApiDeps['config'], request: FastifyRequest): boolea
   return config.sandbox && new URL(origin).host === String(forwardedHost ?? host)
 }
 
-/** An onRequest hook for logging in and out: other people's pages must not do it for their visitors. */
-export const refuseForeignPages =
+/** Other people's pages must not log their visitors in or out. */
+const refuseForeignPages =
   ({ config }: Pick<ApiDeps, 'config'>) =>
   async (request: FastifyRequest): Promise<void> => {
     if (request.headers.origin !== undefined && !isDashboard(config, request)) {

@@ -1,7 +1,7 @@
 // OpenAPI 3.1 from the contracts, and the reference page.
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { signatureHeaders } from '@sluice/contracts'
+import { merchantSchemes, signatureHeaders } from '@sluice/contracts'
 import type { ApiDeps, App } from './app.ts'
 
 export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>): Promise<void> {
@@ -23,15 +23,23 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
           description: 'Events from payment providers, and the payments they make up',
         },
         { name: 'Transactions', description: 'Transactions from processors, and their status' },
+        { name: 'Orders', description: 'What is to be paid' },
+        { name: 'Payments', description: 'Attempts to pay an order, their capture, history and numbers' },
+        { name: 'Refunds', description: 'What of a payment goes back' },
+        { name: 'Merchants', description: 'Who calls, and how the dashboard logs in' },
+        { name: 'Sandbox', description: 'What testers look at; not there with SANDBOX=false' },
         { name: 'Operations', description: 'Health, and what operators look into' },
       ],
       components: {
-        securitySchemes: Object.fromEntries(
-          Object.entries(signatureHeaders).map(([name, description]) => [
-            name,
-            { type: 'apiKey' as const, in: 'header', name, description },
-          ]),
-        ),
+        securitySchemes: {
+          ...merchantSchemes,
+          ...Object.fromEntries(
+            Object.entries(signatureHeaders).map(([name, description]) => [
+              name,
+              { type: 'apiKey' as const, in: 'header', name, description },
+            ]),
+          ),
+        },
       },
     },
     transform,

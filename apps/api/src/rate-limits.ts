@@ -1,25 +1,41 @@
-// How many requests one address may make a minute on routes that anybody may call. Kept in memory, for each process.
+// How many requests one address may make a minute on routes that anybody may call, all of them together. Kept in memory, for each process.
 import proxyAddr from '@fastify/proxy-addr'
 import rateLimit from '@fastify/rate-limit'
 import { SluiceError } from '@sluice/core'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ApiDeps, App } from './app.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** An onRequest hook for routes whose contract says `rateLimited`. */
+    limitRate: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+  }
+}
+
+const WINDOW_MS = 60_000
+/** The addresses that are remembered; the one that has been quiet for longest is forgotten first. */
+const ADDRESSES_MAX = 50_000
+
 export async function limitRates(app: App, { config }: Pick<ApiDeps, 'config'>): Promise<void> {
+  const max = config.rateLimitPerMinute
   // For this, whoever calls from this machine is believed too: the page server hands on whom it serves.
   const isProxy = proxyAddr.compile([...config.trustProxy, 'loopback'])
   await app.register(rateLimit, {
     global: false,
-    max: config.rateLimitPerMinute,
-    timeWindow: 60_000,
+    max,
+    timeWindow: WINDOW_MS,
+    cache: ADDRESSES_MAX,
     keyGenerator: (request: FastifyRequest) => proxyAddr(request.raw, isProxy),
-    errorResponseBuilder: (_request, { ttl }) =>
-      new SluiceError(
-        'RATE_LIMIT_ERROR',
-        `Too many requests from this address: at most ${config.rateLimitPerMinute} a minute; try again in ${Math.ceil(ttl / 1000)} s`,
-      ),
+  })
+  const count = app.createRateLimit()
+  app.decorate('limitRate', async (request: FastifyRequest, reply: FastifyReply) => {
+    const verdict = await count(request)
+    if (verdict.isAllowed || !verdict.isExceeded) return
+    const seconds = Math.max(1, verdict.ttlInSeconds)
+    reply.header('retry-after', seconds)
+    throw new SluiceError(
+      'RATE_LIMIT_ERROR',
+      `Too many requests from this address: at most ${max} a minute; try again in ${seconds} s`,
+    )
   })
 }
-
-/** Route options: all limited routes share one count. */
-export const limited = { rateLimit: { groupId: 'open' } }

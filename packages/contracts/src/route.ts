@@ -15,8 +15,11 @@ export interface RouteContract {
   tags: readonly string[]
   /** Takes Standard Webhooks signatures, and wants them where the deployment has secrets. */
   signed?: true
-  /** `merchant`: needs a merchant's keys or dashboard session. `sandbox`: the same, except in the sandbox, where anybody may call it. */
-  access?: 'merchant' | 'sandbox'
+  /**
+   * `merchant`: needs a merchant's keys or dashboard session. `sandbox`: the same, except in the sandbox, where anybody
+   * may call it. `login`: open, but not to other people's pages.
+   */
+  access?: 'merchant' | 'sandbox' | 'login'
   /** Takes an Idempotency-Key. */
   idempotent?: true
   /** Counts against the limit of requests from one address. */
@@ -96,7 +99,7 @@ export type RouteSchema<R extends RouteContract> = Pick<R, 'operationId' | 'summ
 
 function securityOf({ signed, access }: RouteContract) {
   if (signed) return optionallySigned
-  if (access === undefined) return undefined
+  if (access === undefined || access === 'login') return undefined
   return access === 'merchant' ? merchantSecurity : [...merchantSecurity, {}]
 }
 

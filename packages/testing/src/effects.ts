@@ -4,7 +4,7 @@ import type { TestDatabase } from './postgres.ts'
 type Queryable = Pick<TestDatabase, 'query'>
 
 export interface Ending {
-  /** A transaction's or an event's. */
+  /** A transaction's, an event's, a payment's or a refund's. */
   id: string
   times: number
 }
@@ -12,6 +12,8 @@ export interface Ending {
 const workTables = [
   { table: 'transactions', id: 'transaction_id', done: 'processed_at' },
   { table: 'payment_events', id: 'event_id', done: 'followed_up_at' },
+  { table: 'payments', id: 'id', done: 'settled_at' },
+  { table: 'refunds', id: 'id', done: 'settled_at' },
 ]
 
 /** Counts, in the database itself, every time that a row's work is marked as done. */

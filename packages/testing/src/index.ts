@@ -2,6 +2,15 @@
 export { type AppProcess, startApp } from './app-process.ts'
 export { browserPath, launchBrowser } from './browser.ts'
 export { countEndings, findFaults, findWrongPayments } from './effects.ts'
+export {
+  addMerchant,
+  expectStatus,
+  type Keys,
+  openShop,
+  SEEDED_MERCHANT_ID,
+  type Shop,
+  seededKeys,
+} from './gateway.ts'
 export { type Ledger, paymentEventBody, postDeliveries, transactionBody } from './ledger.ts'
 export {
   createDatabase,

@@ -1,12 +1,12 @@
 // The merchant that calls, and its dashboard's session.
 import { createSession, deleteSession, getMerchant, SESSION_COOKIE } from '@sluice/contracts'
 import * as core from '@sluice/core'
-import { merchantOf, refuseForeignPages } from '../access.ts'
+import { merchantOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
 import { contractRoute } from '../contract-route.ts'
 
 export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(deps)
+  const route = contractRoute(app, deps)
   const { db, config } = deps
   const cookie = {
     path: '/',
@@ -26,7 +26,6 @@ export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
 
   app.route({
     ...route(createSession),
-    onRequest: refuseForeignPages(deps),
     async handler(request, reply) {
       const session = await core.openSession({ db, sandbox: config.sandbox }, request.body)
       if (session === undefined) {
@@ -41,7 +40,6 @@ export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
 
   app.route({
     ...route(deleteSession),
-    onRequest: refuseForeignPages(deps),
     async handler(request, reply) {
       const token = request.cookies[SESSION_COOKIE]
       if (token !== undefined) await core.endSession(db, token)

@@ -7,7 +7,7 @@ import { contractRoute } from '../contract-route.ts'
 import { keyed, sendAnswer } from '../idempotency.ts'
 
 export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(deps)
+  const route = contractRoute(app, deps)
 
   app.route({
     ...route(createOrder),

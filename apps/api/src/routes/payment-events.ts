@@ -15,7 +15,7 @@ import { contractRoute } from '../contract-route.ts'
 import { openEventStreams } from '../event-streams.ts'
 
 export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(deps)
+  const route = contractRoute(app, deps)
   /** To whom they don't belong they don't exist. */
   const sees = (request: FastifyRequest) =>
     core.seesExternalPayments(viewerOf(request), deps.config.externalPaymentsMerchant)

@@ -17,7 +17,7 @@ import { keyed, sendAnswer } from '../idempotency.ts'
 import { pageOf } from './orders.ts'
 
 export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(deps)
+  const route = contractRoute(app, deps)
   const creating = { db: deps.db, payments: deps.paymentRinger, sandbox: deps.config.sandbox }
 
   app.route({

@@ -8,7 +8,7 @@ import { keyed, sendAnswer } from '../idempotency.ts'
 import { pageOf } from './orders.ts'
 
 export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(deps)
+  const route = contractRoute(app, deps)
   const creating = { db: deps.db, refunds: deps.refundRinger }
 
   app.route({

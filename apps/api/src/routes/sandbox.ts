@@ -5,7 +5,7 @@ import type { ApiDeps, App } from '../app.ts'
 import { contractRoute } from '../contract-route.ts'
 
 export async function sandboxRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(deps)
+  const route = contractRoute(app, deps)
 
   app.route({
     ...route(getTestMerchant),

@@ -7,7 +7,7 @@ import { contractRoute } from '../contract-route.ts'
 import { pageOf } from './orders.ts'
 
 export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(deps)
+  const route = contractRoute(app, deps)
 
   app.route({
     ...postTransaction,

@@ -1,5 +1,6 @@
 // Who calls: a merchant by key and secret. Looked up for each request, so that what an operator changes takes effect at once.
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { MerchantProfile } from '@sluice/contracts'
 import { answeredWithin, type Database } from '../platform/database.ts'
 
 /** A merchant as far as requests need to know it; nothing of it is secret. */
@@ -8,20 +9,6 @@ export interface Merchant {
   name: string
   /** In lower case. */
   email: string
-}
-
-/** What a merchant may see of itself, its secrets included. */
-export interface MerchantProfile {
-  id: string
-  name: string
-  email: string
-  api_key: string
-  api_secret: string
-  webhook_url: string | null
-  webhook_secret: string | null
-  is_active: boolean
-  /** ISO 8601. */
-  created_at: string
 }
 
 const FIND_TIMEOUT_MS = 800

@@ -4,7 +4,6 @@ export {
   findMerchantByEmail,
   findMerchantProfile,
   type Merchant,
-  type MerchantProfile,
 } from './authenticate.ts'
 export { SEEDED_MERCHANT_ID } from './seed.ts'
 export { endSession, findSession, type OpenedSession, openSession, setPassword } from './sessions.ts'
