@@ -13,7 +13,7 @@ import {
 import { unpackSnapshot } from '@sluice/core'
 import {
   type AppProcess,
-  findWrongPayments,
+  findBroken,
   paymentEventBody,
   startSystem,
   type TestSystem,
@@ -226,7 +226,7 @@ test('20 concurrent events of one payment: the right final state, 1,000 times ov
     `SELECT count(*)::int AS payments, sum(events_count)::int AS events FROM external_payments WHERE payment_id LIKE 'pay_m%'`,
   )
   expect(row).toEqual({ payments: ROUNDS, events: 20 * ROUNDS })
-  expect(await findWrongPayments(system.database)).toEqual([])
+  expect(await findBroken(system.database.url)).toEqual([])
 }, 180_000)
 
 test('any multiset of events, in any order, concurrent or not, gives the payment that its set of events has', async () => {
@@ -257,7 +257,7 @@ test('any multiset of events, in any order, concurrent or not, gives the payment
       )
       if (concurrent) await Promise.all(sends.map((send) => send()))
       else for (const send of sends) await send()
-      expect(await findWrongPayments(system.database)).toEqual([])
+      expect(await findBroken(system.database.url)).toEqual([])
     }),
     { numRuns: 60 },
   )

@@ -1,4 +1,5 @@
-// What took effect, as the database itself tells it: every row's work ended once, and payments as their events say.
+// What took effect, as the database itself tells it: every row's work ended once, and everything as the verifier wants it.
+import { findViolations } from '@sluice/core'
 import type { TestDatabase } from './postgres.ts'
 
 type Queryable = Pick<TestDatabase, 'query'>
@@ -44,42 +45,24 @@ export async function countOpen(database: Queryable): Promise<number> {
   return row!.open
 }
 
-/** What is not as it should be once nothing is open: ids that ended more than once or never, payments that differ from their events. */
-export async function findFaults(database: Queryable, acknowledged: ReadonlySet<string>): Promise<string[]> {
+/** What is not as it should be once nothing is open: ids that ended more than once or never, and whatever the verifier finds. */
+export async function findFaults(
+  database: Pick<TestDatabase, 'query' | 'url'>,
+  acknowledged: ReadonlySet<string>,
+): Promise<string[]> {
   const endings = await readEndings(database)
   const ended = new Set(endings.map(({ id }) => id))
   return [
     ...endings.filter(({ times }) => times !== 1).map(({ id, times }) => `${id} ended ${times} times`),
     ...[...acknowledged].filter((id) => !ended.has(id)).map((id) => `${id} never ended`),
-    ...(await findWrongPayments(database)),
+    ...(await findBroken(database.url)),
   ]
 }
 
-/** Payments that differ from what SPEC 4 makes of their events, as a query knows it: independent of how they were kept. */
-export async function findWrongPayments(database: Queryable): Promise<string[]> {
-  const greatestFirst = `
-    CASE status WHEN 'refunded' THEN 2 WHEN 'completed' THEN 1 ELSE 0 END DESC, "timestamp" DESC,
-    (status = 'failed') DESC, event_id COLLATE "C" DESC`
-  const rows = await database.query<{ payment_id: string }>(`
-    WITH expected AS (
-      SELECT payment_id, deciding.*, terms.*, events.*,
-        (SELECT coalesce(sum(amount), 0) FROM payment_events r
-         WHERE r.payment_id = ids.payment_id AND r.status = 'refunded' AND r.currency = terms.currency) AS refunded_amount
-      FROM (SELECT DISTINCT payment_id FROM payment_events) AS ids
-      CROSS JOIN LATERAL (
-        SELECT status, event_id, "timestamp" FROM payment_events e WHERE e.payment_id = ids.payment_id
-        ORDER BY ${greatestFirst} LIMIT 1) AS deciding
-      CROSS JOIN LATERAL (
-        SELECT amount, currency, user_id FROM payment_events e WHERE e.payment_id = ids.payment_id
-        ORDER BY status = 'refunded', ${greatestFirst} LIMIT 1) AS terms
-      CROSS JOIN LATERAL (
-        SELECT count(*)::int AS events_count, max(ordinal) AS last_ordinal FROM payment_events e
-        WHERE e.payment_id = ids.payment_id) AS events
-    )
-    SELECT coalesce(e.payment_id, p.payment_id) AS payment_id
-    FROM expected e FULL JOIN external_payments p USING (payment_id)
-    WHERE (e.status, e.event_id, e."timestamp", e.amount, e.currency, e.user_id, e.refunded_amount, e.events_count, e.last_ordinal)
-      IS DISTINCT FROM
-      (p.status, p.event_id, p."timestamp", p.amount, p.currency, p.user_id, p.refunded_amount::numeric, p.events_count, p.events_count)`)
-  return rows.map(({ payment_id }) => `${payment_id} differs from its events`)
+/** What `npm run verify` finds. */
+export async function findBroken(databaseUrl: string): Promise<string[]> {
+  const violations = await findViolations(databaseUrl)
+  return violations.flatMap(({ invariant, examples }) =>
+    examples.map(({ id, problem }) => `${invariant}; not so for ${id}: ${problem}`),
+  )
 }

@@ -1,7 +1,7 @@
 // Real servers for tests.
 export { type AppProcess, startApp } from './app-process.ts'
 export { browserPath, launchBrowser } from './browser.ts'
-export { countEndings, findFaults, findWrongPayments } from './effects.ts'
+export { countEndings, findBroken, findFaults } from './effects.ts'
 export {
   addMerchant,
   expectStatus,

@@ -1,6 +1,6 @@
 // Commits of payment events against each other, on a real database, by several processes' worth of recorders.
 import { externalPaymentStatuses } from '@sluice/contracts'
-import { createDatabase, findWrongPayments, paymentEventBody, type TestDatabase } from '@sluice/testing'
+import { createDatabase, findBroken, paymentEventBody, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase } from '../platform/database.ts'
@@ -52,7 +52,7 @@ test('processes that share new events and payments in every order neither deadlo
     expect(outcomes.filter(({ outcome }) => outcome === 'accepted')).toHaveLength(300)
     expect(outcomes.filter(({ outcome }) => outcome === 'duplicate')).toHaveLength(900)
   }
-  expect(await findWrongPayments(database)).toEqual([])
+  expect(await findBroken(database.url)).toEqual([])
   const [row] = await database.query<{ deliveries: number }>(
     'SELECT sum(deliveries)::int AS deliveries FROM payment_events',
   )
@@ -135,7 +135,7 @@ test('an event that only the database refuses does not fail its commit', async (
     record(delivery('c', 'p2')),
   ])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
-  expect(await findWrongPayments(database)).toEqual([])
+  expect(await findBroken(database.url)).toEqual([])
 })
 
 test('contradictions are kept in the commit that finds them, at most 20 for a payment', async () => {
@@ -150,5 +150,5 @@ test('contradictions are kept in the commit that finds them, at most 20 for a pa
     `SELECT count(*)::int AS count FROM conflicts WHERE kind = 'payment' AND id = 'p' AND fields = '{currency}'`,
   )
   expect(row).toEqual({ count: 20 })
-  expect(await findWrongPayments(database)).toEqual([])
+  expect(await findBroken(database.url)).toEqual([])
 })

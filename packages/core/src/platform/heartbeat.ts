@@ -6,7 +6,7 @@ import type { Logger } from './logger.ts'
 
 const BEAT_INTERVAL_MS = 3000
 /** A worker that has not been heard of for this long counts as stopped: within 15 s of its death, with a beat missed. */
-const HEARTBEAT_FRESH_MS = 10_000
+export const HEARTBEAT_FRESH_MS = 10_000
 
 export interface Heartbeat {
   /** Removes the row, so that health tells at once. */

@@ -1,0 +1,184 @@
+// Ringing for jobs behind their commits, with a queue written by hand: what shares an add, what is counted, what is waited for.
+import fc from 'fast-check'
+import { pino } from 'pino'
+import { expect, test } from 'vitest'
+import { createMetrics } from './metrics.ts'
+import { defineJob, type JobEntry, type JobKind, type Queueing } from './queue.ts'
+import { createRinger } from './ring.ts'
+import type { Tracing } from './tracing.ts'
+
+const job = defineJob({ queue: 'rows' })
+
+interface Add {
+  kind: JobKind
+  ids: string[]
+  entries: readonly JobEntry[]
+  at: number
+  answer: () => void
+  refuse: (error: Error) => void
+}
+
+/** A ringer before a queue whose adds are answered by hand. */
+function ringerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
+  const adds: Add[] = []
+  const told: Array<{ rows: number; err: { message: string } }> = []
+  const queueing = {
+    isReady: () => true,
+    enqueueGapMs: 0,
+    enqueue: (kind: JobKind, entries: readonly JobEntry[]) =>
+      new Promise<void>((answer, refuse) => {
+        adds.push({ kind, ids: entries.map(({ id }) => id), entries, at: performance.now(), answer, refuse })
+      }),
+    ...over,
+  } as Queueing
+  const metrics = createMetrics()
+  const log = pino({ level: 'debug' }, { write: (line: string) => told.push(JSON.parse(line)) })
+  const ringer = createRinger({ queueing, metrics, log, tracing }, { kind: 'row', job })
+  const counted = async () =>
+    Object.fromEntries(
+      (await metrics.enqueued.get()).values.map(({ labels, value }) => [
+        `${labels.kind} ${labels.outcome}`,
+        value,
+      ]),
+    )
+  /** The add under way is answered, and the next one, if there is one, has begun. */
+  async function nextAdd(number: number): Promise<Add> {
+    await expect.poll(() => adds.length, { interval: 1 }).toBe(number)
+    return adds[number - 1]!
+  }
+  return { ringer, adds, told, counted, nextAdd }
+}
+
+const ids = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `row-${from + i}`)
+
+test('the first job is added at once, due at once, and nobody waits for it', () => {
+  const { ringer, adds } = ringerOn()
+  expect(ringer.ring('a')).toBeUndefined()
+  expect(adds).toMatchObject([{ kind: job, entries: [{ id: 'a', delayMs: 0 }] }])
+})
+
+test('jobs that come while an add is under way share the next one', async () => {
+  const { ringer, adds, nextAdd } = ringerOn()
+  ringer.ring('a')
+  for (const id of ['b', 'c', 'd']) ringer.ring(id)
+  expect(adds.map((add) => add.ids)).toEqual([['a']])
+  adds[0]!.answer()
+  expect((await nextAdd(2)).ids).toEqual(['b', 'c', 'd'])
+})
+
+test('an add has at most 500 jobs, one add is under way at a time, and none is lost, doubled or out of order', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 1300 }), { minLength: 1, maxLength: 4 }),
+      async (bursts) => {
+        const added: string[] = []
+        let underWay = 0
+        const { ringer } = ringerOn({
+          async enqueue(_kind, entries) {
+            expect(++underWay).toBe(1)
+            expect(entries.length).toBeLessThanOrEqual(500)
+            await new Promise((resolve) => setImmediate(resolve))
+            added.push(...entries.map(({ id }) => id))
+            underWay--
+          },
+        })
+        const rung: string[] = []
+        for (const burst of bursts) {
+          for (const id of ids(burst, rung.length)) {
+            ringer.ring(id)
+            rung.push(id)
+          }
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        await ringer.drain()
+        expect(added).toEqual(rung)
+      },
+    ),
+    { numRuns: 30 },
+  )
+})
+
+test('a failed add is counted and told, and the jobs after it are added as ever', async () => {
+  const { ringer, adds, told, counted, nextAdd } = ringerOn()
+  ringer.ring('a')
+  ringer.ring('b')
+  ringer.ring('c')
+  adds[0]!.refuse(new Error('the queue is away'))
+  ;(await nextAdd(2)).answer()
+  await ringer.drain()
+  expect(adds.map((add) => add.ids)).toEqual([['a'], ['b', 'c']])
+  expect(await counted()).toEqual({ 'row failed': 1, 'row ok': 2 })
+  expect(told).toMatchObject([{ rows: 1, err: { message: 'the queue is away' } }])
+  ringer.ring('d')
+  expect((await nextAdd(3)).ids).toEqual(['d'])
+})
+
+test('between an add and the next one, for those that came meanwhile, the queue’s gap is kept', async () => {
+  const enqueueGapMs = 40
+  const { ringer, adds, nextAdd } = ringerOn({ enqueueGapMs })
+  ringer.ring('a')
+  ringer.ring('b')
+  const answeredAt = performance.now()
+  adds[0]!.answer()
+  await Promise.resolve()
+  ringer.ring('c')
+  const second = await nextAdd(2)
+  // A timer may fire up to a millisecond early.
+  expect(second.at - answeredAt).toBeGreaterThanOrEqual(enqueueGapMs - 1)
+  expect(second.ids).toEqual(['b', 'c'])
+})
+
+test('drain waits until everything that was rung for is added, later arrivals included', async () => {
+  const { ringer, adds, nextAdd } = ringerOn()
+  await ringer.drain() // nothing to wait for
+  ringer.ring('a')
+  let drained = false
+  const draining = ringer.drain().then(() => {
+    drained = true
+  })
+  ringer.ring('b')
+  adds[0]!.answer()
+  const second = await nextAdd(2)
+  ringer.ring('c')
+  second.answer()
+  const third = await nextAdd(3)
+  expect(drained).toBe(false)
+  third.answer()
+  await draining
+  expect(adds.flatMap((add) => add.ids)).toEqual(['a', 'b', 'c'])
+})
+
+test('a drain does not fail when an add does', async () => {
+  const { ringer, adds } = ringerOn()
+  ringer.ring('a')
+  adds[0]!.refuse(new Error('away'))
+  await expect(ringer.drain()).resolves.toBeUndefined()
+})
+
+test('while the queue is not ready, or 5000 jobs wait, rows are left to the dispatcher', async () => {
+  let ready = false
+  const { ringer, adds, nextAdd } = ringerOn({ isReady: () => ready })
+  expect(ringer.willRing()).toBe(false)
+  ready = true
+  expect(ringer.willRing()).toBe(true)
+  for (const id of ids(5000)) ringer.ring(id) // the first one is not waiting: it is being added
+  expect(ringer.willRing()).toBe(true)
+  ringer.ring('one more')
+  expect(ringer.willRing()).toBe(false)
+  adds[0]!.answer()
+  await nextAdd(2)
+  expect(ringer.willRing()).toBe(true)
+})
+
+test('each job carries the trace in which it was rung for', async () => {
+  const traces = ['trace-a', undefined, 'trace-c']
+  const tracing = { current: () => traces.shift() } as Tracing
+  const { ringer, adds, nextAdd } = ringerOn({}, tracing)
+  for (const id of ['a', 'b', 'c']) ringer.ring(id)
+  expect(adds[0]!.entries).toEqual([{ id: 'a', delayMs: 0, trace: 'trace-a' }])
+  adds[0]!.answer()
+  expect((await nextAdd(2)).entries).toEqual([
+    { id: 'b', delayMs: 0, trace: undefined },
+    { id: 'c', delayMs: 0, trace: 'trace-c' },
+  ])
+})
