@@ -12,6 +12,7 @@ const facts = {
     sandbox: true,
     inboundWebhookSecrets: [],
     transactionProcessingDelayMs: 30_000,
+    seededMerchant: { email: 'a@b.example', apiKey: 'key_1', apiSecret: 'secret_1' },
   },
   whereDataLies: '/clone/.data (embedded PostgreSQL)',
   tag: '1',
@@ -25,7 +26,7 @@ test('says where everything is, and gives commands that can be pasted', () => {
   expect(text).toContain('/clone/.data (embedded PostgreSQL)')
   expect(text).toContain('30 s later')
   expect(text).toContain('curl http://127.0.0.1:8000/v1/transactions/txn_1')
-  const [payment, transaction] = [...text.matchAll(/curl -i (\S+) .* -d '([^']+)'/g)]
+  const [payment, transaction, order, pay] = [...text.matchAll(/curl -i (\S+) .* -d '([^']+)'/g)]
   expect(payment?.[1]).toBe('http://127.0.0.1:8000/webhooks/payment')
   expect(JSON.parse(payment![2]!)).toEqual({
     event_id: 'evt_1',
@@ -45,13 +46,19 @@ test('says where everything is, and gives commands that can be pasted', () => {
     amount: 1500,
     currency: 'INR',
   })
+  expect(order?.[0]).toContain(`/api/v1/orders -H 'X-Api-Key: key_1' -H 'X-Api-Secret: secret_1'`)
+  expect(JSON.parse(order![2]!)).toEqual({ amount: 50000, currency: 'INR' })
+  expect(JSON.parse(pay![2]!)).toMatchObject({ method: 'upi', vpa: 'success@test' })
+  expect(text).toContain('a@b.example, X-Api-Key: key_1, X-Api-Secret: secret_1')
   expect(text).not.toContain('SANDBOX')
 })
 
 test('says that webhooks are refused when the sandbox is off', () => {
   const text = banner({ ...facts, config: { ...facts.config, sandbox: false } })
   expect(text).toContain('answered 401')
+  expect(text).toContain('npm run merchant -- create')
   expect(text).not.toContain('curl') // it would be refused
+  expect(text).not.toMatch(/key_1|secret_1/)
 })
 
 test('says that signed webhooks are taken when the sandbox is off and a secret is set', () => {
@@ -66,7 +73,7 @@ test('offers no command that a secret would have refused', () => {
 })
 
 test("names the queue's Redis without its password", () => {
-  const text = banner({ ...facts, config: { ...facts.config, redisUrl: 'redis://user:secret@cache:6379/0' } })
+  const text = banner({ ...facts, config: { ...facts.config, redisUrl: 'redis://user:hidden@cache:6379/0' } })
   expect(text).toContain('Redis at cache:6379')
-  expect(text).not.toContain('secret')
+  expect(text).not.toContain('hidden')
 })

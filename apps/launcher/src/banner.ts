@@ -12,6 +12,7 @@ export interface BannerFacts {
     | 'sandbox'
     | 'inboundWebhookSecrets'
     | 'transactionProcessingDelayMs'
+    | 'seededMerchant'
   >
   whereDataLies: string
   /** Of the ids to try, new with every start so that there is something to watch. */
@@ -34,6 +35,7 @@ export function banner(given: BannerFacts): string {
       'Metrics',
       `${api}/metrics, the worker's ${localAddress(config.host, config.workerMetricsPort)}/metrics`,
     ],
+    ...merchantFacts(config),
     ['Data', whereDataLies],
     ['Queue', queue],
   ]
@@ -49,6 +51,13 @@ export function banner(given: BannerFacts): string {
     '',
   ]
   return lines.join('\n')
+}
+
+/** The keys of the sandbox are no secret; others are nobody's business on a terminal. */
+function merchantFacts({ sandbox, seededMerchant }: BannerFacts['config']): string[][] {
+  if (!sandbox || seededMerchant === undefined) return []
+  const { email, apiKey, apiSecret } = seededMerchant
+  return [['Merchant', `${email}, X-Api-Key: ${apiKey}, X-Api-Secret: ${apiSecret}`]]
 }
 
 function whatToTry({ config, tag, now }: BannerFacts): string[] {
@@ -83,14 +92,30 @@ function whatToTry({ config, tag, now }: BannerFacts): string[] {
     '',
     `  ${postCommand(`${api}/v1/webhooks/transactions`, transaction)}`,
     `  curl ${api}/v1/transactions/${transaction.transaction_id}`,
+    '',
+    ...howToPay(config),
+  ]
+}
+
+function howToPay({ publicApiUrl: api, seededMerchant }: BannerFacts['config']): string[] {
+  if (seededMerchant === undefined) return []
+  const { apiKey, apiSecret } = seededMerchant
+  const keys = ` -H 'X-Api-Key: ${apiKey}' -H 'X-Api-Secret: ${apiSecret}'`
+  const payment = { order_id: '<id of the order>', method: 'upi', vpa: 'success@test' }
+  return [
+    'Or sell something: create an order, pay it as it were by UPI, and list your payments.',
+    '',
+    `  ${postCommand(`${api}/api/v1/orders`, { amount: 50000, currency: 'INR' }, keys)}`,
+    `  ${postCommand(`${api}/api/v1/payments`, payment, keys)}`,
+    `  curl ${api}/api/v1/payments${keys}`,
   ]
 }
 
 const SANDBOX_IS_OFF =
-  'SANDBOX is off (NODE_ENV=production turns it off): webhooks are answered 401 until INBOUND_WEBHOOK_SECRET is set, reads and the dashboard anyway. SANDBOX=true opens all, for trying out.'
+  "SANDBOX is off (NODE_ENV=production turns it off): webhooks are answered 401 until INBOUND_WEBHOOK_SECRET is set, and reads without a merchant's keys anyway. npm run merchant -- create makes a merchant. SANDBOX=true opens all, for trying out."
 
 const SANDBOX_IS_OFF_SIGNED =
-  'SANDBOX is off (NODE_ENV=production turns it off): webhooks need a signature by INBOUND_WEBHOOK_SECRET, else they are answered 401, and so are reads and the dashboard. SANDBOX=true opens those, for trying out.'
+  "SANDBOX is off (NODE_ENV=production turns it off): webhooks need a signature by INBOUND_WEBHOOK_SECRET and reads a merchant's keys, else they are answered 401. npm run merchant -- create makes a merchant. SANDBOX=true opens all, for trying out."
 
 const SECRET_IS_SET =
   'INBOUND_WEBHOOK_SECRET is set: webhooks without its signature are answered 401, a plain curl too. Try it with npm run simulate, which signs.'
@@ -98,5 +123,5 @@ const SECRET_IS_SET =
 const paymentsPage = ({ publicDashboardUrl }: Pick<Config, 'publicDashboardUrl'>) =>
   `${publicDashboardUrl.replace(/\/$/, '')}/payments`
 
-const postCommand = (url: string, body: object) =>
-  `curl -i ${url} -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
+const postCommand = (url: string, body: object, headers = '') =>
+  `curl -i ${url}${headers} -H 'content-type: application/json' -d '${JSON.stringify(body)}'`

@@ -1,12 +1,17 @@
 // `npm start`, whole: whatever ends it, nothing stays behind; whatever dies in it, comes back.
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { promisify } from 'node:util'
+import { createClient } from '@sluice/contracts'
 import { freePort, isAlive } from '@sluice/embedded-postgres'
+import { openShop } from '@sluice/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Launched, type Running, until } from './launched.ts'
 
+const root = path.resolve(import.meta.dirname, '../../..')
 let dataDir: string
 let launched: Launched[]
 
@@ -60,6 +65,31 @@ test('the first minute: the printed command is answered 202, and 30 seconds late
   const lateMs = Date.parse(processed_at) - Date.parse(created_at) - 30_000
   expect(lateMs).toBeGreaterThanOrEqual(0)
   expect(lateMs).toBeLessThan(1000)
+}, 90_000)
+
+test("an order is paid with the keys that it prints, and the operator's tools find its database", async () => {
+  const sluice = launch({ PROCESSING_DELAY_MIN: '0', PROCESSING_DELAY_MAX: '0' })
+  const url = await sluice.running()
+  const [, email, key, secret] = /Merchant +(\S+), X-Api-Key: (\S+), X-Api-Secret: (\S+)$/m.exec(
+    sluice.output,
+  )!
+  const shop = openShop(createClient(url), { 'x-api-key': key!, 'x-api-secret': secret! })
+  expect(await shop.paid(50_000)).toMatchObject({ status: 'success', amount: 50_000 })
+
+  const tool = (script: string, ...args: string[]) =>
+    promisify(execFile)(
+      process.execPath,
+      ['tools/run.mjs', '--database', `packages/core/dist/${script}.js`, ...args],
+      { cwd: root, env: { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: dataDir } },
+    )
+  expect((await tool('merchant', 'list')).stdout).toContain(email)
+  expect((await tool('verify')).stdout).toContain('All of it holds.')
+  sluice.child.kill('SIGTERM')
+  await sluice.exited
+  await expect(tool('verify')).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('npm start in another terminal'),
+  })
 }, 90_000)
 
 describe('stopping', { timeout: 90_000 }, () => {

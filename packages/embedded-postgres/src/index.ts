@@ -4,6 +4,7 @@ export { AlreadyRunningError, EmbeddedPostgresError, type EmbeddedPostgresErrorC
 export { freePort, isFree } from './ports.ts'
 export { isAlive, waitUntil } from './processes.ts'
 export { defaultDataDir } from './root-folder.ts'
+export { urlOfRunningServer } from './running.ts'
 export {
   claimDataDir,
   type EmbeddedPostgres,

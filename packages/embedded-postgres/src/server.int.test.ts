@@ -22,6 +22,7 @@ import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
+  urlOfRunningServer,
 } from './index.ts'
 import { commandLine, isAlive, waitUntil } from './processes.ts'
 
@@ -101,6 +102,17 @@ test('what was committed is there after a restart, in the folder that was asked 
   expect(existsSync(path.join(dataDir, 'postgres/PG_VERSION'))).toBe(true)
   const second = await start()
   expect(await query(second.url, 'SELECT word FROM kept')).toEqual([{ word: 'kept' }])
+})
+
+test('another process finds the database of a server that runs, and none of one that does not', async () => {
+  expect(urlOfRunningServer(dataDir)).toBeUndefined()
+  const { owner, server } = await startElsewhere()
+  const url = urlOfRunningServer(dataDir)
+  expect(url).toBe(server.url)
+  expect(await query(url!, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  owner.kill('SIGKILL')
+  await waitUntil(() => !isAlive(server.pid), 20_000)
+  expect(urlOfRunningServer(dataDir)).toBeUndefined()
 })
 
 test('a commit is on the disk before it is acknowledged', async () => {

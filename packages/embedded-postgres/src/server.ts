@@ -51,7 +51,7 @@ export interface EmbeddedPostgres {
 
 /** Modest enough for a laptop, roomy enough for bursts. Durability is PostgreSQL's default: on. */
 export const LAPTOP_SETTINGS = {
-  max_connections: 100,
+  max_connections: 200,
   shared_buffers: '256MB',
   max_wal_size: '2GB',
   // Nobody replicates from this server, and less WAL is less to sync.
