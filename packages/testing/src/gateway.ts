@@ -86,11 +86,13 @@ export function openShop(call: Call, keys: Keys = seededKeys) {
     expectStatus(await call(getRefund, { headers, params: { refund_id: id } }), 200)
 
   /** Waits for its end. */
-  const settled = (id: string): Promise<Payment> =>
-    waitFor(`payment ${id} to end`, async () => {
+  const settled = (id: string, timeoutMs = 15_000): Promise<Payment> => {
+    const ended = async () => {
       const payment = await readPayment(id)
       return payment.status === 'success' || payment.status === 'failed' ? payment : undefined
-    })
+    }
+    return waitFor(`payment ${id} to end`, ended, { timeoutMs })
+  }
 
   const refundSettled = (id: string): Promise<Refund> =>
     waitFor(`refund ${id} to end`, async () => {

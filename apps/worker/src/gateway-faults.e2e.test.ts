@@ -1,0 +1,171 @@
+// Payments and refunds end, each once, whatever dies on the way: workers and the API killed, Redis emptied. The verifier has the last word.
+import { randomUUID } from 'node:crypto'
+import { createClient, createPayment, type Payment } from '@sluice/contracts'
+import {
+  openShop,
+  queueBackends,
+  type Shop,
+  seededKeys,
+  startSystem,
+  type TestSystem,
+  waitFor,
+} from '@sluice/testing'
+import { afterEach, describe, expect, inject, test } from 'vitest'
+
+let system: TestSystem
+afterEach(() => system?.stop())
+
+/** A bank that takes a moment, so that workers die before, at and after it, and that refuses some. */
+const bank = {
+  PROCESSING_DELAY_MIN: '0',
+  PROCESSING_DELAY_MAX: '400',
+  REFUND_DELAY_MIN: '0',
+  REFUND_DELAY_MAX: '400',
+  UPI_SUCCESS_RATE: '0.8',
+}
+
+const VPA_OF_CHANCE = 'payer@bank'
+
+const randomMoment = () => new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 1500))
+
+/** Kills the worker with -9 at random moments, and starts another, so often. */
+async function killWorkers(times: number): Promise<void> {
+  for (let kill = 0; kill < times; kill++) {
+    await randomMoment()
+    await system.workers.at(-1)!.stop('SIGKILL')
+    await system.startWorker()
+  }
+}
+
+/** As many at once as browsers would be. */
+async function inTurns<T, R>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++
+      results[index] = await work(items[index]!)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return results
+}
+
+const range = (length: number) => Array.from({ length }, (_, i) => i)
+
+/** 500 payments on 350 orders, so that many race; then 200 refunds of those that succeeded, in parts. */
+async function trade(shop: Shop): Promise<{ payments: Payment[]; ids: Set<string> }> {
+  const orders = await inTurns(range(350), 10, () => shop.order(1000))
+  const attempts = [...orders, ...orders.slice(0, 150)]
+  const payments = await inTurns(attempts, 10, ({ id }) => shop.pay(id, VPA_OF_CHANCE))
+  const settled = await inTurns(payments, 10, ({ id }) => shop.settled(id, 60_000))
+  const refundable = settled.filter(({ status }) => status === 'success')
+  expect(refundable.length).toBeGreaterThan(200)
+  const refunds = await inTurns(range(200), 10, (n) => shop.refund(refundable[n % 100]!.id, 300))
+  return { payments, ids: new Set([...payments, ...refunds].map(({ id }) => id)) }
+}
+
+const countOf = async (sql: string): Promise<number> => {
+  const [row] = await system.database.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${sql}`)
+  return row!.count
+}
+
+for (const { backend, available } of queueBackends) {
+  describe.skipIf(!available)(`with the queue on ${backend}`, () => {
+    test('workers killed with -9 during 500 payments and 200 refunds: every one ends, once', {
+      timeout: 240_000,
+    }, async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env: bank })
+      const [{ ids }] = await Promise.all([trade(openShop(system.call)), killWorkers(8)])
+      expect(ids.size).toBe(700)
+      expect(await system.settle(ids, 30_000)).toEqual([])
+      expect((await system.endings()).length).toBe(700)
+      expect(await countOf(`refunds WHERE status = 'processed'`)).toBe(200)
+    })
+
+    test('a worker killed while the bank is at work: another settles what it answered, as it answered', async () => {
+      const slow = { ...bank, PROCESSING_DELAY_MIN: '1500', PROCESSING_DELAY_MAX: '1500' }
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env: slow })
+      const shop = openShop(system.call)
+      const payments = await inTurns(range(40), 10, async () =>
+        shop.pay((await shop.order()).id, VPA_OF_CHANCE),
+      )
+      await waitFor(
+        'the bank to have answered',
+        async () => (await countOf('payments WHERE bank_answer IS NOT NULL')) === 40,
+      )
+      const answers = () =>
+        system.database.query<{ id: string; outcome: string; code: string | null }>(
+          `SELECT id, bank_answer->>'outcome' AS outcome, bank_answer->>'errorCode' AS code FROM payments ORDER BY id`,
+        )
+      const before = await answers()
+      await system.workers[0]!.stop('SIGKILL')
+      const killedAt = Date.now()
+      await system.startWorker()
+      expect(await system.settle(new Set(payments.map(({ id }) => id)), 12_000)).toEqual([])
+      expect(Date.now() - killedAt).toBeLessThan(12_000)
+      expect(await answers()).toEqual(before)
+      const statuses = await system.database.query<{ id: string; outcome: string; code: string | null }>(
+        'SELECT id, status AS outcome, error_code AS code FROM payments ORDER BY id',
+      )
+      expect(statuses).toEqual(before)
+    })
+
+    test('an API killed with -9 under payments that are sent again until they are answered: one for each key', async () => {
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env: bank })
+      const shop = openShop(system.call)
+      const orders = await inTurns(range(200), 10, () => shop.order(1000))
+      let api = system.api
+      const killApis = async () => {
+        for (let kill = 0; kill < 5; kill++) {
+          await randomMoment()
+          await api.stop('SIGKILL')
+          api = await system.startApi()
+        }
+      }
+      const payUntilAnswered = async (orderId: string): Promise<string> => {
+        const headers = { ...seededKeys, 'idempotency-key': randomUUID() }
+        const body = { order_id: orderId, method: 'upi' as const, vpa: VPA_OF_CHANCE }
+        const ask = async () => {
+          const result = await createClient(api.url)(createPayment, { headers, body })
+          return result.status === 201 ? result.body.id : undefined
+        }
+        return waitFor('an answer', ask, { timeoutMs: 60_000 })
+      }
+      const [ids] = await Promise.all([inTurns(orders, 4, ({ id }) => payUntilAnswered(id)), killApis()])
+      expect(await system.settle(new Set(ids), 30_000)).toEqual([])
+      expect(new Set(ids).size).toBe(200)
+      expect(await countOf('payments')).toBe(200)
+    })
+  })
+}
+
+describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
+  test('emptied while payments and refunds wait for the bank: each ends all the same, once', async () => {
+    const slow = {
+      PROCESSING_DELAY_MIN: '1000',
+      PROCESSING_DELAY_MAX: '2000',
+      REFUND_DELAY_MIN: '1000',
+      REFUND_DELAY_MAX: '2000',
+    }
+    system = await startSystem({
+      postgresUrl: inject('postgresUrl'),
+      backend: 'redis',
+      workers: 1,
+      env: slow,
+    })
+    const shop = openShop(system.call)
+    const paid = await inTurns(range(20), 20, () => shop.paid())
+    const refunds = await inTurns(paid, 10, ({ id }) => shop.refund(id, 100))
+    const payments = await inTurns(range(20), 10, async () => shop.pay((await shop.order()).id))
+    await system.redis!.flush()
+    const ids = new Set([...paid, ...refunds, ...payments].map(({ id }) => id))
+    expect(await system.settle(ids, 30_000)).toEqual([])
+    expect(await countOf(`payments WHERE status = 'success'`)).toBe(40)
+    expect(await countOf(`refunds WHERE status = 'processed'`)).toBe(20)
+  })
+})
