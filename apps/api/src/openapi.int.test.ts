@@ -1,8 +1,8 @@
 // The OpenAPI document as somebody who has only it would use it: what it shows can be sent, and is what comes.
 import { errorStatus } from '@sluice/contracts'
-import { startSystem, type TestSystem } from '@sluice/testing'
+import { openShop, SEEDED_MERCHANT_ID, seededKeys, startSystem, type TestSystem } from '@sluice/testing'
 import Value from 'typebox/value'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 
 let system: TestSystem
 let document: OpenApi
@@ -16,37 +16,122 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-test('the example of every POST is taken as it is', async () => {
+const keys = { 'content-type': 'application/json', ...seededKeys }
+const isOpen = ({ security }: Operation) =>
+  security === undefined || security.some((way) => Object.keys(way).length === 0)
+
+test('the examples of every POST are taken as they are, at the path of their own examples', async () => {
+  // What they speak of: an order that is to be paid, and a successful payment of another one.
+  const order = `INSERT INTO orders (id, merchant_id, amount) VALUES ($1, $2, 50000)`
+  await system.database.query(order, ['order_NXhj67fGH2jk9mPq', SEEDED_MERCHANT_ID])
+  await system.database.query(order, ['order_0000000000000000', SEEDED_MERCHANT_ID])
+  await system.database.query(
+    `INSERT INTO payments (id, order_id, merchant_id, amount, method, status, vpa, request_id, settled_at)
+     VALUES ('pay_H8sK3jD9s2L1pQrT', 'order_0000000000000000', $1, 50000, 'upi', 'success', 'user@paytm', 'x', now())`,
+    [SEEDED_MERCHANT_ID],
+  )
   const posts = operations.filter(({ method }) => method === 'post')
-  expect(posts.map(({ path }) => path).sort()).toEqual(['/v1/webhooks/transactions', '/webhooks/payment'])
-  for (const { path, requestBody } of posts) {
-    const { example } = requestBody!.content['application/json']!
-    const answer = await fetch(system.api.url + path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(example),
-    })
-    expect({ path, status: answer.status }).toEqual({ path, status: 202 })
+  expect(posts.map(({ path }) => path).sort()).toEqual([
+    '/api/v1/orders',
+    '/api/v1/payments',
+    '/api/v1/payments/public',
+    '/api/v1/payments/{payment_id}/capture',
+    '/api/v1/payments/{payment_id}/refunds',
+    '/api/v1/session',
+    '/v1/webhooks/transactions',
+    '/webhooks/payment',
+  ])
+  for (const operation of posts) {
+    const { path, requestBody, responses } = operation
+    const [success] = Object.keys(responses).filter((status) => status.startsWith('2'))
+    for (const example of examplesOf(requestBody!.content['application/json']!)) {
+      const answer = await fetch(system.api.url + withExamples(operation), {
+        method: 'POST',
+        headers: isOpen(operation) ? { 'content-type': 'application/json' } : keys,
+        body: JSON.stringify(example),
+      })
+      expect({ path, status: answer.status }).toEqual({ path, status: Number(success) })
+      const { schema } = responses[success!]!.content!['application/json']!
+      expect([...Value.Errors(schema, JSON.parse(await answer.text()))], path).toEqual([])
+    }
   }
 })
 
 test('the examples fit their schemas, and every error has one of its status', () => {
   for (const { path, method, requestBody, responses } of operations) {
-    for (const { schema, example } of Object.values(requestBody?.content ?? {})) {
-      expect([...Value.Errors(schema, example)], `${method} ${path}`).toEqual([])
+    for (const media of Object.values(requestBody?.content ?? {})) {
+      expect(examplesOf(media), `${method} ${path}`).not.toEqual([])
+      for (const example of examplesOf(media)) {
+        expect([...Value.Errors(media.schema, example)], `${method} ${path}`).toEqual([])
+      }
     }
-    for (const [status, { content }] of Object.entries(responses)) {
-      for (const { schema, example } of Object.values(content)) {
-        if (example !== undefined) {
-          expect([...Value.Errors(schema, example)], `${method} ${path} ${status}`).toEqual([])
+    for (const [status, { content = {} }] of Object.entries(responses)) {
+      for (const media of Object.values(content)) {
+        for (const example of examplesOf(media)) {
+          expect([...Value.Errors(media.schema, example)], `${method} ${path} ${status}`).toEqual([])
         }
-        if (!('properties' in schema) || !('error' in (schema.properties as object))) continue
-        const { error } = example as { error: { code: keyof typeof errorStatus; description: string } }
-        expect(errorStatus[error.code], `${method} ${path}`).toBe(Number(status))
-        expect(error.description).not.toContain('undefined')
+        if (!('properties' in media.schema) || !('error' in (media.schema.properties as object))) continue
+        expect(examplesOf(media), `${method} ${path} ${status}`).not.toEqual([])
+        for (const { error } of examplesOf(media) as ErrorExample[]) {
+          expect(errorStatus[error.code], `${method} ${path}`).toBe(Number(status))
+          expect(error.description).not.toContain('undefined')
+        }
       }
     }
   }
+})
+
+describe('the examples of errors are what the API says', () => {
+  const unknown = { order_id: 'order_AAAAAAAAAAAAAAAA', method: 'upi', vpa: 'user@paytm' }
+  const card = {
+    number: '4111111111111111',
+    expiry_month: '1',
+    expiry_year: '2020',
+    cvv: '123',
+    holder_name: 'J',
+  }
+  const noKeys = { 'content-type': 'application/json' }
+  test.each<[code: string, method: string, path: string, body?: unknown, headers?: Record<string, string>]>([
+    ['BAD_REQUEST_ERROR', 'post', '/api/v1/orders', { amount: '50000' }],
+    ['BAD_REQUEST_ERROR', 'post', '/api/v1/payments', { ...unknown, order_id: 1 }],
+    ['BAD_REQUEST_ERROR', 'post', '/api/v1/payments/{payment_id}/refunds', { amount: 0 }],
+    ['BAD_REQUEST_ERROR', 'get', '/api/v1/orders?limit=0'],
+    ['BAD_REQUEST_ERROR', 'get', '/api/v1/payments?status=x'],
+    ['INVALID_VPA', 'post', '/api/v1/payments', { ...unknown, vpa: 'user' }],
+    [
+      'INVALID_CARD',
+      'post',
+      '/api/v1/payments',
+      { ...unknown, method: 'card', card: { ...card, number: '1' } },
+    ],
+    ['EXPIRED_CARD', 'post', '/api/v1/payments', { ...unknown, method: 'card', card }],
+    ['AUTHENTICATION_ERROR', 'get', '/api/v1/stats', undefined, {}],
+    ['AUTHENTICATION_ERROR', 'post', '/api/v1/session', { email: 'no@body.example', password: 'x' }, noKeys],
+    ['FORBIDDEN', 'post', '/api/v1/session', {}, { ...noKeys, origin: 'https://elsewhere.example' }],
+    ['NOT_FOUND_ERROR', 'post', '/api/v1/payments', unknown],
+    ['NOT_FOUND_ERROR', 'post', '/api/v1/payments/public', unknown],
+    ['NOT_FOUND_ERROR', 'get', '/api/v1/orders/{order_id}/public'],
+    ['NOT_FOUND_ERROR', 'get', '/api/v1/payments/{payment_id}/refunds'],
+    ['NOT_FOUND_ERROR', 'get', '/api/v1/refunds/{refund_id}'],
+    ['NOT_FOUND_ERROR', 'post', '/api/v1/payments/{payment_id}/capture', { amount: 1 }],
+    ['UNSUPPORTED_MEDIA_TYPE', 'post', '/api/v1/orders', {}, { ...seededKeys, 'content-type': 'text/plain' }],
+    ['PAYLOAD_TOO_LARGE', 'post', '/api/v1/orders', 'x'.repeat(2 ** 20)],
+  ])('%s of %s %s', async (code, method, path, body, headers = keys) => {
+    const answer = await fetch(system.api.url + path.replace(/\{\w+\}/, 'unknown'), {
+      method: method.toUpperCase(),
+      headers: method === 'get' && headers === keys ? seededKeys : headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const { error } = JSON.parse(await answer.text()) as ErrorExample
+    expect({ status: answer.status, code: error.code }).toEqual({
+      status: errorStatus[code as keyof typeof errorStatus],
+      code,
+    })
+    const { responses } = document.paths[path.split('?')[0]!]![method]!
+    const examples = examplesOf(responses[answer.status]!.content!['application/json']!) as ErrorExample[]
+    const shown = examples.find((example) => example.error.code === code)
+    expect(shown?.error).toEqual({ ...error, request_id: expect.any(String) })
+  })
 })
 
 test('nothing that has a default is required of a query, and every parameter has a type', () => {
@@ -58,30 +143,71 @@ test('nothing that has a default is required of a query, and every parameter has
 })
 
 test('the code of errors lists every code with its status', () => {
-  const { schema } = document.paths['/payments']!.get!.responses['500']!.content['application/json']!
+  const { schema } = document.paths['/payments']!.get!.responses['500']!.content!['application/json']!
   const text = JSON.stringify(schema)
   for (const [code, status] of Object.entries(errorStatus)) expect(text).toContain(`\`${code}\` (${status})`)
 })
 
-test('deliveries may be signed by the Standard Webhooks headers; nothing else is', () => {
-  const names = ['webhook-id', 'webhook-timestamp', 'webhook-signature']
-  expect(Object.values(document.components.securitySchemes)).toEqual(
-    names.map((name) => ({
-      type: 'apiKey',
-      in: 'header',
-      name,
-      description: expect.stringContaining('INBOUND_WEBHOOK_SECRET'),
-    })),
+test('deliveries may be signed; what is a merchant’s wants its keys or its session, and says so', async () => {
+  const signature = ['webhook-id', 'webhook-timestamp', 'webhook-signature']
+  const schemes = document.components.securitySchemes
+  for (const name of signature) {
+    const description = expect.stringContaining('INBOUND_WEBHOOK_SECRET')
+    expect(schemes[name]).toEqual({ type: 'apiKey', in: 'header', name, description })
+  }
+  expect(schemes).toMatchObject({
+    apiKey: { in: 'header', name: 'X-Api-Key' },
+    apiSecret: { in: 'header', name: 'X-Api-Secret' },
+    session: { in: 'cookie', name: 'sluice_session' },
+  })
+  expect(Object.keys(schemes)).toHaveLength(6)
+  const merchant = [{ apiKey: [], apiSecret: [] }, { session: [] }]
+  const signed = [Object.fromEntries(signature.map((name) => [name, []])), {}]
+  for (const operation of operations) {
+    const { path, method, security } = operation
+    if (path.includes('webhook')) expect(security, path).toEqual(signed)
+    else if (security !== undefined) expect(security.slice(0, 2), path).toEqual(merchant)
+    if (path === '/payments/stream') continue // never ends
+    const { status } = await fetch(system.api.url + path.replace(/\{\w+\}/, 'unknown'), {
+      method: method.toUpperCase(),
+      headers: method === 'post' ? { 'content-type': 'application/json' } : {},
+    })
+    expect({ method, path, refused: status === 401 }).toEqual({ method, path, refused: !isOpen(operation) })
+  }
+})
+
+test('an Idempotency-Key is shown where it is looked at, and nowhere else', () => {
+  const withKey = operations.filter(({ parameters = [] }) =>
+    parameters.some(({ name }) => name === 'idempotency-key'),
   )
-  for (const { method, security } of operations) {
-    const optional = [Object.fromEntries(names.map((name) => [name, []])), {}]
-    expect(security).toEqual(method === 'post' ? optional : undefined)
+  expect(withKey.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
+    'post /api/v1/orders',
+    'post /api/v1/payments',
+    'post /api/v1/payments/public',
+    'post /api/v1/payments/{payment_id}/capture',
+    'post /api/v1/payments/{payment_id}/refunds',
+  ])
+})
+
+test('what a shop reads fits the schemas that are shown for it', async () => {
+  const shop = openShop(system.call)
+  const { id: orderId } = await shop.order()
+  const { id: paymentId } = await shop.pay(orderId)
+  const ids: Record<string, string> = { order_id: orderId, payment_id: paymentId }
+  const gets = operations.filter(({ method, path }) => method === 'get' && path.startsWith('/api/v1/'))
+  for (const { path, responses } of gets) {
+    if (path.includes('{refund_id}')) continue // no worker is there to make a payment that can be refunded
+    const url = path.replace(/\{(\w+)\}/, (_, name: string) => ids[name]!)
+    const answer = await fetch(system.api.url + url, { headers: seededKeys })
+    expect({ path, status: answer.status }).toEqual({ path, status: 200 })
+    const { schema } = responses['200']!.content!['application/json']!
+    expect([...Value.Errors(schema, JSON.parse(await answer.text()))], path).toEqual([])
   }
 })
 
 test('answers are told as they are: the stream’s media type, the lists’ header, what each status means', async () => {
   const stream = document.paths['/payments/stream']!.get!.responses['200']!
-  expect(Object.keys(stream.content)).toEqual(['text/event-stream'])
+  expect(Object.keys(stream.content!)).toEqual(['text/event-stream'])
   const controller = new AbortController()
   const { headers } = await fetch(`${system.api.url}/payments/stream`, { signal: controller.signal })
   expect(headers.get('content-type')).toBe('text/event-stream')
@@ -93,24 +219,51 @@ test('answers are told as they are: the stream’s media type, the lists’ head
 })
 
 test('the tags are in order, each with a line about it', () => {
-  expect(document.tags).toEqual(
-    ['Payment events', 'Transactions', 'Operations'].map((name) => ({
-      name,
-      description: expect.any(String),
-    })),
-  )
+  const names = [
+    'Payment events',
+    'Transactions',
+    'Orders',
+    'Payments',
+    'Refunds',
+    'Merchants',
+    'Sandbox',
+    'Operations',
+  ]
+  expect(document.tags).toEqual(names.map((name) => ({ name, description: expect.any(String) })))
+  expect(new Set(operations.flatMap(({ tags }) => tags))).toEqual(new Set(names))
 })
+
+/** One, several or none. */
+const examplesOf = ({ example, examples }: Media): unknown[] =>
+  example !== undefined ? [example] : Object.values(examples ?? {}).map(({ value }) => value)
+
+/** The path with its parameters as they are shown. */
+const withExamples = ({ path, parameters = [] }: Operation & { path: string }): string =>
+  path.replace(/\{(\w+)\}/, (_, parameter: string) =>
+    String(parameters.find(({ name }) => name === parameter)?.example),
+  )
+
+interface ErrorExample {
+  error: { code: keyof typeof errorStatus; description: string; field?: string; request_id?: string }
+}
 
 interface Media {
   schema: Record<string, unknown>
   example?: unknown
+  examples?: Record<string, { value: unknown }>
 }
 
 interface Operation {
-  parameters?: { name: string; required?: boolean; schema: { type?: unknown; default?: unknown } }[]
+  tags: string[]
+  parameters?: {
+    name: string
+    required?: boolean
+    example?: unknown
+    schema: { type?: unknown; default?: unknown }
+  }[]
   requestBody?: { content: Record<string, Media> }
-  responses: Record<string, { content: Record<string, Media>; headers?: Record<string, unknown> }>
-  security?: unknown
+  responses: Record<string, { content?: Record<string, Media>; headers?: Record<string, unknown> }>
+  security?: Record<string, string[]>[]
 }
 
 interface OpenApi {

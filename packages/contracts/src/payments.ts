@@ -34,7 +34,7 @@ const example = {
   updated_at: '2024-01-15T10:31:00.000Z',
 } as const
 
-const CardText = (description: string) => Type.String({ maxLength: 1000, description })
+const CardText = (description: string) => Type.String({ description })
 
 const Card = Type.Object(
   {
@@ -66,7 +66,7 @@ export const PaymentRequest = Type.Object(
         card: {
           number: '4111111111111111',
           expiry_month: '12',
-          expiry_year: '2030',
+          expiry_year: '2099',
           cvv: '123',
           holder_name: 'John Doe',
         },

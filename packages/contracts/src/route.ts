@@ -1,6 +1,7 @@
 // A route as a value: spread into the server, walked by the OpenAPI document, called through the typed client.
 import { type TSchema, Type } from 'typebox'
 import { ErrorBody, type ErrorCode, errorStatus } from './errors.ts'
+import { cardProblem, expiryProblem, type MethodProblem, vpaProblem } from './payment-methods.ts'
 
 /** The cookie of a dashboard session. Scripts never see it. */
 export const SESSION_COOKIE = 'sluice_session'
@@ -123,22 +124,18 @@ function errorExample(route: RouteContract, code: ErrorCode): { description: str
       return { description: `${field} must be ${schema?.description}`, field }
     }
     case 'INVALID_VPA':
-      return {
-        description: 'vpa must be a name and a bank with an @ between them, such as "name@bank"',
-        field: 'vpa',
-      }
+      return problemExample(vpaProblem(''))
     case 'INVALID_CARD':
-      return {
-        description: 'card.number must be the number of a card: its check digit is wrong',
-        field: 'card.number',
-      }
+      return problemExample(cardProblem({ ...validCard, number: '4111111111111112' }))
     case 'EXPIRED_CARD':
-      return { description: 'The card has expired', field: 'card.expiry_month' }
+      return problemExample(expiryProblem({ expiry_month: '1', expiry_year: '2020' }, new Date()))
     case 'AUTHENTICATION_ERROR':
       return {
         description: route.signed
           ? 'The header webhook-signature must hold a valid v1 signature of these bytes'
-          : 'Invalid API credentials',
+          : route.access === 'login'
+            ? 'The e-mail or the password is wrong'
+            : 'Invalid API credentials',
       }
     case 'FORBIDDEN':
       return { description: "The Origin header must be the dashboard's" }
@@ -147,7 +144,7 @@ function errorExample(route: RouteContract, code: ErrorCode): { description: str
     case 'CONFLICT_ERROR':
       return { description: 'The first request with this Idempotency-Key is still running' }
     case 'RATE_LIMIT_ERROR':
-      return { description: 'Too many requests from this address: try again in 30 s' }
+      return { description: 'Too many requests from this address: at most 600 a minute; try again in 30 s' }
     case 'PAYLOAD_TOO_LARGE':
       return { description: 'The body must be at most 1 MiB (1,048,576 bytes)' }
     case 'UNSUPPORTED_MEDIA_TYPE':
@@ -163,6 +160,19 @@ function errorExample(route: RouteContract, code: ErrorCode): { description: str
       return { description: 'Something went wrong on our side' }
   }
 }
+
+const validCard = {
+  number: '4111111111111111',
+  expiry_month: '12',
+  expiry_year: '2099',
+  cvv: '123',
+  holder_name: 'J',
+}
+
+const problemExample = (problem: MethodProblem | undefined) => ({
+  description: problem?.description ?? '',
+  ...(problem === undefined ? {} : { field: problem.field }),
+})
 
 const whatIsNotFound = ({ url, body }: RouteContract) => {
   if (url.includes(':transaction_id')) return 'Transaction'

@@ -17,7 +17,7 @@ interface Problem {
 
 export function answerErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler<FastifyError>((error, request, reply) =>
-    answer(problemOf(error), error, request, reply, log),
+    answer(problemOf(error, request), error, request, reply, log),
   )
 }
 
@@ -36,7 +36,7 @@ export const noRoute = (request: FastifyRequest) =>
 export const answerFrameworkErrors =
   (log: Logger) =>
   (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
-    answer(problemOf(error), error, request, reply, log)
+    answer(problemOf(error, request), error, request, reply, log)
   }
 
 /** Errors of the HTTP parser: there is no request yet, only a socket. */
@@ -114,7 +114,7 @@ const frameworkProblems: Record<string, Problem> = {
   },
 }
 
-function problemOf(error: FastifyError): Problem {
+function problemOf(error: FastifyError, { method }: FastifyRequest): Problem {
   if (error instanceof SluiceError) {
     return { code: error.code, description: error.message, field: error.field, reason: error.reason }
   }
@@ -122,7 +122,11 @@ function problemOf(error: FastifyError): Problem {
   const known = frameworkProblems[error.code]
   if (known !== undefined) return known
   if (isUnavailable(error)) {
-    return { code: 'SERVICE_UNAVAILABLE', description: 'The database does not answer right now; try again' }
+    const isRead = method === 'GET' || method === 'HEAD'
+    const description = isRead
+      ? 'The database does not answer right now; try again'
+      : 'The service cannot store this right now; send it again'
+    return { code: 'SERVICE_UNAVAILABLE', description }
   }
   if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') {
     return {

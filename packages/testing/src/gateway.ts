@@ -1,6 +1,7 @@
 // Merchants, orders and payments for tests of the gateway, over the API as merchants use it.
 import { randomBytes, randomUUID } from 'node:crypto'
 import {
+  type CallInput,
   type createClient,
   createOrder,
   createPayment,
@@ -10,6 +11,7 @@ import {
   type Order,
   type Payment,
   type Refund,
+  type RouteContract,
 } from '@sluice/contracts'
 import type { TestDatabase } from './postgres.ts'
 import { waitFor } from './wait.ts'
@@ -63,20 +65,29 @@ export function expectStatus<T extends { status: number; body: unknown }, S exte
 export function openShop(call: Call, keys: Keys = seededKeys) {
   const headers = keys
 
+  /** As merchants do: with a key, and sent again when the answer is "unknown, send again". */
+  async function create<R extends RouteContract>(route: R, input: CallInput<R>) {
+    const keyed = { ...input, headers: { ...headers, 'idempotency-key': randomUUID() } }
+    for (;;) {
+      const result = await call(route, keyed)
+      if (result.status !== 503 && result.status !== 409) return result
+    }
+  }
+
   async function order(amount = 50_000, fields: { currency?: string } = {}): Promise<Order> {
     const body = { amount, currency: 'INR', notes: {}, ...fields }
-    return expectStatus(await call(createOrder, { headers, body }), 201)
+    return expectStatus(await create(createOrder, { body }), 201)
   }
 
   /** By UPI, with a VPA that scripts the bank in the sandbox. */
   async function pay(orderId: string, vpa = 'success@test'): Promise<Payment> {
     const body = { order_id: orderId, method: 'upi' as const, vpa }
-    return expectStatus(await call(createPayment, { headers, body }), 201)
+    return expectStatus(await create(createPayment, { body }), 201)
   }
 
   async function refund(paymentId: string, amount: number): Promise<Refund> {
-    const input = { headers, params: { payment_id: paymentId }, body: { amount } }
-    return expectStatus(await call(createRefund, input), 201)
+    const input = { params: { payment_id: paymentId }, body: { amount } }
+    return expectStatus(await create(createRefund, input), 201)
   }
 
   const readPayment = async (id: string): Promise<Payment> =>

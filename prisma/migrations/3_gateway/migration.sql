@@ -116,6 +116,7 @@ CREATE INDEX "payments_newest_first" ON "payments"("merchant_id", "created_at" D
 -- A paid order can't be paid again.
 CREATE UNIQUE INDEX "payments_one_success" ON "payments"("order_id") WHERE (status = 'success');
 CREATE UNIQUE INDEX "payments_owner" ON "payments"("id", "merchant_id");
+CREATE UNIQUE INDEX "payments_of_order" ON "payments"("id", "order_id");
 -- What the dispatcher looks for, as for transactions.
 CREATE INDEX "payments_open" ON "payments"("enqueued_at", "due_at") WHERE (settled_at IS NULL);
 
@@ -191,7 +192,8 @@ CREATE INDEX "idempotency_keys_by_expiry" ON "idempotency_keys"("expires_at");
 ALTER TABLE "merchant_accounts" ADD CONSTRAINT "merchant_accounts_merchant_id_fkey" FOREIGN KEY ("merchant_id") REFERENCES "merchants"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_merchant_id_fkey" FOREIGN KEY ("merchant_id") REFERENCES "merchants"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 ALTER TABLE "orders" ADD CONSTRAINT "orders_merchant_id_fkey" FOREIGN KEY ("merchant_id") REFERENCES "merchants"("id") ON DELETE RESTRICT ON UPDATE RESTRICT;
-ALTER TABLE "orders" ADD CONSTRAINT "orders_claimed_by_fkey" FOREIGN KEY ("claimed_by") REFERENCES "payments"("id") ON DELETE RESTRICT ON UPDATE RESTRICT;
+-- Only a payment of its own may hold an order.
+ALTER TABLE "orders" ADD CONSTRAINT "orders_claimed_by_fkey" FOREIGN KEY ("claimed_by", "id") REFERENCES "payments"("id", "order_id") ON DELETE RESTRICT ON UPDATE RESTRICT;
 -- No payment without its order, nor of another merchant, amount or currency.
 ALTER TABLE "payments" ADD CONSTRAINT "payments_order_fkey" FOREIGN KEY ("order_id", "merchant_id", "amount", "currency") REFERENCES "orders"("id", "merchant_id", "amount", "currency") ON DELETE RESTRICT ON UPDATE RESTRICT;
 ALTER TABLE "payments" ADD CONSTRAINT "payments_merchant_id_fkey" FOREIGN KEY ("merchant_id") REFERENCES "merchants"("id") ON DELETE RESTRICT ON UPDATE RESTRICT;
@@ -240,5 +242,5 @@ CREATE FUNCTION refuse_to_change_history() RETURNS trigger LANGUAGE plpgsql AS $
 BEGIN
     RAISE EXCEPTION 'payment_log is append-only' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
-CREATE TRIGGER "append_only" BEFORE UPDATE OR DELETE ON "payment_log"
-    FOR EACH ROW EXECUTE FUNCTION refuse_to_change_history();
+CREATE TRIGGER "append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON "payment_log"
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_history();

@@ -37,6 +37,10 @@ export async function createPayment(
   const method = reduceMethod(request, deps)
   const orderId = request.order_id
   const owner = merchantId ?? (await findPayee(db, orderId))
+  if (owner === undefined) {
+    refuseExpiredCard(request)
+    throw notFound('Order')
+  }
   const isPublic = merchantId === undefined
   const claim = claimOf(keyed, {
     merchantId: owner,
@@ -44,7 +48,7 @@ export async function createPayment(
     body: { orderId, ...method },
   })
   return once(db, claim, async (tx, afterCommit) => {
-    if (request.method === 'card' && request.card !== undefined) refuseExpired(request.card, new Date())
+    refuseExpiredCard(request)
     const order = await findPayableOrder(tx, { orderId, merchantId: owner, isPublic })
     const row = await insertPayment(tx, {
       ...order,
@@ -59,17 +63,20 @@ export async function createPayment(
   })
 }
 
-/** The merchant whom a payer of this order pays. */
-async function findPayee(db: Database, orderId: string): Promise<string> {
-  if (!isOwnId('order', orderId)) throw notFound('Order')
+function refuseExpiredCard({ method, card }: PaymentRequest): void {
+  if (method === 'card' && card !== undefined) refuseExpired(card, new Date())
+}
+
+/** The merchant whom a payer of this order pays; undefined when there is no such order, or its merchant is not active. */
+async function findPayee(db: Database, orderId: string): Promise<string | undefined> {
+  if (!isOwnId('order', orderId)) return undefined
   const { rows } = await db.batch({
     name: 'find-payee',
     text: `
       SELECT m.id FROM orders o JOIN merchants m ON m.id = o.merchant_id AND m.is_active WHERE o.id = $1`,
     values: [orderId],
   })
-  if (rows[0] === undefined) throw notFound('Order')
-  return rows[0][0] as string
+  return rows[0]?.[0] as string | undefined
 }
 
 interface PayableOrder {

@@ -82,11 +82,14 @@ const dayOrMoment = (to: string) =>
 
 function momentOf(field: string, text: string): Date {
   const moment = new Date(text)
-  const isReal = !Number.isNaN(moment.getTime()) && isDayOfTheCalendar(text.slice(0, 10))
+  const isReal = moment.getTime() >= FIRST_MOMENT_MS && isDayOfTheCalendar(text.slice(0, 10))
   if (!isReal)
     throw badRequest({ field, description: `${field} must be a time that there is; "${text}" is none` })
   return moment
 }
+
+/** PostgreSQL knows no year 0. */
+const FIRST_MOMENT_MS = Date.parse('0001-01-01T00:00:00Z')
 
 /** JavaScript takes 30 February for 1 March. */
 const isDayOfTheCalendar = (day: string) => new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)

@@ -45,7 +45,7 @@ export interface DatabaseOptions {
   url: string
   applicationName: string
   log: Logger
-  /** Client-side limit of one statement of a batch or a transaction: a frozen server sends no error. */
+  /** Client-side limit of one batch statement, and of half a transaction: a frozen server sends no error. */
   statementTimeoutMs?: number
 }
 
@@ -70,8 +70,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   const transactionTimeoutMs = 2 * statementTimeoutMs - 100
   const transactionPool = openPool(options, {
     max: TRANSACTION_CONNECTIONS,
-    query_timeout: statementTimeoutMs,
     // Transactions on one order or payment take turns, and so do those that wait for a connection meanwhile.
+    query_timeout: transactionTimeoutMs,
     connectionTimeoutMillis: transactionTimeoutMs,
     options: '-c idle_in_transaction_session_timeout=2000',
     pipeline: true,

@@ -1,0 +1,142 @@
+// Capture: only what succeeded, once, in full, and before anything of it is refunded.
+import { capturePayment, Payment } from '@sluice/contracts'
+import {
+  expectStatus,
+  seededKeys as headers,
+  openShop,
+  type Shop,
+  startSystem,
+  type TestSystem,
+} from '@sluice/testing'
+import Value from 'typebox/value'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+
+let system: TestSystem
+let shop: Shop
+beforeAll(async () => {
+  system = await startSystem({ postgresUrl: inject('postgresUrl') })
+  shop = openShop(system.call)
+})
+afterAll(() => system?.stop())
+
+const capture = (id: string, amount = 50_000, more: Record<string, string> = {}) =>
+  system.call(capturePayment, {
+    headers: { ...headers, ...more },
+    params: { payment_id: id },
+    body: { amount },
+  })
+
+const refused = (error: object) => ({
+  status: 400,
+  body: { error: { code: 'BAD_REQUEST_ERROR', request_id: expect.any(String), ...error } },
+})
+const notCapturable = refused({ description: 'Payment not in capturable state' })
+
+test('a successful payment is answered 200, captured, and stays so', async () => {
+  const paid = await shop.paid()
+  expect(paid.captured).toBe(false)
+  const { status, body } = await capture(paid.id)
+  expect(status).toBe(200)
+  expect(body).toEqual({ ...paid, captured: true, updated_at: expect.any(String) })
+  expect([...Value.Errors(Payment, body)]).toEqual([])
+  const captured = expectStatus({ status, body }, 200) as Payment
+  expect(Date.parse(captured.updated_at)).toBeGreaterThan(Date.parse(paid.updated_at))
+  expect(await shop.readPayment(paid.id)).toEqual(body)
+  const [row] = await system.database.query('SELECT captured, status FROM payments WHERE id = $1', [paid.id])
+  expect(row).toEqual({ captured: true, status: 'success' })
+})
+
+test('nothing is captured twice', async () => {
+  const { id } = await shop.paid()
+  expect((await capture(id)).status).toBe(200)
+  expect(await capture(id)).toMatchObject(notCapturable)
+  expect((await capture(id)).body).toEqual(notCapturable.body)
+})
+
+test('of 10 captures at once one takes place', async () => {
+  const { id } = await shop.paid()
+  const answers = await Promise.all(Array.from({ length: 10 }, () => capture(id)))
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(400)])
+  for (const { status, body } of answers) if (status === 400) expect(body).toEqual(notCapturable.body)
+})
+
+test('a payment that is pending, or failed, is not captured', async () => {
+  const { id: orderId } = await shop.order()
+  const { id: failedId } = await shop.pay(orderId, 'failure@test')
+  await shop.settled(failedId)
+  expect(await capture(failedId)).toMatchObject(notCapturable)
+  const pending = await shop.pay(orderId, 'timeout@test')
+  expect(await capture(pending.id)).toMatchObject(notCapturable)
+  expect((await shop.readPayment(pending.id)).captured).toBe(false)
+})
+
+test('the state is looked at before the amount', async () => {
+  const { id } = await shop.paid()
+  await capture(id)
+  expect(await capture(id, 1)).toMatchObject(notCapturable)
+})
+
+test.each([49_999, 50_001, 1, 999_999_999_999])(
+  'another amount than the payment’s is told, and captures nothing: %d',
+  async (amount) => {
+    const { id } = await shop.paid()
+    const answer = await capture(id, amount)
+    expect(answer).toMatchObject(
+      refused({ field: 'amount', description: expect.stringMatching(/^amount .*50000/) }),
+    )
+    expect((await shop.readPayment(id)).captured).toBe(false)
+    expect((await capture(id)).status).toBe(200)
+  },
+)
+
+test.each([
+  ['no body', ''],
+  ['no amount', '{}'],
+  ['a text', '{"amount":"50000"}'],
+  ['null', '{"amount":null}'],
+  ['a fraction', '{"amount":50000.5}'],
+  ['zero', '{"amount":0}'],
+  ['less', '{"amount":-50000}'],
+  ['too much', '{"amount":1000000000000}'],
+  ['a list', '[50000]'],
+])('%s in place of an amount is 400', async (_name, body) => {
+  const { id } = await shop.paid()
+  const response = await fetch(`${system.api.url}/api/v1/payments/${id}/capture`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body,
+  })
+  expect(response.status).toBe(400)
+  expect(JSON.parse(await response.text())).toMatchObject({ error: { code: 'BAD_REQUEST_ERROR' } })
+  expect((await shop.readPayment(id)).captured).toBe(false)
+})
+
+test('nothing is captured once something is refunded, or is about to be', async () => {
+  const { id } = await shop.paid()
+  const { id: refundId } = await shop.refund(id, 1)
+  expect(await capture(id)).toMatchObject(notCapturable)
+  await shop.refundSettled(refundId)
+  expect(await capture(id)).toMatchObject(notCapturable)
+})
+
+test('a refund that failed is no refund: what it was to take back may be captured', async () => {
+  const { id } = await shop.paid(50_000, 'refundfail@test')
+  expect((await shop.refundSettled((await shop.refund(id, 50_000)).id)).status).toBe('failed')
+  expect((await capture(id)).status).toBe(200)
+})
+
+test('a captured payment may be refunded', async () => {
+  const { id } = await shop.paid()
+  await capture(id)
+  expect((await shop.refundSettled((await shop.refund(id, 50_000)).id)).status).toBe('processed')
+  expect(await shop.readPayment(id)).toMatchObject({ captured: true, refunded_amount: 50_000 })
+})
+
+test('the same capture sent again with its key is answered as the first time', async () => {
+  const { id } = await shop.paid()
+  const key = { 'idempotency-key': `capture-${id}` }
+  const first = await capture(id, 50_000, key)
+  const again = await capture(id, 50_000, key)
+  expect([first.status, again.status, again.headers.get('idempotent-replayed')]).toEqual([200, 200, 'true'])
+  expect(again.body).toEqual(first.body)
+})

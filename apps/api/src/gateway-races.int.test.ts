@@ -1,0 +1,389 @@
+// Races for money, 200 times each, 20 callers at a time, spread over two API processes with two workers behind them, on PostgreSQL.
+import {
+  capturePayment,
+  createClient,
+  createOrder,
+  createPayment,
+  createPublicPayment,
+  createRefund,
+  getPaymentTimeline,
+} from '@sluice/contracts'
+import {
+  type AppProcess,
+  expectStatus,
+  openShop,
+  SEEDED_MERCHANT_ID,
+  seededKeys,
+  startSystem,
+  type TestSystem,
+  waitFor,
+} from '@sluice/testing'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+
+const ROUNDS = 200
+const CALLERS = 20
+/** Races under way at once. */
+const AT_ONCE = 2
+const AMOUNT = 1000
+const RACE_TIMEOUT_MS = 150_000
+
+let system: TestSystem
+/** Two processes: what one remembers or locks in memory the other does not know. */
+let apis: AppProcess[]
+beforeAll(async () => {
+  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 2, env: { LOG_LEVEL: 'warn' } })
+  apis = [system.api, await system.startApi()]
+})
+afterAll(() => system?.stop())
+
+const callOf = (caller: number) => createClient(apis[caller % apis.length]!.url)
+const callers = Array.from({ length: CALLERS }, (_, i) => i)
+
+async function repeat(race: (round: number) => Promise<void>, rounds = ROUNDS): Promise<void> {
+  for (let round = 0; round < rounds; round += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => race(round + i)))
+  }
+}
+
+interface Answer {
+  status: number
+  description: string | undefined
+}
+
+const answerOf = ({ status, body }: { status: number; body: object | null }): Answer => ({
+  status,
+  description: (body as { error?: { description: string } } | null)?.error?.description,
+})
+
+/** What a machine that is too busy may answer: it is not known whether it was done, and the database is asked instead. */
+const isUnknown = ({ status }: { status: number }) => status === 503
+
+/** As the API and the workers leave it, for as many orders: paid, with a payment that succeeded and its log. */
+async function insertPaidPayments(tag: string, count: number): Promise<string[]> {
+  const ids = Array.from({ length: count }, (_, i) => tag.padEnd(12, '0') + String(i).padStart(4, '0'))
+  const client = await system.database.session()
+  const values = [ids, SEEDED_MERCHANT_ID, AMOUNT]
+  try {
+    await client.query('BEGIN')
+    await client.query(
+      `INSERT INTO orders (id, merchant_id, amount) SELECT 'order_' || id, $2, $3 FROM unnest($1::text[]) AS id`,
+      values,
+    )
+    await client.query(
+      `INSERT INTO payments (id, order_id, merchant_id, amount, method, status, vpa, bank_scenario, request_id,
+                             bank_asked_at, bank_answer, enqueued_at, settled_at)
+       SELECT 'pay_' || id, 'order_' || id, $2, $3, 'upi', 'success', 'success@test', 'success', 'set-up',
+              now(), '{"outcome":"success","settlesInMs":0}', now(), now() FROM unnest($1::text[]) AS id`,
+      values,
+    )
+    await client.query(
+      `UPDATE orders SET status = 'paid', claimed_by = 'pay_' || tag
+       FROM unnest($1::text[]) AS tag WHERE id = 'order_' || tag`,
+      [ids],
+    )
+    await client.query(
+      `INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
+       SELECT 'pay_' || id, change, $2, 'set-up', 'set-up'
+       FROM unnest($1::text[]) AS id, unnest('{created,bank_asked,success}'::text[]) AS change`,
+      [ids, AMOUNT],
+    )
+    await client.query('COMMIT')
+  } finally {
+    await client.end()
+  }
+  return ids.map((id) => `pay_${id}`)
+}
+
+test(
+  'a payment is captured once, however many try at once',
+  async () => {
+    const payments = await insertPaidPayments('capture', ROUNDS)
+    await repeat(async (round) => {
+      const input = {
+        headers: seededKeys,
+        params: { payment_id: payments[round]! },
+        body: { amount: AMOUNT },
+      }
+      const answers = await Promise.all(callers.map((i) => callOf(i)(capturePayment, input)))
+      const refused = { status: 400, description: 'Payment not in capturable state' }
+      const told = answers.map(answerOf).sort((a, b) => a.status - b.status)
+      expect(told).toEqual([{ status: 200 }, ...Array(CALLERS - 1).fill(refused)])
+      expect(answers.find(({ status }) => status === 200)?.body).toMatchObject({ captured: true })
+    })
+    const [row] = await system.database.query(
+      `SELECT (SELECT count(*)::int FROM payments WHERE id = ANY ($1) AND captured) AS captured,
+            (SELECT count(*)::int FROM payment_log WHERE payment_id = ANY ($1) AND change = 'captured') AS logged`,
+      [payments],
+    )
+    expect(row).toEqual({ captured: ROUNDS, logged: ROUNDS })
+  },
+  RACE_TIMEOUT_MS,
+)
+
+test(
+  'captures and refunds at once: captured only before anything is refunded',
+  async () => {
+    const payments = await insertPaidPayments('capref', ROUNDS)
+    let captures = 0
+    await repeat(async (round) => {
+      const params = { payment_id: payments[round]! }
+      const statuses = await Promise.all(
+        callers.slice(0, 10).map(async (i) => {
+          const isRefund = (i + round) % 3 === 0
+          const input = { headers: seededKeys, params, body: { amount: isRefund ? 10 : AMOUNT } }
+          const { status } = await callOf(i)(isRefund ? createRefund : capturePayment, input)
+          return `${isRefund ? 'refund' : 'capture'} ${status}`
+        }),
+      )
+      expect(statuses.filter((status) => !/^(refund (201|503)|capture (200|400|503))$/.test(status))).toEqual(
+        [],
+      )
+      const captured = statuses.filter((status) => status === 'capture 200').length
+      expect(captured).toBeLessThanOrEqual(1)
+      captures += captured
+      const timeline = expectStatus(
+        await system.call(getPaymentTimeline, { headers: seededKeys, params }),
+        200,
+      ).data.map(({ change }) => change)
+      const capturedAt = timeline.indexOf('captured')
+      expect(capturedAt >= 0).toBe(captured === 1)
+      if (captured === 1) expect(timeline.indexOf('refund_created')).toBeGreaterThan(capturedAt)
+    })
+    // Both orders happened: else this has shown nothing.
+    expect(captures).toBeGreaterThan(0)
+    expect(captures).toBeLessThan(ROUNDS)
+  },
+  RACE_TIMEOUT_MS,
+)
+
+test(
+  'refunds never exceed the payment, and as much is refunded as fits',
+  async () => {
+    const payments = await insertPaidPayments('refund', ROUNDS)
+    const accepted = new Map<string, number>()
+    await repeat(async (round) => {
+      const paymentId = payments[round]!
+      const results = await Promise.all(
+        callers.map(async (i) => {
+          // Every fourth race is for all of it; in the others the amounts are of many sizes.
+          const amount = round % 4 === 0 ? AMOUNT : 40 + ((round * 31 + i * 97) % 400)
+          const input = { headers: seededKeys, params: { payment_id: paymentId }, body: { amount } }
+          return { amount, answer: answerOf(await callOf(i)(createRefund, input)) }
+        }),
+      )
+      const taken = results.filter(({ answer }) => answer.status === 201)
+      const refused = results.filter(({ answer }) => answer.status !== 201)
+      const sum = taken.reduce((total, { amount }) => total + amount, 0)
+      expect(sum).toBeLessThanOrEqual(AMOUNT)
+      for (const { amount, answer } of refused) {
+        expect(answer).toEqual({ status: 400, description: 'Refund amount exceeds available amount' })
+        expect(amount).toBeGreaterThan(AMOUNT - sum)
+      }
+      accepted.set(paymentId, sum)
+    })
+    expect(await system.settle(new Set(), 60_000)).toEqual([])
+    const rows = await system.database.query<{ id: string; kept: number; sum: number; open: number }>(
+      `SELECT p.id, p.refunded_amount::int AS kept, sum(r.amount)::int AS sum,
+            count(*) FILTER (WHERE r.status <> 'processed')::int AS open
+     FROM payments p JOIN refunds r ON r.payment_id = p.id WHERE p.id = ANY ($1) GROUP BY p.id`,
+      [payments],
+    )
+    expect(rows).toHaveLength(ROUNDS)
+    for (const { id, ...row } of rows) {
+      const sum = accepted.get(id)
+      expect({ id, ...row }).toEqual({ id, kept: sum, sum, open: 0 })
+    }
+  },
+  RACE_TIMEOUT_MS,
+)
+
+test('of payments on one order exactly one succeeds, also after others failed; the rest never reach the bank', async () => {
+  const shop = openShop(system.call)
+  const orders: string[] = []
+  const isPaidAlready = 'The order is already paid; it cannot be paid again'
+  await repeat(async (round) => {
+    const { id } = await shop.order(AMOUNT)
+    orders.push(id)
+    await Promise.all(
+      callers.map(async (i) => {
+        // All succeed; the first half fails; all but one fail; one in three fails.
+        const fails = [false, i < CALLERS / 2, i !== round % CALLERS, i % 3 === 0][round % 4]!
+        const body = {
+          order_id: id,
+          method: 'upi' as const,
+          vpa: fails ? 'failure@test' : 'success@test',
+        }
+        const isPayer = i % 5 === 4
+        const answer = answerOf(
+          isPayer
+            ? await callOf(i)(createPublicPayment, { body })
+            : await callOf(i)(createPayment, { headers: seededKeys, body }),
+        )
+        if (answer.status !== 201 && !isUnknown(answer))
+          expect(answer).toEqual({ status: 400, description: isPaidAlready })
+      }),
+    )
+  })
+  expect(await system.settle(new Set(), 90_000)).toEqual([])
+  const outcomes = await system.database.query<{ outcome: string; asked: boolean; vpa: string }>(
+    `SELECT DISTINCT coalesce(error_code, status) AS outcome, bank_asked_at IS NOT NULL AS asked, vpa
+     FROM payments WHERE order_id = ANY ($1) ORDER BY 1, 2, 3`,
+    [orders],
+  )
+  expect(outcomes).toEqual([
+    { outcome: 'ORDER_ALREADY_PAID', asked: false, vpa: 'failure@test' },
+    { outcome: 'ORDER_ALREADY_PAID', asked: false, vpa: 'success@test' },
+    { outcome: 'PAYMENT_FAILED', asked: true, vpa: 'failure@test' },
+    { outcome: 'success', asked: true, vpa: 'success@test' },
+  ])
+  const wrong = await system.database.query(
+    `SELECT o.id, o.status, o.claimed_by FROM orders o WHERE o.id = ANY ($1) AND NOT (
+       o.status = 'paid' AND (SELECT count(*) FROM payments p WHERE p.order_id = o.id AND p.status = 'success') = 1
+       AND o.claimed_by = (SELECT p.id FROM payments p WHERE p.order_id = o.id AND p.status = 'success'))`,
+    [orders],
+  )
+  expect(wrong).toEqual([])
+  // The log was written with the order held, so its numbers are in the order of what happened.
+  const together = await system.database.query(
+    `WITH visits AS (
+       SELECT p.order_id, p.id, min(l.id) FILTER (WHERE change = 'bank_asked') AS began,
+              min(l.id) FILTER (WHERE change IN ('success', 'failed')) AS ended
+       FROM payments p JOIN payment_log l ON l.payment_id = p.id WHERE p.order_id = ANY ($1) GROUP BY p.id)
+     SELECT a.id, b.id AS other FROM visits a JOIN visits b USING (order_id)
+     WHERE a.began < b.began AND b.began < a.ended`,
+    [orders],
+  )
+  expect(together, 'payments of one order that were at the bank at once').toEqual([])
+}, 240_000)
+
+describe('one idempotency key: one effect, and identical bytes for everybody', () => {
+  interface Race {
+    path: string
+    body: object
+    headers: Record<string, string>
+    /** Counts what took effect. */
+    count: { text: string; value: string }
+  }
+  const shop = () => openShop(system.call)
+  /** The other routes go the same way; fewer rounds show it. */
+  const FEWER = 40
+  const races: Array<[string, number, (round: number) => Promise<Race>]> = [
+    [
+      'payments',
+      ROUNDS,
+      async () => {
+        const { id } = await shop().order()
+        const body = { order_id: id, method: 'upi', vpa: 'success@test' }
+        const count = { text: 'SELECT 1 FROM payments WHERE order_id = $1', value: id }
+        return { path: createPayment.url, body, headers: seededKeys, count }
+      },
+    ],
+    [
+      'payments of payers',
+      FEWER,
+      async () => {
+        const { id } = await shop().order()
+        const body = { order_id: id, method: 'upi', vpa: 'success@test' }
+        const count = { text: 'SELECT 1 FROM payments WHERE order_id = $1', value: id }
+        return { path: createPublicPayment.url, body, headers: {}, count }
+      },
+    ],
+    [
+      'orders',
+      FEWER,
+      async (round) => {
+        const body = { amount: AMOUNT, receipt: `race-${round}` }
+        const count = { text: 'SELECT 1 FROM orders WHERE receipt = $1', value: `race-${round}` }
+        return { path: createOrder.url, body, headers: seededKeys, count }
+      },
+    ],
+    [
+      'refunds',
+      FEWER,
+      async (round) => {
+        const id = keyed[1]![round]!
+        const count = { text: 'SELECT 1 FROM refunds WHERE payment_id = $1', value: id }
+        return { path: `/api/v1/payments/${id}/refunds`, body: { amount: 10 }, headers: seededKeys, count }
+      },
+    ],
+    [
+      'captures',
+      FEWER,
+      async (round) => {
+        const id = keyed[0]![round]!
+        const count = {
+          text: `SELECT 1 FROM payment_log WHERE payment_id = $1 AND change = 'captured'`,
+          value: id,
+        }
+        return {
+          path: `/api/v1/payments/${id}/capture`,
+          body: { amount: AMOUNT },
+          headers: seededKeys,
+          count,
+        }
+      },
+    ],
+  ]
+  let keyed: string[][]
+  beforeAll(async () => {
+    keyed = [await insertPaidPayments('keycapture', ROUNDS), await insertPaidPayments('keyrefund', ROUNDS)]
+  })
+
+  test.each(races)(
+    '%s',
+    async (what, rounds, prepare) => {
+      let refusals = 0
+      await repeat(async (round) => {
+        const { path, body, headers, count } = await prepare(round)
+        let unknown = 0
+        const send = async (i: number) => {
+          const response = await fetch(apis[i % apis.length]!.url + path, {
+            method: 'POST',
+            headers: {
+              'content-type': 'application/json',
+              'idempotency-key': `${what.replaceAll(' ', '-')}-${round}`,
+              ...headers,
+            },
+            body: JSON.stringify(body),
+          })
+          const bytes = await response.text()
+          return { status: response.status, bytes, headers: response.headers }
+        }
+        const answers = await Promise.all(
+          callers.map((i) =>
+            // As a client does: 409 means "later", 503 "unknown, send again".
+            waitFor(`an answer for caller ${i}`, async () => {
+              const answer = await send(i)
+              if (answer.status !== 409 && !isUnknown(answer)) return answer
+              if (answer.status === 409) refusals++
+              else unknown++
+              const isTold = /^[1-9]\d*$/.test(answer.headers.get('retry-after') ?? '')
+              return isTold ? undefined : { ...answer, bytes: `${answer.status} without Retry-After` }
+            }),
+          ),
+        )
+        const done = path.endsWith('/capture') ? 200 : 201
+        expect(new Set(answers.map(({ status, bytes }) => `${status} ${bytes}`)).size).toBe(1)
+        expect(answers[0]).toMatchObject({ status: done })
+        const replays = answers.filter((answer) => answer.headers.get('idempotent-replayed') === 'true')
+        // The first one's answer may have been lost to a 503.
+        if (unknown === 0) expect(replays).toHaveLength(CALLERS - 1)
+        else expect(replays.length).toBeGreaterThanOrEqual(CALLERS - 1)
+        expect(await system.database.query(count.text, [count.value])).toHaveLength(1)
+      }, rounds)
+      // Some came while the first one ran: else this has shown nothing.
+      expect(refusals).toBeGreaterThan(0)
+    },
+    RACE_TIMEOUT_MS,
+  )
+})
+
+test('the money adds up after all of it', async () => {
+  expect(await system.settle(new Set(), 60_000)).toEqual([])
+  const wrong = await system.database.query(
+    `SELECT p.id FROM payments p
+     WHERE p.refunded_amount <> (
+       SELECT coalesce(sum(r.amount), 0) FROM refunds r WHERE r.payment_id = p.id AND r.status <> 'failed')`,
+  )
+  expect(wrong).toEqual([])
+})

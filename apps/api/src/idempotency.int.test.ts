@@ -1,0 +1,504 @@
+// Idempotency keys on every route that takes them: one effect and one answer for a request that is sent again, byte for byte, and nobody else's.
+import { randomUUID } from 'node:crypto'
+import {
+  type AppProcess,
+  addMerchant,
+  openShop,
+  SEEDED_MERCHANT_ID,
+  seededKeys,
+  startSystem,
+  type TestSystem,
+  waitFor,
+} from '@sluice/testing'
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+
+let system: TestSystem
+/** Two processes: what one remembers the other does not know. */
+let apis: AppProcess[]
+beforeAll(async () => {
+  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 1, env: { LOG_LEVEL: 'warn' } })
+  apis = [system.api, await system.startApi()]
+})
+afterAll(() => system?.stop())
+
+const shop = () => openShop(system.call)
+const newKey = () => randomUUID()
+
+interface Sent {
+  status: number
+  /** As it came. */
+  text: string
+  type: string | null
+  replayed: string | null
+  retryAfter: string | null
+}
+
+interface Request {
+  path: string
+  body: object | string
+  headers?: Record<string, string>
+  key?: string | undefined
+  api?: AppProcess
+}
+
+/** A busy machine may answer 503, "unknown, send again"; with a key it is sent again. */
+const send = (request: Request): Promise<Sent> =>
+  request.key === undefined
+    ? sendOnce(request)
+    : waitFor('another answer than 503', async () => {
+        const sent = await sendOnce(request)
+        return sent.status === 503 ? undefined : sent
+      })
+
+async function sendOnce({ path, body, headers = seededKeys, key, api = system.api }: Request): Promise<Sent> {
+  const response = await fetch(api.url + path, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+      ...headers,
+    },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  return {
+    status: response.status,
+    text: await response.text(),
+    type: response.headers.get('content-type'),
+    replayed: response.headers.get('idempotent-replayed'),
+    retryAfter: response.headers.get('retry-after'),
+  }
+}
+
+const errorOf = ({ status, text }: Sent) => ({ status, ...JSON.parse(text).error })
+const storedKeys = (key: string) =>
+  system.database.query<{ age: string; lives: number; status: number; response: string }>(
+    `SELECT (now() - created_at)::text AS age, extract(epoch FROM expires_at - created_at)::float8 AS lives, status,
+            response::text AS response FROM idempotency_keys WHERE key = $1`,
+    [key],
+  )
+
+/** One request that may be sent, to something of its own. */
+interface Prepared {
+  request: Request
+  /** Another one to the same path, also right by itself. */
+  otherBody: object
+  /** One that is told 400 or 404, with the same path where it has one. */
+  refused: Request
+  /** Counts what it brought about. */
+  effects: () => Promise<number>
+  /** Lets what it made come to its end. */
+  settle: () => Promise<unknown>
+  /** Keeps the request from getting on. */
+  lock: { text: string; value: string }
+}
+
+interface Route {
+  route: string
+  /** What it answers. */
+  done: number
+  /** What a second request with a new key, or none, is answered. */
+  again: number
+  prepare: () => Promise<Prepared>
+}
+
+const counted = (text: string, value: string) => async () =>
+  (await system.database.query(text, [value])).length
+const upi = (orderId: string, vpa = 'success@test') => ({ order_id: orderId, method: 'upi', vpa })
+const unknownOrder = 'order_0000000000000000'
+
+async function preparePayment(path: string, headers: Record<string, string>): Promise<Prepared> {
+  const { id } = await shop().order()
+  return {
+    request: { path, headers, body: upi(id, 'failure@test') },
+    otherBody: upi(id, 'success@razorpay'),
+    refused: path.endsWith('/public')
+      ? { path, headers, body: upi((await shop().paid()).order_id) }
+      : { path, headers, body: upi(unknownOrder) },
+    effects: counted('SELECT id FROM payments WHERE order_id = $1', id),
+    settle: async () => {
+      const rows = await system.database.query<{ id: string }>(
+        'SELECT id FROM payments WHERE order_id = $1',
+        [id],
+      )
+      for (const row of rows) await shop().settled(row.id)
+    },
+    lock: { text: 'SELECT 1 FROM orders WHERE id = $1 FOR UPDATE', value: id },
+  }
+}
+
+const lockPayment = (value: string) => ({ text: 'SELECT 1 FROM payments WHERE id = $1 FOR UPDATE', value })
+
+const routes: Route[] = [
+  {
+    route: 'orders',
+    done: 201,
+    again: 201,
+    async prepare() {
+      const path = '/api/v1/orders'
+      const receipt = newKey()
+      const body = { amount: 500, currency: 'JPY', receipt, notes: { a: 1 } }
+      const effects = 'SELECT id FROM orders WHERE receipt = $1'
+      return {
+        request: { path, body },
+        otherBody: { ...body, notes: { a: 2 } },
+        refused: { path, body: { ...body, amount: 99 } },
+        effects: counted(effects, receipt),
+        settle: async () => {
+          const [order] = await system.database.query<{ id: string }>(effects, [receipt])
+          await shop().settled((await shop().pay(order!.id)).id)
+        },
+        // An order waits for its merchant's row, which it refers to.
+        lock: { text: 'SELECT 1 FROM merchants WHERE id = $1 FOR UPDATE', value: SEEDED_MERCHANT_ID },
+      }
+    },
+  },
+  { route: 'payments', done: 201, again: 201, prepare: () => preparePayment('/api/v1/payments', seededKeys) },
+  {
+    route: 'payments of payers',
+    done: 201,
+    again: 201,
+    prepare: () => preparePayment('/api/v1/payments/public', {}),
+  },
+  {
+    route: 'captures',
+    done: 200,
+    again: 400,
+    async prepare() {
+      const { id, amount } = await shop().paid()
+      const path = `/api/v1/payments/${id}/capture`
+      return {
+        request: { path, body: { amount } },
+        otherBody: { amount: amount - 1 },
+        refused: { path, body: { amount: amount - 1 } },
+        effects: counted(`SELECT 1 FROM payment_log WHERE payment_id = $1 AND change = 'captured'`, id),
+        settle: async () => shop().refundSettled((await shop().refund(id, 100)).id),
+        lock: lockPayment(id),
+      }
+    },
+  },
+  {
+    route: 'refunds',
+    done: 201,
+    again: 201,
+    async prepare() {
+      const { id, amount } = await shop().paid()
+      const path = `/api/v1/payments/${id}/refunds`
+      const effects = 'SELECT id FROM refunds WHERE payment_id = $1'
+      return {
+        request: { path, body: { amount: 100, reason: 'ünhappy 😀' } },
+        otherBody: { amount: 100, reason: 'other' },
+        refused: { path, body: { amount: amount + 1 } },
+        effects: counted(effects, id),
+        settle: async () => {
+          for (const row of await system.database.query<{ id: string }>(effects, [id])) {
+            await shop().refundSettled(row.id)
+          }
+        },
+        lock: lockPayment(id),
+      }
+    },
+  },
+]
+
+/** Holds a row; lets it go at the end at the latest. */
+async function hold({ text, value }: Prepared['lock']) {
+  const [holder, watcher] = await Promise.all([system.database.session(), system.database.session()])
+  onTestFinished(() => Promise.all([holder.end(), watcher.end()]).then(() => {}))
+  await holder.query('BEGIN')
+  await holder.query(text, [value])
+  const { rows } = await holder.query('SELECT pg_backend_pid() AS pid')
+  const waiting = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND $1 = ANY (pg_blocking_pids(pid))`
+  const isWaitedFor = async () => (await watcher.query(waiting, [rows[0].pid])).rowCount !== 0
+  return {
+    waitedFor: () => waitFor('a request to wait for the row', isWaitedFor, { intervalMs: 5 }),
+    release: () => holder.query('ROLLBACK'),
+  }
+}
+
+describe.each(routes)('$route', ({ done, again, prepare }) => {
+  test('the same request again: status and body byte for byte, said to be a replay, one effect', async () => {
+    const { request, effects } = await prepare()
+    const key = newKey()
+    const first = await send({ ...request, key })
+    expect(first).toMatchObject({ status: done, type: 'application/json; charset=utf-8', replayed: null })
+    for (const api of [...apis, ...apis]) {
+      expect(await send({ ...request, key, api })).toEqual({ ...first, replayed: 'true' })
+    }
+    expect(await effects()).toBe(1)
+    expect(await storedKeys(key)).toMatchObject([{ status: done, response: first.text, lives: 86_400 }])
+  })
+
+  test('also when what it made has changed since', async () => {
+    const { request, settle } = await prepare()
+    const key = newKey()
+    const first = await send({ ...request, key })
+    await settle()
+    expect(await send({ ...request, key })).toEqual({ ...first, replayed: 'true' })
+  })
+
+  test('order, white space and unknown fields of the body make no other request', async () => {
+    const { request, effects } = await prepare()
+    const key = newKey()
+    const first = await send({ ...request, key })
+    const fields = Object.entries({ unknown: 1, ...(request.body as object) }).reverse()
+    const body = JSON.stringify(Object.fromEntries(fields), null, 2)
+    expect(await send({ ...request, key, body })).toEqual({ ...first, replayed: 'true' })
+    expect(await effects()).toBe(1)
+  })
+
+  test.each([
+    ['no key', undefined],
+    ['an empty key', ''],
+  ])('%s: each request has its own effect', async (_what, key) => {
+    const { request, effects } = await prepare()
+    const answers = [await sendOnce({ ...request, key }), await sendOnce({ ...request, key })]
+    expect(answers.map(({ status, replayed }) => [status, replayed])).toEqual([
+      [done, null],
+      [again, null],
+    ])
+    expect(await effects()).toBe(again === done ? 2 : 1)
+    expect(await storedKeys('')).toEqual([])
+  })
+
+  test('a key of 255 characters, and any visible one, is a key', async () => {
+    const { request, effects } = await prepare()
+    const visible = Array.from({ length: 94 }, (_, i) => String.fromCharCode(0x21 + i)).join('')
+    const key = (newKey() + visible).padEnd(255, 'x')
+    const first = await send({ ...request, key })
+    expect(first.status).toBe(done)
+    expect(await send({ ...request, key })).toEqual({ ...first, replayed: 'true' })
+    expect(await effects()).toBe(1)
+  })
+
+  test.each([
+    ['256 characters', 'x'.repeat(256)],
+    ['a space', 'a b'],
+    ['a tab', 'a\tb'],
+    ['not ASCII', 'schlüssel'],
+    ['two keys in one', 'a, b'],
+  ])('a key with %s is 400, and nothing is done', async (_what, key) => {
+    const { request, effects } = await prepare()
+    expect(errorOf(await send({ ...request, key }))).toMatchObject({
+      status: 400,
+      code: 'BAD_REQUEST_ERROR',
+      description: expect.stringMatching(/idempotency-key must be .*1 to 255 visible/i),
+    })
+    expect(await effects()).toBe(0)
+  })
+
+  test('another body, or another path, with a known key is 400, says so, and has no effect', async () => {
+    const { request, otherBody, effects } = await prepare()
+    const key = newKey()
+    await send({ ...request, key })
+    const mismatch = {
+      status: 400,
+      code: 'BAD_REQUEST_ERROR',
+      field: 'Idempotency-Key',
+      description: expect.stringContaining('was used for another request'),
+    }
+    expect(errorOf(await send({ ...request, key, body: otherBody }))).toMatchObject(mismatch)
+    expect(await effects()).toBe(1)
+    if (request.headers !== undefined && request.headers !== seededKeys) return
+    for (const { prepare } of routes.filter(({ route }) => route !== 'payments of payers')) {
+      const other = await prepare()
+      expect(errorOf(await send({ ...other.request, key }))).toMatchObject(mismatch)
+      expect(await other.effects()).toBe(0)
+    }
+  })
+
+  test('4xx are not stored: the key of a refused request can be used', async () => {
+    const { request, refused, effects } = await prepare()
+    const key = newKey()
+    for (let tries = 0; tries < 2; tries++) {
+      const { status, replayed } = await send({ ...refused, key })
+      expect([400, 404]).toContain(status)
+      expect(replayed).toBeNull()
+    }
+    expect(await storedKeys(key)).toEqual([])
+    expect(await send({ ...request, key })).toMatchObject({ status: done, replayed: null })
+    expect(await effects()).toBe(1)
+  })
+
+  test('a key lives 24 hours, then it is new', async () => {
+    const { request, effects } = await prepare()
+    const key = newKey()
+    const age = (by: string) =>
+      system.database.query(
+        `UPDATE idempotency_keys SET created_at = created_at - $2::interval, expires_at = expires_at - $2::interval
+         WHERE key = $1`,
+        [key, by],
+      )
+    const first = await send({ ...request, key })
+    await age('23 hours 58 minutes')
+    expect(await send({ ...request, key })).toEqual({ ...first, replayed: 'true' })
+    await age('2 minutes')
+    const second = await send({ ...request, key })
+    expect(second).toMatchObject({ status: again, replayed: null })
+    expect(second.text).not.toBe(first.text)
+    if (again !== done) return
+    expect(await effects()).toBe(2)
+    expect(await storedKeys(key)).toMatchObject([
+      { response: second.text, lives: 86_400, age: expect.stringMatching(/^00:/) },
+    ])
+    expect(await send({ ...request, key })).toEqual({ ...second, replayed: 'true' })
+  })
+
+  test('while the first one runs a second one is told 409 at once, and 50 of them keep nobody else waiting', async () => {
+    const other = await addMerchant(system.database)
+    // Where the machine is too slow for the time that the first one may wait, it is tried with another one.
+    await waitFor(
+      'the first one to end well',
+      async () => {
+        const { request, effects, lock } = await prepare()
+        const key = newKey()
+        const held = await hold(lock)
+        let isRunning = true
+        const running = sendOnce({ ...request, key }).finally(() => {
+          isRunning = false
+        })
+        await held.waitedFor()
+        const sentAt = performance.now()
+        const second = await sendOnce({ ...request, key, api: apis[1]! })
+        const tookMs = performance.now() - sentAt
+        const seconds = Array.from({ length: 50 }, (_, i) => sendOnce({ ...request, key, api: apis[i % 2]! }))
+        const others = apis.map((api) =>
+          sendOnce({ path: '/api/v1/orders', body: { amount: 100 }, headers: other.keys, api }),
+        )
+        const answers = [second, ...(await Promise.all(seconds))]
+        const othersAnswers = await Promise.all(others)
+        const wasRunning = isRunning
+        await held.release()
+        const first = await running
+        if (!wasRunning || first.status === 503) return false
+        for (const answer of answers) {
+          expect(answer.retryAfter).toMatch(/^[1-9]\d*$/)
+          expect(errorOf(answer)).toMatchObject({ status: 409, code: 'CONFLICT_ERROR' })
+        }
+        expect(tookMs).toBeLessThan(400)
+        expect(othersAnswers.map(({ status }) => status)).toEqual([201, 201])
+        expect(first).toMatchObject({ status: done, replayed: null })
+        expect(await send({ ...request, key })).toEqual({ ...first, replayed: 'true' })
+        expect(await effects()).toBe(1)
+        return true
+      },
+      { timeoutMs: 30_000 },
+    )
+  })
+
+  test('an API that is killed while it holds the claim leaves the key usable, and nothing done', async () => {
+    const doomed = await system.startApi()
+    const { request, effects, lock } = await prepare()
+    const key = newKey()
+    const held = await hold(lock)
+    const lost = sendOnce({ ...request, key, api: doomed }).catch(() => undefined)
+    await held.waitedFor()
+    await doomed.stop('SIGKILL')
+    expect(await lost).toBeUndefined()
+    await held.release()
+    const answer = await waitFor('the claim to be gone', async () => {
+      const sent = await send({ ...request, key })
+      return sent.status === 409 ? undefined : sent
+    })
+    expect(answer).toMatchObject({ status: done, replayed: null })
+    expect(await effects()).toBe(1)
+  })
+})
+
+test('keys of two merchants do not meet', async () => {
+  const [one, two] = [await addMerchant(system.database), await addMerchant(system.database)]
+  const key = newKey()
+  const request = { path: '/api/v1/orders', body: { amount: 700 }, key }
+  const first = await send({ ...request, headers: one.keys })
+  const second = await send({ ...request, headers: two.keys })
+  expect([first, second]).toMatchObject([
+    { status: 201, replayed: null },
+    { status: 201, replayed: null },
+  ])
+  expect(JSON.parse(second.text).merchant_id).toBe(two.id)
+  expect(await send({ ...request, headers: one.keys })).toEqual({ ...first, replayed: 'true' })
+  expect(await storedKeys(key)).toHaveLength(2)
+})
+
+test('payers’ keys live within their order, and do not meet the merchant’s', async () => {
+  const orders = [await shop().order(), await shop().order()]
+  const key = newKey()
+  const [merchants, ...payers] = [
+    await send({ path: '/api/v1/payments', body: upi(orders[0]!.id, 'failure@test'), key }),
+    await send({
+      path: '/api/v1/payments/public',
+      body: upi(orders[0]!.id, 'failure@test'),
+      headers: {},
+      key,
+    }),
+    await send({
+      path: '/api/v1/payments/public',
+      body: upi(orders[1]!.id, 'failure@test'),
+      headers: {},
+      key,
+    }),
+  ]
+  const ids = [merchants!, ...payers].map(({ status, replayed, text }) => {
+    expect([status, replayed]).toEqual([201, null])
+    return JSON.parse(text).id
+  })
+  expect(new Set(ids).size).toBe(3)
+  const rows = await system.database.query<{ scope: string }>(
+    'SELECT scope FROM idempotency_keys WHERE key = $1 AND merchant_id = $2',
+    [key, SEEDED_MERCHANT_ID],
+  )
+  expect(rows.map(({ scope }) => scope).sort()).toEqual(['', ...orders.map(({ id }) => id)].sort())
+  // A payer is never shown what the merchant was.
+  expect(JSON.parse(payers[0]!.text)).not.toHaveProperty('captured')
+})
+
+describe('cards', () => {
+  const card = {
+    number: '4012810000771881',
+    expiry_month: '12',
+    expiry_year: '2099',
+    cvv: '837',
+    holder_name: 'Canary Holder',
+  }
+  const pay = async (key: string, orderId: string, fields: Partial<typeof card> = {}) =>
+    send({
+      path: '/api/v1/payments',
+      body: { order_id: orderId, method: 'card', card: { ...card, ...fields } },
+      key,
+    })
+
+  test('count by network and last four digits only: nothing else of them is compared or kept', async () => {
+    const { id } = await shop().order()
+    const key = newKey()
+    const first = await pay(key, id)
+    expect(first.status).toBe(201)
+    const same = {
+      number: '4012 8100 0770 1881',
+      cvv: '291',
+      expiry_year: '98',
+      holder_name: 'Somebody Else',
+    }
+    expect(await pay(key, id, same)).toEqual({ ...first, replayed: 'true' })
+    expect(errorOf(await pay(key, id, { number: '4242424242424242' }))).toMatchObject({
+      status: 400,
+      field: 'Idempotency-Key',
+    })
+    const [row] = await system.database.query<{ text: string }>(
+      `SELECT string_agg(k::text, '') AS text FROM idempotency_keys k`,
+    )
+    for (const secret of ['4012810000771881', '4012810007701881', 'Canary Holder', 'Somebody Else']) {
+      expect(row!.text).not.toContain(secret)
+    }
+    expect(Object.keys(JSON.parse((await storedKeys(key))[0]!.response))).not.toContain('cvv')
+    expect((await storedKeys(key))[0]!.response).not.toMatch(/837|291|2099/)
+  })
+
+  test('that expired since do not keep the answer from being sent again', async () => {
+    const { id } = await shop().order()
+    const key = newKey()
+    const first = await pay(key, id)
+    // The expiry is no part of what is compared, so this is how the request looks once its card has expired.
+    const expired = { expiry_month: '01', expiry_year: '2020' }
+    expect(await pay(key, id, expired)).toEqual({ ...first, replayed: 'true' })
+    expect(errorOf(await pay(newKey(), id, expired))).toMatchObject({ status: 400, code: 'EXPIRED_CARD' })
+  })
+})

@@ -1,0 +1,292 @@
+// What testers rely on: the state of the jobs on either queue, the seeded merchant, and a bank that takes as long and ends as it is told.
+import {
+  createPayment,
+  getApiHealth,
+  getHealth,
+  getJobsStatus,
+  getTestMerchant,
+  JobsStatus,
+  type Payment,
+} from '@sluice/contracts'
+import {
+  addMerchant,
+  expectStatus,
+  type Keys,
+  openShop,
+  queueBackends,
+  seededKeys,
+  startApp,
+  startSystem,
+  type TestSystem,
+  waitFor,
+} from '@sluice/testing'
+import Value from 'typebox/value'
+import { describe, expect, inject, onTestFinished, test } from 'vitest'
+
+async function start(options: Partial<Parameters<typeof startSystem>[0]> = {}): Promise<TestSystem> {
+  const system = await startSystem({ postgresUrl: inject('postgresUrl'), ...options })
+  onTestFinished(() => system.stop())
+  return system
+}
+
+async function payByCard({ call }: TestSystem, orderId: string, number: string, headers: Keys = seededKeys) {
+  const card = { number, expiry_month: '12', expiry_year: '2099', cvv: '123', holder_name: 'John Doe' }
+  const body = { order_id: orderId, method: 'card' as const, card }
+  return expectStatus(await call(createPayment, { headers, body }), 201)
+}
+
+/** What the bank said, and how long it took by the database's own clock. */
+async function bankOf(system: TestSystem, table: 'payments' | 'refunds', id: string) {
+  const [row] = await system.database.query<{ answeredMs: number; tookMs: number }>(
+    `SELECT (bank_answer->>'settlesInMs')::float8 AS "answeredMs",
+            (extract(epoch FROM settled_at - bank_asked_at) * 1000)::float8 AS "tookMs"
+     FROM ${table} WHERE id = $1`,
+    [id],
+  )
+  return row!
+}
+
+/** Generous: of a machine that does other things, too. */
+const LATE_MS_MAX = 10_000
+function expectDelay({ answeredMs, tookMs }: { answeredMs: number; tookMs: number }, min: number, max = min) {
+  expect(answeredMs).toBeGreaterThanOrEqual(min)
+  expect(answeredMs).toBeLessThanOrEqual(max)
+  expect(tookMs).toBeGreaterThanOrEqual(answeredMs)
+  expect(tookMs).toBeLessThan(max + LATE_MS_MAX)
+}
+
+describe.for(queueBackends)('with the queue on $backend', ({ backend, available }) => {
+  test.skipIf(!available)(
+    'jobs are pending, then completed or failed; the worker runs or is stopped',
+    async () => {
+      const delays = { PROCESSING_DELAY_MIN: '3000', PROCESSING_DELAY_MAX: '3000', UPI_SUCCESS_RATE: '1' }
+      const system = await start({ backend, env: delays })
+      const shop = openShop(system.call)
+      const jobs = async () => {
+        const status = expectStatus(await system.call(getJobsStatus), 200)
+        expect([...Value.Errors(JobsStatus, status)]).toEqual([])
+        return status
+      }
+      const shows = (expected: Partial<JobsStatus>, timeoutMs = 15_000) =>
+        waitFor(
+          `jobs to be ${JSON.stringify(expected)}`,
+          async () => {
+            expect(await jobs()).toMatchObject(expected)
+            return true
+          },
+          { timeoutMs },
+        )
+      expect(await jobs()).toEqual({
+        pending: 0,
+        processing: 0,
+        completed: 0,
+        failed: 0,
+        worker_status: 'running',
+      })
+
+      const first = await shop.pay((await shop.order()).id, 'user@paytm')
+      await shows({ pending: 1, processing: 0, completed: 0, failed: 0 })
+      expect((await shop.readPayment(first.id)).status).toBe('pending')
+      await shows({ pending: 0, processing: 0, completed: 1, failed: 0 })
+      expect((await shop.readPayment(first.id)).status).toBe('success')
+
+      await shop.settled((await shop.pay((await shop.order()).id, 'failure@test')).id)
+      await shows({ pending: 0, processing: 0, completed: 1, failed: 1 })
+      await shop.refundSettled((await shop.refund(first.id, 100)).id)
+      await shows({ pending: 0, processing: 0, completed: 2, failed: 1 })
+
+      await system.workers[0]!.stop('SIGKILL')
+      await shows({ worker_status: 'stopped' })
+      const waiting = await shop.pay((await shop.order()).id, 'user@paytm')
+      await shows({ pending: 1, processing: 0, completed: 2, failed: 1, worker_status: 'stopped' })
+      await system.startWorker()
+      await shows({ worker_status: 'running' })
+      expect((await shop.settled(waiting.id)).status).toBe('success')
+      await shows({ pending: 0, processing: 0, completed: 3, failed: 1 })
+    },
+  )
+
+  test.skipIf(!available)('health has exactly the seed’s fields, and needs no keys', async () => {
+    const system = await start({ backend })
+    for (const contract of [getHealth, getApiHealth]) {
+      const { status, body } = await system.call(contract)
+      expect({ status, body }).toEqual({
+        status: 200,
+        body: {
+          status: 'healthy',
+          database: 'connected',
+          redis: backend === 'redis' ? 'connected' : 'not_configured',
+          worker: 'running',
+          timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/),
+        },
+      })
+    }
+    const head = await fetch(`${system.api.url}/health`, { method: 'HEAD' })
+    expect([head.status, await head.text()]).toEqual([200, ''])
+  })
+})
+
+test('the seeded merchant is told to anybody; 404 when it is not there', async () => {
+  const system = await start({ workers: 0 })
+  const { status, body } = await system.call(getTestMerchant)
+  expect({ status, body }).toEqual({
+    status: 200,
+    body: {
+      id: '550e8400-e29b-41d4-a716-446655440000',
+      email: 'test@example.com',
+      api_key: 'key_test_abc123',
+      seeded: true,
+    },
+  })
+  await system.database.query('DELETE FROM merchant_accounts')
+  await system.database.query('DELETE FROM merchants')
+  expect(await system.call(getTestMerchant)).toMatchObject({
+    status: 404,
+    body: { error: { code: 'NOT_FOUND_ERROR', description: 'Merchant not found' } },
+  })
+})
+
+describe('TEST_MODE', () => {
+  test('makes every payment a success after exactly the delay, whatever else would decide; refunds take it, too', async () => {
+    const system = await start({
+      env: {
+        TEST_MODE: 'true',
+        TEST_PROCESSING_DELAY: '700',
+        UPI_SUCCESS_RATE: '0',
+        CARD_SUCCESS_RATE: '0',
+        PROCESSING_DELAY_MIN: '5000',
+        PROCESSING_DELAY_MAX: '10000',
+        REFUND_DELAY_MIN: '3000',
+        REFUND_DELAY_MAX: '5000',
+      },
+    })
+    const shop = openShop(system.call)
+    const orders = await Promise.all(Array.from({ length: 6 }, () => shop.order()))
+    const made = [
+      await shop.pay(orders[0]!.id, 'user@paytm'),
+      await shop.pay(orders[1]!.id, 'failure@test'),
+      await shop.pay(orders[2]!.id, 'timeout@test'),
+      await shop.pay(orders[3]!.id, 'refundfail@test'),
+      await payByCard(system, orders[4]!.id, '4000000000000002'),
+      await payByCard(system, orders[5]!.id, '5555555555554444'),
+    ]
+    for (const { id } of made) {
+      expect(await shop.settled(id)).toMatchObject({ status: 'success', error_code: null })
+      expectDelay(await bankOf(system, 'payments', id), 700)
+    }
+    const refund = await shop.refundSettled((await shop.refund(made[0]!.id, 100)).id)
+    expect(refund.status).toBe('processed')
+    expectDelay(await bankOf(system, 'refunds', refund.id), 700)
+    const refused = await shop.refundSettled((await shop.refund(made[3]!.id, 100)).id)
+    expect(refused.status).toBe('failed')
+  })
+
+  test('makes every payment fail where TEST_PAYMENT_SUCCESS is false; the delay is 1 s unless it is set', async () => {
+    const system = await start({
+      env: {
+        TEST_MODE: 'true',
+        TEST_PAYMENT_SUCCESS: 'false',
+        UPI_SUCCESS_RATE: '1',
+        CARD_SUCCESS_RATE: '1',
+      },
+    })
+    const shop = openShop(system.call)
+    const { id: orderId } = await shop.order()
+    const made = [
+      await shop.pay(orderId, 'success@test'),
+      await payByCard(system, (await shop.order()).id, '4111111111111111'),
+    ]
+    for (const { id } of made) {
+      expect(await shop.settled(id)).toMatchObject({
+        status: 'failed',
+        error_code: 'PAYMENT_FAILED',
+        error_description: expect.stringMatching(/\w/),
+      })
+      expectDelay(await bankOf(system, 'payments', id), 1000)
+    }
+  })
+})
+
+test('chance has the success rates, delays are random within their range', async () => {
+  const system = await start({
+    env: {
+      UPI_SUCCESS_RATE: '0',
+      CARD_SUCCESS_RATE: '1',
+      PROCESSING_DELAY_MIN: '300',
+      PROCESSING_DELAY_MAX: '900',
+      REFUND_DELAY_MIN: '200',
+      REFUND_DELAY_MAX: '800',
+    },
+  })
+  const shop = openShop(system.call)
+  const made: Payment[] = []
+  for (let n = 0; n < 10; n++) {
+    made.push(await shop.pay((await shop.order()).id, `user${n}@paytm`))
+    made.push(await payByCard(system, (await shop.order()).id, '5555555555554444'))
+  }
+  const delays = new Set<number>()
+  for (const { id } of made) {
+    const { method, status, error_code } = await shop.settled(id)
+    expect([method, status, error_code]).toEqual(
+      method === 'upi' ? ['upi', 'failed', 'PAYMENT_FAILED'] : ['card', 'success', null],
+    )
+    const bank = await bankOf(system, 'payments', id)
+    expectDelay(bank, 300, 900)
+    delays.add(bank.answeredMs)
+  }
+  expect(delays.size).toBeGreaterThan(1)
+  const refundDelays = new Set<number>()
+  for (let n = 0; n < 5; n++) {
+    const refund = await shop.refundSettled((await shop.refund(made[1]!.id, 10)).id)
+    const bank = await bankOf(system, 'refunds', refund.id)
+    expectDelay(bank, 200, 800)
+    refundDelays.add(bank.answeredMs)
+    const took = Date.parse(refund.processed_at!) - Date.parse(refund.created_at)
+    expect(took).toBeGreaterThanOrEqual(bank.answeredMs - 1) // both are cut to milliseconds
+  }
+  expect(refundDelays.size).toBeGreaterThan(1)
+})
+
+describe('with SANDBOX=false', () => {
+  test('magic values have no effect, and what testers look at is not there', async () => {
+    const system = await start({
+      env: {
+        SANDBOX: 'false',
+        GATEWAY_SECRET: 'a-secret-of-this-test-0123456789',
+        UPI_SUCCESS_RATE: '1',
+        CARD_SUCCESS_RATE: '0',
+      },
+    })
+    const { keys } = await addMerchant(system.database)
+    const shop = openShop(system.call, keys)
+    for (const vpa of ['failure@test', 'failure@razorpay', 'timeout@test', 'success@test']) {
+      expect((await shop.settled((await shop.pay((await shop.order()).id, vpa)).id)).status).toBe('success')
+    }
+    const paid = await shop.paid(1000, 'refundfail@test')
+    expect((await shop.refundSettled((await shop.refund(paid.id, 1000)).id)).status).toBe('processed')
+    for (const number of ['4111111111111111', '4000000000000002']) {
+      const { id } = await payByCard(system, (await shop.order()).id, number, keys)
+      expect(await shop.settled(id)).toMatchObject({ status: 'failed', error_code: 'PAYMENT_FAILED' })
+    }
+    const scripted = await system.database.query('SELECT 1 FROM payments WHERE bank_scenario IS NOT NULL')
+    expect(scripted).toEqual([])
+    for (const contract of [getTestMerchant, getJobsStatus]) {
+      expect(await system.call(contract)).toMatchObject({
+        status: 404,
+        body: { error: { code: 'NOT_FOUND_ERROR' } },
+      })
+    }
+  })
+
+  test('TEST_MODE keeps API and worker from starting, and is named', async () => {
+    const system = await start({ workers: 0 })
+    const env = {
+      ...system.env,
+      SANDBOX: 'false',
+      GATEWAY_SECRET: 'a-secret-of-this-test-0123456789',
+      TEST_MODE: 'true',
+    }
+    for (const app of ['api', 'worker'] as const)
+      await expect(startApp(app, env)).rejects.toThrow(/TEST_MODE/)
+  })
+})

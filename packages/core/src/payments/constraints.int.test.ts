@@ -1,0 +1,618 @@
+// What the database itself refuses, whoever writes: every constraint of the gateway's tables by its name, its triggers, and the sum of refunds.
+import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/testing'
+import fc from 'fast-check'
+import type pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
+
+let database: TestDatabase
+let client: pg.Client
+beforeAll(async () => {
+  database = await createDatabase(inject('postgresUrl'))
+  client = await database.session()
+})
+afterAll(async () => {
+  await client?.end()
+  await database?.drop()
+})
+
+const tables = [
+  'merchants',
+  'merchant_accounts',
+  'sessions',
+  'orders',
+  'payments',
+  'refunds',
+  'payment_log',
+  'idempotency_keys',
+]
+
+type Fields = Record<string, unknown>
+const suffix = (n: number) => String(n).padStart(16, '0')
+const orderId = (n: number) => `order_${suffix(n)}`
+const payId = (n: number) => `pay_${suffix(n)}`
+const refundId = (n: number) => `rfnd_${suffix(n)}`
+const OTHER = '11111111-1111-4111-8111-111111111111'
+const now = new Date()
+const settled = { settled_at: now }
+const answer = { bank_answer: '{"outcome":"success"}' }
+
+/** Rows that are right; each case changes a little of one. */
+const right: Record<string, Fields> = {
+  merchants: { id: OTHER, name: 'Other', email: 'other@x.example', api_key: 'key_o', api_secret: 's' },
+  merchant_accounts: { account: 'acc_new', merchant_id: SEEDED_MERCHANT_ID },
+  sessions: { token_hash: 'h', merchant_id: SEEDED_MERCHANT_ID, expires_at: new Date(Date.now() + 60_000) },
+  orders: { id: orderId(9), merchant_id: SEEDED_MERCHANT_ID, amount: 1000 },
+  payments: {
+    id: payId(9),
+    order_id: orderId(1),
+    merchant_id: SEEDED_MERCHANT_ID,
+    amount: 1000,
+    method: 'upi',
+    vpa: 'a@b',
+    status: 'pending',
+    request_id: 'r',
+  },
+  refunds: {
+    id: refundId(9),
+    payment_id: payId(2),
+    merchant_id: SEEDED_MERCHANT_ID,
+    amount: 100,
+    request_id: 'r',
+  },
+  payment_log: { payment_id: payId(2), change: 'captured', amount: 1000, cause: 'c', request_id: 'r' },
+  idempotency_keys: {
+    merchant_id: SEEDED_MERCHANT_ID,
+    key: 'k',
+    fingerprint: 'f',
+    status: 201,
+    response: '{}',
+    expires_at: now,
+  },
+}
+
+function insert(table: string, over: Fields = {}) {
+  const row = { ...right[table], ...over }
+  const places = Object.keys(row).map((_, i) => `$${i + 1}`)
+  return client.query(
+    `INSERT INTO ${table} (${Object.keys(row).join()}) VALUES (${places.join()})`,
+    Object.values(row),
+  )
+}
+
+const success = { status: 'success', ...settled }
+const failed = { status: 'failed', error_code: 'X', ...settled }
+const card = { method: 'card', vpa: null, card_network: 'visa', card_last4: '1111' }
+
+/** Order 1 is open; order 2 is paid by payment 2, of which 100 are pending as refund 1; payment 3 of order 1 is pending. */
+beforeEach(async () => {
+  await client.query('BEGIN')
+  await insert('orders', { id: orderId(1) })
+  await insert('orders', { id: orderId(2) })
+  await insert('payments', { id: payId(2), order_id: orderId(2), ...success })
+  await insert('payments', { id: payId(3) })
+  await client.query(`UPDATE orders SET status = 'paid', claimed_by = $2 WHERE id = $1`, [
+    orderId(2),
+    payId(2),
+  ])
+  await insert('refunds', { id: refundId(1) })
+  await insert('payment_log', { change: 'refund_created', refund_id: refundId(1) })
+  await insert('payment_log', { change: 'success' })
+})
+afterEach(() => client.query('ROLLBACK'))
+
+type Case = [constraint: string, what: string, attempt: () => Promise<unknown>]
+const inserted = (constraint: string, table: string, ...rows: Fields[]): Case[] =>
+  rows.map((row) => [constraint, `a row of ${table} with ${shown(row)}`, () => insert(table, row)])
+const shown = (row: Fields) => JSON.stringify(row).slice(0, 70)
+const run = (constraint: string, text: string, ...setUp: Array<() => Promise<unknown>>): Case => [
+  constraint,
+  text,
+  async () => {
+    for (const step of setUp) await step()
+    await client.query(text)
+  },
+]
+const other = () => insert('merchants')
+const twice =
+  (table: string, over: Fields = {}, again: Fields = {}) =>
+  async () => {
+    await insert(table, over)
+    await insert(table, { ...over, ...again })
+  }
+
+const cases: Case[] = [
+  ...inserted('merchants_pkey', 'merchants', { id: SEEDED_MERCHANT_ID }),
+  ...inserted('merchants_email_check', 'merchants', { email: 'Other@x.example' }),
+  ...inserted('merchants_email_key', 'merchants', { email: 'test@example.com' }),
+  ...inserted('merchants_api_key_key', 'merchants', { api_key: 'key_test_abc123' }),
+  ...inserted('merchant_accounts_pkey', 'merchant_accounts', { account: 'acc_merchant_456' }),
+  ...inserted('merchant_accounts_merchant_id_fkey', 'merchant_accounts', { merchant_id: OTHER }),
+  run('merchant_accounts_merchant_id_fkey', `DELETE FROM merchants WHERE id = '${OTHER}'`, other, () =>
+    insert('merchant_accounts', { merchant_id: OTHER }),
+  ),
+  ['sessions_pkey', 'one token twice', twice('sessions')],
+  ...inserted('sessions_expiry_check', 'sessions', { expires_at: new Date(0) }),
+  ...inserted('sessions_merchant_id_fkey', 'sessions', { merchant_id: OTHER }),
+
+  ...inserted('orders_pkey', 'orders', { id: orderId(1) }),
+  ...inserted(
+    'orders_id_check',
+    'orders',
+    ...[
+      'order_',
+      `order_${'a'.repeat(15)}`,
+      `order_${'a'.repeat(17)}`,
+      payId(1),
+      `${orderId(5)}\n`,
+      `order_${'é'.repeat(16)}`,
+    ].map((id) => ({ id })),
+  ),
+  ...inserted('orders_amount_check', 'orders', { amount: 0 }, { amount: -1 }, { amount: 1_000_000_000_000 }),
+  ...inserted('orders_status_check', 'orders', { status: 'failed' }, { status: 'PAID' }),
+  ...inserted('orders_paid_check', 'orders', { status: 'paid' }),
+  run('orders_paid_check', `UPDATE orders SET claimed_by = NULL WHERE status = 'paid'`),
+  ...inserted('orders_merchant_id_fkey', 'orders', { merchant_id: OTHER }),
+  run('orders_merchant_id_fkey', `DELETE FROM merchants WHERE id = '${OTHER}'`, other, () =>
+    insert('orders', { merchant_id: OTHER }),
+  ),
+  ...inserted('orders_claimed_by_fkey', 'orders', { claimed_by: payId(8) }),
+  run('orders_claimed_by_fkey', `UPDATE orders SET claimed_by = '${payId(2)}' WHERE id = '${orderId(1)}'`),
+  run('orders_claimed_by_fkey', `DELETE FROM payments WHERE id = '${payId(3)}'`, () =>
+    client.query('UPDATE orders SET claimed_by = $2 WHERE id = $1', [orderId(1), payId(3)]),
+  ),
+
+  ...inserted('payments_pkey', 'payments', { id: payId(3) }),
+  ...inserted(
+    'payments_id_check',
+    'payments',
+    { id: 'pay_1' },
+    { id: orderId(1) },
+    { id: `pay_${'-'.repeat(16)}` },
+  ),
+  ...inserted('payments_status_check', 'payments', { status: 'refunded' }, { status: 'processing' }),
+  ...inserted('payments_method_check', 'payments', { method: 'cash', vpa: null }),
+  ...inserted('payments_created_check', 'payments', { status: 'created' }, { ...card, status: 'created' }),
+  ...inserted('payments_vpa_check', 'payments', { vpa: null }, { ...card, vpa: 'a@b' }),
+  ...inserted(
+    'payments_card_check',
+    'payments',
+    { ...card, card_last4: null },
+    { ...card, card_network: null },
+    { card_network: 'visa', card_last4: '1111' },
+  ),
+  ...inserted('payments_card_network_check', 'payments', { ...card, card_network: 'diners' }),
+  ...inserted(
+    'payments_card_last4_check',
+    'payments',
+    { ...card, card_last4: '111' },
+    { ...card, card_last4: '11a1' },
+  ),
+  ...inserted(
+    'payments_error_check',
+    'payments',
+    { status: 'failed', ...settled },
+    { ...success, error_code: 'X' },
+    { error_code: 'X' },
+  ),
+  ...inserted('payments_captured_check', 'payments', { captured: true }, { ...failed, captured: true }),
+  ...inserted(
+    'payments_refunded_check',
+    'payments',
+    { refunded_amount: 1 },
+    { ...failed, refunded_amount: 1 },
+    { ...success, refunded_amount: 1001 },
+    { ...success, refunded_amount: -1 },
+  ),
+  ...inserted('payments_bank_check', 'payments', answer),
+  ...inserted('payments_settled_check', 'payments', { status: 'success' }, settled),
+  ...inserted('payments_one_success', 'payments', { order_id: orderId(2), ...success }),
+  run(
+    'payments_one_success',
+    `UPDATE payments SET status = 'success', settled_at = now() WHERE order_id = '${orderId(1)}'`,
+    () => insert('payments'),
+  ),
+  ...inserted(
+    'payments_order_fkey',
+    'payments',
+    { order_id: orderId(8) },
+    { amount: 999 },
+    { currency: 'USD' },
+  ),
+  [
+    'payments_order_fkey',
+    'a payment of another merchant than its order',
+    async () => {
+      await other()
+      await insert('payments', { merchant_id: OTHER })
+    },
+  ],
+  run('payments_order_fkey', `UPDATE orders SET amount = 999 WHERE id = '${orderId(1)}'`),
+  run('payments_order_fkey', `DELETE FROM orders WHERE id = '${orderId(1)}'`),
+
+  ...inserted('refunds_pkey', 'refunds', { id: refundId(1) }),
+  ...inserted('refunds_id_check', 'refunds', { id: 'rfnd_1' }, { id: payId(1) }),
+  ...inserted(
+    'refunds_amount_check',
+    'refunds',
+    { amount: 0 },
+    { amount: -5 },
+    { amount: 1_000_000_000_000 },
+  ),
+  ...inserted('refunds_status_check', 'refunds', { status: 'success' }),
+  ...inserted(
+    'refunds_error_check',
+    'refunds',
+    { status: 'failed', ...settled },
+    { error_code: 'X' },
+    { status: 'processed', processed_at: now, ...settled, error_code: 'X' },
+  ),
+  ...inserted(
+    'refunds_processed_check',
+    'refunds',
+    { status: 'processed', ...settled },
+    { processed_at: now },
+  ),
+  ...inserted('refunds_bank_check', 'refunds', answer),
+  ...inserted('refunds_settled_check', 'refunds', settled, { status: 'processed', processed_at: now }),
+  ...inserted('refunds_payment_fkey', 'refunds', {
+    payment_id: payId(8),
+    status: 'failed',
+    error_code: 'X',
+    ...settled,
+  }),
+  [
+    'refunds_payment_fkey',
+    'a refund of another merchant than its payment',
+    async () => {
+      await other()
+      await insert('refunds', { merchant_id: OTHER })
+    },
+  ],
+  ['payments_refunded_check', 'a refund above what is left', () => insert('refunds', { amount: 901 })],
+  [
+    'payments_refunded_check',
+    'a refund of a pending payment',
+    () => insert('refunds', { payment_id: payId(3) }),
+  ],
+  run('payments_refunded_check', 'UPDATE refunds SET amount = 1001'),
+
+  run(
+    'payment_log_pkey',
+    `INSERT INTO payment_log (id, payment_id, change, amount, cause, request_id)
+     SELECT max(id), '${payId(3)}', 'created', 1, 'c', 'r' FROM payment_log`,
+  ),
+  ...inserted('payment_log_change_check', 'payment_log', { change: 'paid' }),
+  ...inserted(
+    'payment_log_refund_check',
+    'payment_log',
+    { change: 'refund_processed' },
+    { refund_id: refundId(1) },
+  ),
+  ...inserted('payment_log_once', 'payment_log', { change: 'success' }),
+  ...inserted('payment_log_once_for_refund', 'payment_log', {
+    change: 'refund_created',
+    refund_id: refundId(1),
+  }),
+  ...inserted('payment_log_payment_id_fkey', 'payment_log', { payment_id: payId(8) }),
+  run('payment_log_payment_id_fkey', `DELETE FROM payments WHERE id = '${payId(3)}'`, () =>
+    insert('payment_log', { payment_id: payId(3) }),
+  ),
+  ...inserted('payment_log_refund_id_fkey', 'payment_log', {
+    change: 'refund_failed',
+    refund_id: refundId(8),
+  }),
+  run('payment_log_refund_id_fkey', `DELETE FROM refunds WHERE id = '${refundId(1)}'`),
+
+  ['idempotency_keys_pkey', 'one key of a merchant twice', twice('idempotency_keys')],
+  ['idempotency_keys_pkey', 'one key of an order twice', twice('idempotency_keys', { scope: orderId(1) })],
+  ...inserted(
+    'idempotency_keys_status_check',
+    'idempotency_keys',
+    { status: 199 },
+    { status: 400 },
+    { status: 503 },
+  ),
+  ...inserted('idempotency_keys_merchant_id_fkey', 'idempotency_keys', { merchant_id: OTHER }),
+]
+
+test.each(cases)('%s refuses %s', async (constraint, _what, attempt) => {
+  await expect(attempt()).rejects.toMatchObject({ constraint })
+})
+
+/** Cannot be met alone: what they refuse is refused by another one first. */
+const impliedByOthers = [
+  'payments_amount_check', // the order's amount is within the same bounds
+  'payments_merchant_id_fkey', // of the order's merchant
+  'refunds_merchant_id_fkey', // of the payment's merchant
+  'orders_terms', // holds the primary key
+  'payments_owner', // holds the primary key
+  'payments_of_order', // holds the primary key
+]
+
+test('every constraint and unique index of the gateway’s tables is tried here', async () => {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT conname AS name FROM pg_constraint WHERE conrelid::regclass::text = ANY ($1) AND contype IN ('c', 'f', 'p', 'u', 'x')
+     UNION SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid::regclass::text = ANY ($1) AND indisunique`,
+    [tables],
+  )
+  const tried = new Set([...cases.map(([constraint]) => constraint), ...impliedByOthers])
+  expect([...tried].sort()).toEqual(rows.map(({ name }) => name).sort())
+})
+
+test('what is right is taken: every table’s row, and the edges', async () => {
+  for (const table of tables) await insert(table)
+  await insert('orders', {
+    id: orderId(5),
+    amount: 999_999_999_999,
+    currency: 'JPY',
+    receipt: 'x'.repeat(255),
+  })
+  await insert('payments', { id: payId(5), ...card })
+  await insert('payments', { id: payId(6), ...failed })
+  await insert('payments', { id: payId(7), method: 'gateway', vpa: null, status: 'created' })
+  await insert('refunds', { id: refundId(5), amount: 800 }) // with 100 + 100: all of it
+  await insert('refunds', { id: refundId(6), amount: 5000, ...failed })
+  await insert('idempotency_keys', { scope: orderId(1) })
+  await insert('idempotency_keys', { merchant_id: OTHER })
+})
+
+test('sessions and keys go with their merchant', async () => {
+  await other()
+  await insert('sessions', { merchant_id: OTHER })
+  await insert('idempotency_keys', { merchant_id: OTHER })
+  await client.query('DELETE FROM merchants WHERE id = $1', [OTHER])
+  const { rows } = await client.query(
+    'SELECT 1 FROM sessions WHERE merchant_id = $1 UNION ALL SELECT 1 FROM idempotency_keys WHERE merchant_id = $1',
+    [OTHER],
+  )
+  expect(rows).toEqual([])
+})
+
+describe('triggers', () => {
+  const set = (table: string, id: string, fields: string) =>
+    client.query(`UPDATE ${table} SET ${fields} WHERE id = $1`, [id])
+  const paymentFields = {
+    pending: `status = 'pending', settled_at = NULL, error_code = NULL`,
+    success: `status = 'success', settled_at = now(), error_code = NULL`,
+    failed: `status = 'failed', settled_at = now(), error_code = 'X'`,
+  }
+  const refundFields = {
+    pending: `status = 'pending', settled_at = NULL, error_code = NULL, processed_at = NULL`,
+    processed: `status = 'processed', settled_at = now(), error_code = NULL, processed_at = now()`,
+    failed: `status = 'failed', settled_at = now(), error_code = 'X', processed_at = NULL`,
+  }
+
+  test.each<[string, string, keyof typeof paymentFields, keyof typeof paymentFields]>([
+    ['success', 'pending', 'success', 'pending'],
+    ['success', 'failed', 'success', 'failed'],
+    ['failed', 'pending', 'failed', 'pending'],
+    ['failed', 'success', 'failed', 'success'],
+  ])('a payment that is %s does not become %s', async (_from, _to, from, to) => {
+    await set('payments', payId(3), paymentFields[from])
+    await expect(set('payments', payId(3), paymentFields[to])).rejects.toMatchObject({
+      code: '23000',
+      message: `payments ${payId(3)} is ${from} for good`,
+    })
+  })
+
+  test.each<[keyof typeof refundFields, keyof typeof refundFields]>([
+    ['processed', 'pending'],
+    ['processed', 'failed'],
+    ['failed', 'pending'],
+    ['failed', 'processed'],
+  ])('a refund that is %s does not become %s', async (from, to) => {
+    await set('refunds', refundId(1), refundFields[from])
+    await expect(set('refunds', refundId(1), refundFields[to])).rejects.toMatchObject({
+      code: '23000',
+      message: `refunds ${refundId(1)} is ${from} for good`,
+    })
+  })
+
+  test('a paid order stays paid', async () => {
+    const message = `orders ${orderId(2)} is paid for good`
+    await expect(set('orders', orderId(2), `status = 'created'`)).rejects.toMatchObject({
+      code: '23000',
+      message,
+    })
+  })
+
+  test('what is settled may be written otherwise: nothing else hangs on the status', async () => {
+    await set('payments', payId(2), `${paymentFields.success}, bank_scenario = 'success'`)
+    await set('orders', orderId(2), `status = 'paid', updated_at = now()`)
+  })
+
+  test.each([
+    `UPDATE payment_log SET cause = 'another'`,
+    'UPDATE payment_log SET amount = amount',
+    'DELETE FROM payment_log',
+    'TRUNCATE payment_log',
+  ])('the log is only appended to: %s', async (text) => {
+    await expect(client.query(text)).rejects.toMatchObject({
+      code: '23000',
+      message: 'payment_log is append-only',
+    })
+  })
+
+  test('a refund does not change its payment', async () => {
+    await insert('payments', { id: payId(5), ...success })
+    await expect(set('refunds', refundId(1), `payment_id = '${payId(5)}'`)).rejects.toMatchObject({
+      code: '23000',
+    })
+  })
+
+  test('the payment’s updated_at moves by at least a millisecond with what is refunded of it, and only then', async () => {
+    const updatedAt = async () =>
+      (
+        await client.query<{ at: Date }>('SELECT updated_at AS at FROM payments WHERE id = $1', [payId(2)])
+      ).rows[0]!.at.toISOString()
+    await set('payments', payId(2), `updated_at = '2099-01-01T00:00:00Z'`)
+    await set('refunds', refundId(1), refundFields.processed)
+    expect(await updatedAt()).toBe('2099-01-01T00:00:00.000Z')
+    await insert('refunds', { id: refundId(5) })
+    expect(await updatedAt()).toBe('2099-01-01T00:00:00.001Z')
+    await set('refunds', refundId(5), refundFields.failed)
+    expect(await updatedAt()).toBe('2099-01-01T00:00:00.002Z')
+  })
+})
+
+describe('the sum of refunds', () => {
+  const AMOUNT = 1000
+  const amounts = fc.integer({ min: 1, max: 600 })
+  const which = fc.nat(9)
+  const operation = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        is: fc.constant('insert' as const),
+        amounts: fc.array(amounts, { minLength: 1, maxLength: 3 }),
+      }),
+    },
+    fc.record({ is: fc.constant('insert failed' as const), amounts: fc.tuple(amounts) }),
+    fc.record({ is: fc.constant('change' as const), which, to: amounts }),
+    fc.record({ is: fc.constantFrom('process' as const, 'fail' as const, 'delete' as const), which }),
+    fc.record({ is: fc.constant('delete all' as const) }),
+  )
+
+  test('is kept, and within the payment, after any inserts, updates and deletes; what would exceed it is refused whole', async () => {
+    let serial = 100
+    await fc.assert(
+      fc.asyncProperty(fc.array(operation, { maxLength: 30 }), async (operations) => {
+        await client.query('SAVEPOINT run')
+        const payment = payId(serial)
+        const order = orderId(serial++)
+        await insert('orders', { id: order, amount: AMOUNT })
+        await insert('payments', { id: payment, order_id: order, ...success })
+        /** What there should be. */
+        let model: Array<{ id: string; amount: number; status: string }> = []
+        for (const op of operations) {
+          const one = 'which' in op ? model[op.which % Math.max(1, model.length)] : undefined
+          if ('which' in op && one === undefined) continue
+          const next = structuredClone(model)
+          const mine = next.find(({ id }) => id === one?.id)!
+          let text: string
+          switch (op.is) {
+            case 'insert':
+            case 'insert failed': {
+              const isFailed = op.is === 'insert failed'
+              const rows = op.amounts.map((amount) => ({
+                id: refundId(serial++),
+                amount,
+                status: isFailed ? 'failed' : 'pending',
+              }))
+              next.push(...rows)
+              const ends = isFailed ? `'X', now()` : 'NULL, NULL'
+              const values = rows.map(
+                ({ id, amount, status }) =>
+                  `('${id}', '${payment}', '${SEEDED_MERCHANT_ID}', ${amount}, '${status}', 'r', ${ends}::timestamptz)`,
+              )
+              text = `INSERT INTO refunds (id, payment_id, merchant_id, amount, status, request_id, error_code, settled_at) VALUES ${values.join()}`
+              break
+            }
+            case 'change':
+              mine.amount = op.to
+              text = `UPDATE refunds SET amount = ${op.to} WHERE id = '${mine.id}'`
+              break
+            case 'process':
+            case 'fail': {
+              const status = op.is === 'process' ? 'processed' : 'failed'
+              if (mine.status !== 'pending') continue // tried above: settled for good
+              mine.status = status
+              text = `UPDATE refunds SET status = '${status}', settled_at = now(), ${op.is === 'process' ? 'processed_at = now()' : `error_code = 'X'`} WHERE id = '${mine.id}'`
+              break
+            }
+            case 'delete':
+              next.splice(next.indexOf(mine), 1)
+              text = `DELETE FROM refunds WHERE id = '${mine.id}'`
+              break
+            case 'delete all':
+              next.length = 0
+              text = `DELETE FROM refunds WHERE payment_id = '${payment}'`
+              break
+          }
+          const fits = sumOf(next) <= AMOUNT
+          await client.query('SAVEPOINT step')
+          const refusal = await client.query(text).then(
+            () => undefined,
+            (error) => error,
+          )
+          if (fits) expect(refusal).toBeUndefined()
+          else expect(refusal).toMatchObject({ constraint: 'payments_refunded_check' })
+          if (refusal !== undefined) await client.query('ROLLBACK TO SAVEPOINT step')
+          else model = next
+          const { rows } = await client.query(
+            'SELECT refunded_amount::int AS sum FROM payments WHERE id = $1',
+            [payment],
+          )
+          expect(rows).toEqual([{ sum: sumOf(model) }])
+        }
+        await client.query('ROLLBACK TO SAVEPOINT run')
+      }),
+      { numRuns: 60 },
+    )
+  })
+  const sumOf = (refunds: ReadonlyArray<{ amount: number; status: string }>) =>
+    refunds.reduce((sum, { amount, status }) => sum + (status === 'failed' ? 0 : amount), 0)
+
+  test('is right from 20 sessions at once: as much as fits is taken, the rest refused, what is rolled back never was', async () => {
+    const [order, payment] = [orderId(9000), payId(9000)]
+    const setUp = await database.session()
+    await setUp.query(`INSERT INTO orders (id, merchant_id, amount) VALUES ($1, $2, $3)`, [
+      order,
+      SEEDED_MERCHANT_ID,
+      AMOUNT,
+    ])
+    await setUp.query(
+      `INSERT INTO payments (id, order_id, merchant_id, amount, method, vpa, status, settled_at, request_id)
+       VALUES ($1, $2, $3, $4, 'upi', 'a@b', 'success', now(), 'r')`,
+      [payment, order, SEEDED_MERCHANT_ID, AMOUNT],
+    )
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => database.session()))
+    const statuses: string[] = []
+    await Promise.all(
+      sessions.map(async (session, s) => {
+        const refund = (n: number) =>
+          session.query(
+            `INSERT INTO refunds (id, payment_id, merchant_id, amount, request_id) VALUES ($1, $2, $3, 70, 'r')`,
+            [refundId(10_000 + 100 * s + n), payment, SEEDED_MERCHANT_ID],
+          )
+        await session.query('BEGIN')
+        await refund(0).catch(() => {})
+        await session.query('ROLLBACK')
+        for (let n = 1; n <= 5; n++) {
+          statuses.push(
+            await refund(n).then(
+              () => 'taken',
+              (error) => String(error.constraint),
+            ),
+          )
+        }
+        // One in four is refused by its bank, and so makes room.
+        if (s % 4 === 0) {
+          await session.query(
+            `UPDATE refunds SET status = 'failed', error_code = 'X', settled_at = now() WHERE id = $1`,
+            [refundId(10_000 + 100 * s + 1)],
+          )
+          statuses.push(
+            await refund(6).then(
+              () => 'taken',
+              (error) => String(error.constraint),
+            ),
+          )
+        }
+      }),
+    )
+    await Promise.all(sessions.map((session) => session.end()))
+    const { rows } = await setUp.query<{ kept: number; sum: number }>(
+      `SELECT refunded_amount::int AS kept, (SELECT coalesce(sum(amount), 0)::int FROM refunds r
+         WHERE r.payment_id = p.id AND r.status <> 'failed') AS sum FROM payments p WHERE id = $1`,
+      [payment],
+    )
+    await setUp.end()
+    const { kept, sum } = rows[0]!
+    expect(kept).toBe(sum)
+    expect(sum).toBeLessThanOrEqual(AMOUNT)
+    expect(new Set(statuses)).toEqual(new Set(['taken', 'payments_refunded_check']))
+    const taken = statuses.filter((status) => status === 'taken').length
+    expect(taken).toBeGreaterThanOrEqual(Math.floor(AMOUNT / 70))
+  })
+})
