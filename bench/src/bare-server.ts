@@ -1,6 +1,9 @@
-// The yardstick: the inbound routes' own schemas on a Fastify that stores nothing, in a process of its own.
+// The yardstick: the measured routes' own schemas on a Fastify that stores nothing, in a process of its own.
 import {
+  createPayment,
+  type Payment,
   type PaymentEventDelivery,
+  type PaymentRequest,
   postPaymentEvent,
   postTransaction,
   routeSchema,
@@ -27,6 +30,31 @@ app.post<{ Body: PaymentEventDelivery }>(
   (request, reply) => {
     const { event_id, payment_id, event } = request.body
     reply.code(202).send({ event_id, payment_id, status: event.slice('payment.'.length), duplicate: false })
+  },
+)
+
+app.post<{ Body: PaymentRequest }>(
+  createPayment.url,
+  { schema: routeSchema(createPayment) },
+  (request, reply) => {
+    const { order_id, method, vpa } = request.body
+    const now = new Date().toISOString()
+    const payment: Payment = {
+      id: 'pay_H8sK3jD9s2L1pQrT',
+      order_id,
+      amount: 50000,
+      currency: 'INR',
+      method,
+      ...(method === 'upi' ? { vpa: vpa ?? '' } : { card_network: 'visa', card_last4: '4242' }),
+      status: 'pending',
+      captured: false,
+      refunded_amount: 0,
+      error_code: null,
+      error_description: null,
+      created_at: now,
+      updated_at: now,
+    }
+    reply.code(201).send(payment)
   },
 )
 

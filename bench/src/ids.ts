@@ -10,12 +10,17 @@ export const newRun = () => Math.random().toString(36).slice(2, 10).padEnd(8, '0
 
 export const scramble = (sequence: number) => Math.imul(sequence, SCRAMBLE) >>> 0
 
+/** A number's eight digits. */
+export const hexDigits = (sequence: number) => scramble(sequence).toString(16).padStart(8, '0')
+/** The same in SQL. */
+export const hexDigitsSql = (n: string) => `lpad(to_hex((${n}::bigint * ${SCRAMBLE}) % 4294967296), 8, '0')`
+
 export const runId = (prefix: string, run: string, sequence: number) =>
-  `${prefix}${scramble(sequence).toString(16).padStart(8, '0')}_${run}`
+  `${prefix}${hexDigits(sequence)}_${run}`
 
 /** SQL for the id of number `n` of a run, equal to `runId`: ledgers are checked inside the database. */
 export const runIdSql = (prefix: string, run: string, n: string) =>
-  `'${prefix}' || lpad(to_hex((${n}::bigint * ${SCRAMBLE}) % 4294967296), 8, '0') || '_${run}'`
+  `'${prefix}' || ${hexDigitsSql(n)} || '_${run}'`
 
 /** Overwrites an id's eight digits in place. */
 export function writeIdDigits(target: Uint8Array, at: number, sequence: number): void {

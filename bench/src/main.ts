@@ -9,6 +9,7 @@ import { Janitor } from './janitor.ts'
 import { generators, startLoadGenerator } from './load/client.ts'
 import { formatTable, machine, writeResults } from './report.ts'
 import { type Options, type Outcome, PROCESSING_DELAY_MS, type Scenario } from './scenario.ts'
+import { gateway } from './scenarios/gateway.ts'
 import { inflight } from './scenarios/inflight.ts'
 import { ingest } from './scenarios/ingest.ts'
 import { payments } from './scenarios/payments.ts'
@@ -16,7 +17,7 @@ import { steady } from './scenarios/steady.ts'
 import { worker } from './scenarios/worker.ts'
 import { type Backend, systemSettings } from './system.ts'
 
-const scenarios: readonly Scenario[] = [ingest, payments, steady, inflight, worker]
+const scenarios: readonly Scenario[] = [ingest, payments, steady, inflight, worker, gateway]
 
 const HELP = `npm run bench [-- scenario…] [options]
 
@@ -24,11 +25,11 @@ Scenarios (all, unless named):
 ${scenarios.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
 
 Options:
-  --rounds N        rounds of ingest and payments               3
+  --rounds N        rounds of ingest, payments and gateway      3
   --connections N   keep-alive connections                      256
-  --burst S         seconds of a burst of these                 10
-  --duration S      seconds of each steady rate                 120
-  --rates A,B       steady rates, requests a second             3000,4000
+  --burst S         seconds of a burst, or of a closed loop     10
+  --duration S      seconds of each fixed rate                  steady 120, gateway 30
+  --rates A,B       fixed rates, requests a second              steady 3000,4000, gateway 200,300
   --count N         transactions of inflight and of worker      50000
   --backends A,B    redis,postgres, or one of them              both, Redis where it is installed
   --profile         writes V8 CPU profiles of API and worker beside the results
@@ -41,8 +42,8 @@ async function main(): Promise<number> {
       rounds: { type: 'string', default: '3' },
       connections: { type: 'string', default: '256' },
       burst: { type: 'string', default: '10' },
-      duration: { type: 'string', default: '120' },
-      rates: { type: 'string', default: '3000,4000' },
+      duration: { type: 'string' },
+      rates: { type: 'string' },
       count: { type: 'string', default: '50000' },
       backends: { type: 'string', default: 'redis,postgres' },
       profile: { type: 'boolean', default: false },
@@ -58,8 +59,8 @@ async function main(): Promise<number> {
     rounds: positive(values.rounds, 'rounds'),
     connections: positive(values.connections, 'connections'),
     burstSeconds: positive(values.burst, 'burst'),
-    steadySeconds: positive(values.duration, 'duration'),
-    rates: values.rates.split(',').map((rate) => positive(rate, 'rates')),
+    steadySeconds: values.duration === undefined ? undefined : positive(values.duration, 'duration'),
+    rates: values.rates?.split(',').map((rate) => positive(rate, 'rates')),
     count: positive(values.count, 'count'),
     backends: values.backends
       .split(',')

@@ -11,8 +11,9 @@ export type Options = {
   rounds: number
   connections: number
   burstSeconds: number
-  steadySeconds: number
-  rates: readonly number[]
+  /** Undefined: each scenario's own. */
+  steadySeconds: number | undefined
+  rates: readonly number[] | undefined
   count: number
   backends: readonly Backend[]
 }

@@ -29,7 +29,12 @@ export type System = {
   stop(): Promise<void>
 }
 
-export type SystemOptions = { backend: Backend; processingDelayMs: number }
+export type SystemOptions = {
+  backend: Backend
+  processingDelayMs: number
+  /** Further variables of API and worker. */
+  env?: Record<string, string>
+}
 
 export function systemSettings(processingDelayMs: number): Record<string, string> {
   return {
@@ -54,6 +59,7 @@ export async function startSystem(environment: Environment, options: SystemOptio
   const database = await databaseServer.createDatabase()
   const env = {
     ...systemSettings(options.processingDelayMs),
+    ...options.env,
     DATABASE_URL: database.url,
     ...(options.backend === 'redis' && redis !== undefined ? { REDIS_URL: redis.url } : {}),
   }

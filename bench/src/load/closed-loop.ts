@@ -3,7 +3,7 @@
 
 import type { EventEmitter } from 'node:events'
 import autocannon from 'autocannon'
-import { bodiesOf } from './bodies.ts'
+import { requestsOf } from './bodies.ts'
 import type { ClosedArrivals, LoadResult, LoadTarget } from './plan.ts'
 
 // Autocannon looks only this often whether its time is up; its default of a second would overrun a burst by as much.
@@ -16,7 +16,8 @@ export async function closedLoop(
   target: LoadTarget,
   { durationMs, bodies }: Omit<ClosedArrivals, 'kind'>,
 ): Promise<LoadResult> {
-  const bodyOf = bodiesOf(bodies, target.run)
+  const { acknowledgedBy, bodyOf, headersOf } = requestsOf(bodies, target.run)
+  const headers = { 'content-type': 'application/json', ...target.headers }
   const unacknowledged = new Set<number>()
   let sent = 0
   let startedAt = 0
@@ -34,19 +35,20 @@ export async function closedLoop(
     requests: [
       {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers,
         setupRequest(request, context: RequestContext) {
           startedAt ||= performance.now()
           const sequence = sent++
           context.sequence = sequence
           unacknowledged.add(sequence)
           request.body = JSON.stringify(bodyOf(sequence))
+          if (headersOf) request.headers = { ...headers, ...headersOf(sequence) }
           return request
         },
         onResponse(status, _body, context: RequestContext) {
           answered++
           answeredAt = performance.now()
-          if (status === 202) unacknowledged.delete(context.sequence!)
+          if (status === acknowledgedBy) unacknowledged.delete(context.sequence!)
         },
       },
     ],
@@ -57,7 +59,8 @@ export async function closedLoop(
   const { statusCodeStats = {}, latency } = await running
 
   const statuses = Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count] as const)
-  const { 202: acknowledged = 0, ...otherStatuses }: Record<string, number> = Object.fromEntries(statuses)
+  const { [acknowledgedBy]: acknowledged = 0, ...otherStatuses }: Record<string, number> =
+    Object.fromEntries(statuses)
   return {
     sent,
     acknowledged,

@@ -2,32 +2,26 @@
 // are a quota that it sends off at the start of each second, and it counts latency from the sending, not from when a
 // request was due.
 
-import { writeIdDigits } from '../ids.ts'
 import { Sample } from '../stats.ts'
-import { bodyTemplate } from '../transactions.ts'
+import { requestsOf } from './bodies.ts'
 import { Connection } from './connection.ts'
 import type { LoadResult, LoadTarget, OpenArrivals } from './plan.ts'
+import { builtRequests, type RequestBytes, transactionRequests } from './request-bytes.ts'
 
 const ANSWER_WITHIN_MS = 10_000
 const CONNECT_WITHIN_MS = 10_000
 const TICK_MS = 1
 
-/** A request of this connection's own, whose id is overwritten for each use: at most one is in flight. */
-function requestTemplate({ host, pathname }: URL, run: string): { bytes: Buffer; digitsAt: number } {
-  const { body, digitsAt } = bodyTemplate(run)
-  const head = `POST ${pathname} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`
-  return { bytes: Buffer.from(head + body), digitsAt: head.length + digitsAt }
-}
-
 export async function openLoop(target: LoadTarget, arrivals: OpenArrivals): Promise<LoadResult> {
-  const { ratePerSecond, count } = arrivals
+  const { ratePerSecond, count, bodies = 'transactions' } = arrivals
+  const requests = requestsOf(bodies, target.run)
   const url = new URL(target.url)
   const latencies = new Sample()
   const otherStatuses: Record<string, number> = {}
   const unacknowledged: number[] = []
   const cpuBefore = process.cpuUsage()
   const idle: Connection[] = []
-  const templates = new Map<Connection, ReturnType<typeof requestTemplate>>()
+  const requestBytes = new Map<Connection, RequestBytes>()
   let sent = 0
   let acknowledged = 0
   let lost = 0
@@ -40,12 +34,11 @@ export async function openLoop(target: LoadTarget, arrivals: OpenArrivals): Prom
   const isDue = () => sent < count && nextDueAt() <= performance.now()
 
   function post(connection: Connection): void {
-    const template = templates.get(connection)!
-    writeIdDigits(template.bytes, template.digitsAt, sent)
+    const bytes = requestBytes.get(connection)!(sent)
     connection.startedAt = nextDueAt()
     connection.sequence = sent++
     inFlight++
-    connection.send(template.bytes)
+    connection.send(bytes)
   }
 
   /** Sends if a request is due, else the connection waits its turn. */
@@ -62,7 +55,7 @@ export async function openLoop(target: LoadTarget, arrivals: OpenArrivals): Prom
     onReady: ready,
     onResponse(connection: Connection, status: number) {
       latencies.add(performance.now() - connection.startedAt)
-      if (status === 202) acknowledged++
+      if (status === requests.acknowledgedBy) acknowledged++
       else {
         otherStatuses[status] = (otherStatuses[status] ?? 0) + 1
         unacknowledged.push(connection.sequence)
@@ -79,7 +72,10 @@ export async function openLoop(target: LoadTarget, arrivals: OpenArrivals): Prom
   const address = { host: url.hostname, port: Number(url.port) }
   const connections = Array.from({ length: target.connections }, () => new Connection(address, events))
   for (const connection of connections) {
-    templates.set(connection, requestTemplate(url, target.run))
+    requestBytes.set(
+      connection,
+      bodies === 'transactions' ? transactionRequests(target) : builtRequests(target, requests),
+    )
     connection.open()
   }
   await until(() => idle.length === connections.length, CONNECT_WITHIN_MS, `connect to ${url.host}`)

@@ -7,6 +7,8 @@ export type LoadTarget = {
   /** Part of every id, see ids.ts. */
   run: string
   connections: number
+  /** Of every request, beside the usual ones. */
+  headers?: Record<string, string>
 }
 
 export type LoadPlan = LoadTarget & {
@@ -15,14 +17,14 @@ export type LoadPlan = LoadTarget & {
 }
 
 export type ClosedArrivals = { kind: 'closed'; durationMs: number; bodies: BodyKind }
-/** Always of transactions. */
-export type OpenArrivals = { kind: 'open'; ratePerSecond: number; count: number }
+/** Of transactions, unless it says otherwise. */
+export type OpenArrivals = { kind: 'open'; ratePerSecond: number; count: number; bodies?: BodyKind }
 
 export type LoadResult = {
   sent: number
-  /** Answered 202. */
+  /** Answered 202, or 201 where the route makes something. */
   acknowledged: number
-  /** Answers other than 202, by status. */
+  /** Other answers, by status. */
   otherStatuses: Record<string, number>
   /** Requests without an answer, except those that were in flight when a closed loop's time was up. */
   lost: number

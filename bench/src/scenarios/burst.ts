@@ -1,17 +1,16 @@
 // A burst on one route at 256 connections: bare, then the real thing on either queue backend, in turns.
 import { startChild } from '../child.ts'
+import { type Cpu, cpuMeter, cpuParts } from '../cpu-meter.ts'
 import type { Sql } from '../database.ts'
 import { newRun } from '../ids.ts'
 import type { BodyKind } from '../load/bodies.ts'
 import { generators } from '../load/client.ts'
 import type { LoadResult } from '../load/plan.ts'
-import { cpuSeconds, cpuSecondsWithChildren } from '../process-stats.ts'
 import { type Context, failures, type Outcome, PROCESSING_DELAY_MS, warmUp } from '../scenario.ts'
 import { median } from '../stats.ts'
 import { type Backend, startSystem } from '../system.ts'
 
 type Target = 'bare' | Backend
-type Cpu = Record<'server' | 'worker' | 'postgres' | 'generator', number>
 type Measurement = Partial<Aftermath> & {
   round: number
   target: Target
@@ -109,24 +108,6 @@ function post(
   return generator.run({ url, run, connections: options.connections, arrivals })
 }
 
-function cpuMeter(pids: { server: number; worker?: number; postgres?: number }): (load: LoadResult) => Cpu {
-  const read = () => ({
-    server: cpuSeconds(pids.server) ?? Number.NaN,
-    worker: pids.worker === undefined ? 0 : (cpuSeconds(pids.worker) ?? Number.NaN),
-    postgres: pids.postgres === undefined ? 0 : (cpuSecondsWithChildren(pids.postgres) ?? Number.NaN),
-  })
-  const before = read()
-  return ({ generatorCpuSeconds }) => {
-    const after = read()
-    return {
-      server: after.server - before.server,
-      worker: after.worker - before.worker,
-      postgres: after.postgres - before.postgres,
-      generator: generatorCpuSeconds,
-    }
-  }
-}
-
 function report({ title, goal }: Burst, measurements: Measurement[]): Outcome {
   const targets = [...new Set(measurements.map(({ target }) => target))]
   const rows = targets.map((target) => {
@@ -150,7 +131,7 @@ function report({ title, goal }: Burst, measurements: Measurement[]): Outcome {
     const own = measurements.filter((measurement) => measurement.target === target)
     const perRequest = (part: keyof Cpu) =>
       median(own.map(({ cpuSeconds: cpu, load }) => (cpu[part] * 1e6) / load.acknowledged))
-    return [target, ...(['server', 'worker', 'postgres', 'generator'] as const).map(perRequest)]
+    return [target, ...cpuParts.map(perRequest)]
   })
   const notes = measurements.flatMap(({ round, target, note }) =>
     note === undefined ? [] : [`round ${round}, ${target}: ${note}`],

@@ -15,6 +15,8 @@ import { slope } from '../stats.ts'
 import { startSystem } from '../system.ts'
 
 const SAMPLE_EVERY_MS = 5000
+const DURATION_SECONDS = 120
+const RATES = [3000, 4000]
 
 type BacklogSample = { second: number; notEnqueued: number; overdue: number }
 
@@ -24,13 +26,14 @@ export const steady: Scenario = {
     'fixed rates for two minutes on Redis: latency from the scheduled time, lateness of processing, backlog',
   async run(context) {
     const results: Awaited<ReturnType<typeof measure>>[] = []
-    for (const rate of context.options.rates) results.push(await measure(context, rate))
-    return report(results, context.options.steadySeconds)
+    for (const rate of context.options.rates ?? RATES) results.push(await measure(context, rate))
+    return report(results, context.options.steadySeconds ?? DURATION_SECONDS)
   },
 }
 
 async function measure(context: Context, rate: number) {
   const { environment, generator, options, say } = context
+  const { steadySeconds = DURATION_SECONDS, connections } = options
   const system = await startSystem(environment, { backend: 'redis', processingDelayMs: PROCESSING_DELAY_MS })
   const worker = await system.startWorker()
   const died = [system.api.died, worker.died]
@@ -45,8 +48,8 @@ async function measure(context: Context, rate: number) {
     if (sample) backlog.push(sample)
   })
   const run = newRun()
-  const arrivals = { kind: 'open', ratePerSecond: rate, count: rate * options.steadySeconds } as const
-  const plan = { url: system.postUrl, run, connections: options.connections, arrivals }
+  const arrivals = { kind: 'open', ratePerSecond: rate, count: rate * steadySeconds } as const
+  const plan = { url: system.postUrl, run, connections, arrivals }
   const load = await Promise.race([generator.run(plan), ...died])
   stopSampling()
   say(`${rate}/s: acknowledged ${load.acknowledged} of ${load.sent}, p99 ${load.latencyMs.p99.toFixed(1)} ms`)

@@ -1,0 +1,438 @@
+// Card data and secrets as canaries: sent through every route of the API, and then looked for in the database, Redis, every process's output and every answer.
+import { createHash, randomBytes, randomInt, randomUUID } from 'node:crypto'
+import { connect } from 'node:net'
+import { isLuhnValid } from '@sluice/contracts'
+import {
+  addMerchant,
+  type Keys,
+  openShop,
+  paymentEventBody,
+  queueBackends,
+  type Shop,
+  startSystem,
+  type TestSystem,
+  transactionBody,
+} from '@sluice/testing'
+import { Webhook } from 'standardwebhooks'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+
+/** A valid number of this length that begins like this, and that nobody else has. */
+function cardNumber(prefix: string, length: number): string {
+  const random = Array.from({ length: length - prefix.length - 1 }, () => randomInt(10)).join('')
+  const digits = '0123456789'.split('').map((digit) => prefix + random + digit)
+  return digits.find(isLuhnValid)!
+}
+/** A zero in front is on no number that we write ourselves: ports, amounts, counts. */
+const securityCode = (length: number) => `0${String(randomInt(10 ** (length - 1))).padStart(length - 1, '0')}`
+
+const cards = [
+  { number: cardNumber('37', 15), cvv: securityCode(4) },
+  { number: cardNumber('4', 19), cvv: securityCode(3) },
+].map((card) => ({ ...card, expiry_month: '12', expiry_year: '2099', holder_name: 'Canary' }))
+type Card = (typeof cards)[number]
+const grouped = (number: string, by: string) => number.replace(/\d{4}(?=\d)/g, `$&${by}`)
+
+const inboundSecret = `whsec_${randomBytes(32).toString('base64')}`
+const webhookSecret = `whsec_${randomBytes(32).toString('base64')}`
+const secretsOf = (keys: Keys) => [keys['x-api-secret'], webhookSecret, inboundSecret]
+
+/** What of the canaries is in a text. All digits but the last four, which may be kept, make a number. */
+function canariesIn(text: string, secrets: readonly string[] = []): string[] {
+  const together = text.replace(/(?<=\d)(?:[ +-]|%20)+(?=\d)/g, '')
+  return [
+    ...cards.flatMap(({ number, cvv }) => [
+      ...(together.includes(number.slice(0, -4)) ? [`the number ${number}`] : []),
+      ...(new RegExp(`(?<![\\w.-])${cvv}(?![\\w-])`).test(text) ? [`the CVV ${cvv}`] : []),
+      ...hashesOf(number)
+        .filter((hash) => text.includes(hash))
+        .map((hash) => `a hash of ${number}: ${hash}`),
+    ]),
+    ...secrets.filter((secret) => text.includes(secret)).map((secret) => `the secret ${secret}`),
+  ]
+}
+
+/** There are few enough numbers to try them all: a hash is the number. */
+const hashesOf = (number: string) =>
+  [number, grouped(number, ' '), grouped(number, '-')].flatMap((text) =>
+    ['md5', 'sha1', 'sha256', 'sha512'].flatMap((algorithm) => {
+      const digest = createHash(algorithm).update(text).digest()
+      return [digest.toString('hex'), digest.toString('base64'), digest.toString('base64url')]
+    }),
+  )
+
+/** Fields whose words are the sender's own and are kept by contract: who writes a card number there has published it. */
+const KEPT_WORDS = new Set(['notes', 'receipt', 'reason'])
+/** Inbound events are kept as they came, unknown fields and external ids included (SPEC 2): of these only what is refused carries canaries. */
+const KEPT_AS_SENT = new Set(['postTransaction', 'postPaymentEvent'])
+// In neither list: Idempotency-Key and the path of a route that there isn't, which the API must keep or repeat.
+
+interface Operation {
+  operationId: string
+  method: string
+  path: string
+  parameters?: { name: string; in: string }[]
+  requestBody?: {
+    content: Record<string, { example?: object; examples?: Record<string, { value: object }> }>
+  }
+}
+
+interface Attempt {
+  path?: string
+  headers?: Record<string, string>
+  body?: string | Uint8Array
+}
+
+const json = { 'content-type': 'application/json' }
+const asJson = (body: unknown): Attempt => ({ headers: json, body: JSON.stringify(body) })
+
+/** Every way of having a card where it doesn't belong, and in `card` where it does. */
+function misplaced(operation: Operation, example: Record<string, unknown>, card: Card): Attempt[] {
+  const isKept = KEPT_AS_SENT.has(operation.operationId)
+  const { number, cvv } = card
+  const unknown = { number, cvv, card, metadata: { deep: [{ card }] }, [number]: cvv }
+  const wrong = [
+    card,
+    [card],
+    Number(number),
+    { [number]: cvv },
+    ...(isKept ? [] : [number, grouped(number, ' '), cvv]),
+  ]
+  const fields = Object.keys(example).filter((field) => !KEPT_WORDS.has(field))
+  const own = fields.flatMap((field) => wrong.map((value) => ({ ...example, [field]: value })))
+  const inCard = [
+    card,
+    { ...card, number: grouped(number, ' ') },
+    { ...card, number: grouped(number, '-') },
+    { ...card, number: Number(number) },
+    { ...card, number: `${number.slice(0, -1)}${(Number(number.at(-1)) + 1) % 10}` },
+    { ...card, number: `${number}x` },
+    { ...card, number: `${number}\0` },
+    { ...card, number: number.repeat(100) },
+    { ...card, cvv: Number(cvv) },
+    { ...card, cvv: `${cvv}7` },
+    { ...card, cvv: [cvv] },
+    { ...card, expiry_year: '2001' },
+    { ...card, expiry_month: '13' },
+    { ...card, expiry_month: number },
+    { ...card, expiry_year: cvv },
+    { ...card, holder_name: number },
+    { ...card, holder_name: undefined },
+    { ...card, nested: card },
+  ].map((value) => ({ ...example, method: 'card', card: value }))
+  const text = JSON.stringify({ ...example, card })
+  const bodies = [
+    ...own,
+    ...(isKept ? [] : [{ ...unknown, ...example }, ...inCard]),
+    [card],
+    number,
+    Number(number),
+  ]
+  return [
+    ...bodies.map(asJson),
+    { headers: json, body: text.slice(0, -2) },
+    { headers: json, body: `${text},${number}` },
+    { headers: json, body: `{"__proto__":${text}}` },
+    { headers: json, body: Buffer.concat([Buffer.from(text), Buffer.from([0xff])]) },
+    { headers: json, body: JSON.stringify({ ...example, padding: number.repeat(80_000) }) },
+    { headers: { 'content-type': 'text/plain' }, body: text },
+    { headers: { 'content-type': `application/json; number=${number}` }, body: text.slice(1) },
+    { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `number=${number}&cvv=${cvv}` },
+  ]
+}
+
+/** In the parts of a request that are not its body. */
+function inUrlAndHeaders({ path, parameters = [] }: Operation, realPath: string, card: Card): Attempt[] {
+  const { number, cvv } = card
+  const names = parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
+  const queries = [...names.map((name) => ({ [name]: number })), { number, cvv, 'card[number]': number }]
+  const paths = [number, grouped(number, '-'), encodeURIComponent(grouped(number, ' '))]
+  const credentials = { 'x-api-key': number, 'x-api-secret': cvv }
+  return [
+    ...queries.map((query) => ({ path: `${realPath}?${new URLSearchParams(query)}` })),
+    ...(path.includes('{') ? paths.map((id) => ({ path: path.replace(/\{\w+\}/g, id) })) : []),
+    ...[
+      credentials,
+      { cookie: `sluice_session=${number}; card=${number}`, 'x-api-key': '' },
+      { origin: `https://${number}.example`, referer: `https://x.example/?n=${number}` },
+      { 'user-agent': number, 'x-request-id': number, 'x-card': JSON.stringify(card) },
+      // With the spaces it is no key, and is refused.
+      { 'idempotency-key': grouped(number, ' ') },
+      { 'webhook-id': number, 'webhook-signature': `v1,${number}` },
+    ].map((headers) => ({ path: realPath, headers })),
+  ]
+}
+
+for (const { backend, available } of queueBackends) {
+  describe.skipIf(!available)(`with the queue on ${backend}`, () => {
+    let system: TestSystem
+    let keys: Keys
+    let shop: Shop
+    const answers: { to: string; status: number; text: string }[] = []
+    let monitor: Awaited<ReturnType<typeof monitorRedis>> | undefined
+    beforeAll(async () => {
+      const env = { LOG_LEVEL: 'trace', INBOUND_WEBHOOK_SECRET: inboundSecret }
+      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 0, env })
+      monitor = system.redis && (await monitorRedis(system.redis.url))
+      const merchant = await addMerchant(system.database)
+      keys = merchant.keys
+      await system.database.query('UPDATE merchants SET webhook_secret = $1 WHERE id = $2', [
+        webhookSecret,
+        merchant.id,
+      ])
+      shop = openShop(system.call, keys)
+    })
+    afterAll(async () => {
+      monitor?.end()
+      await system?.stop()
+    })
+
+    async function send(
+      { operationId, method }: Operation,
+      { path, headers, body }: Attempt,
+    ): Promise<number> {
+      const at = new Date()
+      const signed = KEPT_AS_SENT.has(operationId) &&
+        body !== undefined && {
+          'webhook-id': 'msg_1',
+          'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+          'webhook-signature': new Webhook(inboundSecret).sign(
+            'msg_1',
+            at,
+            Buffer.from(body).toString('utf8'),
+          ),
+        }
+      const stop = new AbortController()
+      const response = await fetch(system.api.url + path, {
+        method,
+        headers: { ...keys, ...signed, ...headers },
+        ...(body === undefined ? {} : { body: body as NonNullable<RequestInit['body']> }),
+        signal: stop.signal,
+      })
+      const isStream = response.headers.get('content-type') === 'text/event-stream'
+      const text = isStream ? '' : await response.text()
+      if (isStream) stop.abort()
+      answers.push({
+        to: operationId,
+        status: response.status,
+        text: `${[...response.headers].join('\n')}\n\n${text}`,
+      })
+      return response.status
+    }
+
+    async function readOperations(): Promise<Operation[]> {
+      const { paths } = (await (await fetch(`${system.api.url}/openapi.json`)).json()) as {
+        paths: Record<string, Record<string, Operation>>
+      }
+      return Object.entries(paths).flatMap(([path, methods]) =>
+        Object.entries(methods).map(([method, operation]) => ({
+          ...operation,
+          path,
+          method: method.toUpperCase(),
+        })),
+      )
+    }
+
+    /** Through one route, in every way. */
+    async function sendAll(operation: Operation, ids: Record<string, string>): Promise<void> {
+      const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
+        if (ids[name] === undefined) throw new Error(`Which ${name} does ${operation.path} take?`)
+        return ids[name]
+      })
+      const { example, examples = {} } = operation.requestBody?.content['application/json'] ?? {}
+      const bodies = [...(example ? [example] : []), ...Object.values(examples).map(({ value }) => value)]
+      for (const card of cards) {
+        for (const body of bodies as Record<string, unknown>[]) {
+          // An order of its own, since there is an end to the payments of one.
+          if ('order_id' in body) body.order_id = (await shop.order()).id
+          for (const attempt of misplaced(operation, body, card)) {
+            const key = { 'idempotency-key': randomUUID() }
+            const keyed = { ...attempt, path, headers: { ...key, ...attempt.headers } }
+            const status = await send(operation, keyed)
+            // The same again is replayed; something else under its key is refused.
+            if (status !== 201) continue
+            await send(operation, keyed)
+            await send(operation, { ...keyed, body: JSON.stringify({ ...body, card, vpa: 'other@bank' }) })
+          }
+        }
+        for (const attempt of inUrlAndHeaders(operation, path, card)) {
+          const [body] = bodies
+          const isGet = operation.method === 'GET' || body === undefined
+          await send(
+            operation,
+            isGet ? attempt : { ...asJson(body), ...attempt, headers: { ...json, ...attempt.headers } },
+          )
+        }
+      }
+    }
+
+    async function dump(): Promise<{ table: string; rows: string }[]> {
+      const tables = await system.database.query<{ schema: string; name: string }>(`
+        SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'`)
+      return Promise.all(
+        tables.map(async ({ schema, name }) => {
+          const rows = await system.database.query<{ row: string }>(
+            `SELECT t::text AS row FROM "${schema}"."${name}" t`,
+          )
+          return { table: `${schema}.${name}`, rows: rows.map(({ row }) => row).join('\n') }
+        }),
+      )
+    }
+
+    /** Where which canaries are, in all that is kept or was written. */
+    async function findCanaries(): Promise<string[]> {
+      const places: [string, string, string[]][] = [
+        ...(await dump()).map(({ table, rows }): [string, string, string[]] => {
+          // Where they belong.
+          return [table, rows, table === 'public.merchants' ? [inboundSecret] : secretsOf(keys)]
+        }),
+        ['the output of the API', system.api.output(), secretsOf(keys)],
+        ...system.workers.map((worker): [string, string, string[]] => [
+          'the output of a worker',
+          worker.output(),
+          secretsOf(keys),
+        ]),
+      ]
+      if (system.redis) places.push(['Redis', await dumpRedis(system.redis.url), secretsOf(keys)])
+      if (monitor) places.push(['what was sent to Redis', monitor.heard(), secretsOf(keys)])
+      for (const { to, text } of answers) {
+        places.push([`an answer of ${to}`, text, to === 'getMerchant' ? [inboundSecret] : secretsOf(keys)])
+      }
+      return places.flatMap(([where, text, secrets]) =>
+        canariesIn(text, secrets).map((what) => `${what} in ${where}`),
+      )
+    }
+
+    test('card numbers, CVVs and secrets are in no table, no key of Redis, no output and no answer', async () => {
+      const operations = await readOperations()
+      const paid = await shop.pay((await shop.order()).id)
+      const inbound = [
+        ['postTransaction', '/v1/webhooks/transactions', transactionBody('txn_canary')],
+        ['postPaymentEvent', '/webhooks/payment', paymentEventBody('evt_canary', 'ext_canary')],
+      ] as const
+      for (const [operationId, path, body] of inbound) {
+        const operation = operations.find((one) => one.operationId === operationId)!
+        expect(await send(operation, { ...asJson(body), path })).toBe(202)
+      }
+      const ids = {
+        order_id: (await shop.order()).id,
+        payment_id: paid.id,
+        refund_id: 'rfnd_AAAAAAAAAAAAAAAA',
+        transaction_id: 'txn_canary',
+      }
+      for (const operation of operations) await sendAll(operation, ids)
+      for (const path of ['/metrics', '/openapi.json']) {
+        await send({ operationId: path, method: 'GET', path }, { path: `${path}?number=${cards[0]!.number}` })
+      }
+
+      // The cards did arrive where cards belong, through every route that takes them, and wait as jobs.
+      for (const to of ['createPayment', 'createPublicPayment']) {
+        const made = answers.filter((answer) => answer.to === to && answer.status === 201)
+        expect(made.filter(({ text }) => text.includes('"method":"card"'))).not.toEqual([])
+        const codes = new Set(
+          answers.filter((answer) => answer.to === to).map(({ text }) => /"code":"(\w+)"/.exec(text)?.[1]),
+        )
+        for (const code of ['INVALID_CARD', 'EXPIRED_CARD', 'BAD_REQUEST_ERROR', 'NOT_FOUND_ERROR'])
+          expect(codes).toContain(code)
+      }
+      expect(new Set(answers.map(({ to }) => to))).toEqual(
+        new Set([...operations.map(({ operationId }) => operationId), '/metrics', '/openapi.json']),
+      )
+      expect(answers.filter(({ status }) => status >= 500)).toEqual([])
+      expect(await findCanaries()).toEqual([])
+
+      await system.startWorker()
+      expect(await system.settle(new Set(), 60_000)).toEqual([])
+      const kept = await system.database.query<{ card_last4: string }>(
+        `SELECT DISTINCT card_last4 FROM payments WHERE method = 'card' AND settled_at IS NOT NULL`,
+      )
+      expect(kept.map(({ card_last4 }) => card_last4)).toEqual(
+        expect.arrayContaining(cards.map(({ number }) => number.slice(-4))),
+      )
+      expect(await findCanaries()).toEqual([])
+    })
+
+    test('they would be found, if they were there', async () => {
+      for (const { number, cvv } of cards) {
+        for (const text of [number, grouped(number, ' '), grouped(number, '-'), `"${Number(number)}"`]) {
+          expect(canariesIn(`x ${text} y`)).not.toEqual([])
+        }
+        for (const text of [`"cvv":"${cvv}"`, `(1,${cvv},)`, `{\\"cvv\\":\\"${cvv}\\"}`]) {
+          expect(canariesIn(text)).toEqual([`the CVV ${cvv}`])
+        }
+      }
+      const [card] = cards
+      const body = { amount: 500, currency: 'INR', notes: { card, secret: webhookSecret } }
+      await send(
+        { operationId: 'createOrder', method: 'POST', path: '' },
+        { ...asJson(body), path: '/api/v1/orders' },
+      )
+      if (system.redis) await askRedis(system.redis.url, ['LPUSH', 'planted', JSON.stringify({ card })])
+      const found = await findCanaries()
+      for (const where of [
+        'public.orders',
+        'an answer of createOrder',
+        ...(system.redis ? ['Redis', 'what was sent to Redis'] : []),
+      ]) {
+        expect(found).toContain(`the number ${card!.number} in ${where}`)
+        expect(found).toContain(`the CVV ${card!.cvv} in ${where}`)
+      }
+      expect(found).toContain(`the secret ${webhookSecret} in public.orders`)
+    })
+  })
+}
+
+const resp = (command: readonly string[]) =>
+  `*${command.length}\r\n${command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('')}`
+
+/** The text of one reply, which must be a bulk string or a single line. */
+function askRedis(url: string, command: readonly string[]): Promise<string> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve, reject) => {
+    let reply = Buffer.alloc(0)
+    const socket = connect(Number(port), hostname, () => socket.write(resp(command)))
+    socket.on('error', reject)
+    socket.on('data', (chunk) => {
+      reply = Buffer.concat([reply, chunk])
+      const head = reply.indexOf('\r\n')
+      if (head === -1) return
+      const line = reply.toString('utf8', 0, head)
+      const length = line.startsWith('$') ? Number(line.slice(1)) + 2 : 0
+      if (reply.length < head + 2 + length) return
+      socket.destroy()
+      if (line.startsWith('-')) reject(new Error(line))
+      else resolve(reply.toString('utf8', head + 2) || line)
+    })
+  })
+}
+
+/** Every key with its value, by type: DUMP would compress them. */
+const dumpRedis = (url: string) =>
+  askRedis(url, [
+    'EVAL',
+    `local reads = {
+       string = {'GET'}, list = {'LRANGE', 0, -1}, set = {'SMEMBERS'}, zset = {'ZRANGE', 0, -1},
+       hash = {'HGETALL'}, stream = {'XRANGE', '-', '+'}}
+     local found = {}
+     for _, key in ipairs(redis.call('KEYS', '*')) do
+       local read = reads[redis.call('TYPE', key).ok]
+       table.insert(found, {key, redis.call(read[1], key, unpack(read, 2))})
+     end
+     return cjson.encode(found)`,
+    '0',
+  ])
+
+/** Every command that anybody sends to it from now on, those of scripts included. */
+async function monitorRedis(url: string) {
+  const { hostname, port } = new URL(url)
+  let heard = ''
+  const socket = connect(Number(port), hostname, () => socket.write(resp(['MONITOR'])))
+  await new Promise<void>((resolve, reject) => {
+    socket.on('error', reject)
+    socket.on('data', (chunk) => {
+      heard += chunk
+      resolve()
+    })
+  })
+  return { heard: () => heard, end: () => socket.destroy() }
+}

@@ -1,0 +1,199 @@
+// Open routes count what each address asks for, all of them together; who is told apart behind the page server, and what is never limited.
+import { randomInt } from 'node:crypto'
+import http from 'node:http'
+import {
+  type AppProcess,
+  openShop,
+  paymentEventBody,
+  seededKeys,
+  startApp,
+  startSystem,
+  type TestSystem,
+  transactionBody,
+} from '@sluice/testing'
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+
+const LIMIT = 5
+
+let system: TestSystem
+beforeAll(async () => {
+  const env = { RATE_LIMIT_PER_MINUTE: String(LIMIT) }
+  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0, env })
+})
+afterAll(() => system?.stop())
+
+interface Asked {
+  method?: string
+  headers?: Record<string, string>
+  body?: unknown
+  /** Of this machine, from which the request is made. */
+  from?: string
+}
+
+async function ask(url: string, { method = 'GET', headers = {}, body, from }: Asked = {}) {
+  const request = http.request(url, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    agent: false,
+    ...(from === undefined ? {} : { localAddress: from }),
+  })
+  request.end(body === undefined ? undefined : JSON.stringify(body))
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    request.on('response', resolve)
+    request.on('error', reject)
+  })
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) text += chunk
+  return { status: response.statusCode!, headers: response.headers, text }
+}
+
+/** As a proxy on this machine tells whom it serves; each test has addresses of its own, since a count lasts a minute. */
+const servedBy = (address: string) => ({ 'x-forwarded-for': address })
+const someAddress = () => `198.51.${randomInt(256)}.${randomInt(1, 255)}`
+const UNKNOWN_ORDER = '/api/v1/orders/order_AAAAAAAAAAAAAAAA/public'
+
+function expectLimited({ status, headers, text }: Awaited<ReturnType<typeof ask>>): void {
+  expect(status).toBe(429)
+  expect(headers['content-type']).toBe('application/json; charset=utf-8')
+  expect(headers['retry-after']).toMatch(/^\d+$/)
+  const seconds = Number(headers['retry-after'])
+  expect(seconds).toBeGreaterThanOrEqual(1)
+  expect(seconds).toBeLessThanOrEqual(60)
+  expect(JSON.parse(text)).toEqual({
+    error: {
+      code: 'RATE_LIMIT_ERROR',
+      description: expect.stringContaining('Too many requests from this address'),
+      request_id: expect.any(String),
+    },
+  })
+}
+
+/** The statuses of so many requests of one address, in turn. */
+async function statuses(url: string, count: number, asked: Asked): Promise<number[]> {
+  const answers: number[] = []
+  for (let n = 0; n < count; n++) answers.push((await ask(url, asked)).status)
+  return answers
+}
+
+test('open routes count together: after five of any of them the sixth is refused, whichever it is', async () => {
+  const { id } = await openShop(system.call).order()
+  const headers = servedBy(someAddress())
+  const { url } = system.api
+  const payment = { order_id: id, method: 'upi', vpa: 'success@test' }
+  const login = { email: 'test@example.com', password: 'anything' }
+  const routes: [string, Asked][] = [
+    [`/api/v1/orders/${id}/public`, {}],
+    ['/api/v1/payments/public', { method: 'POST', body: payment }],
+    ['/api/v1/payments/pay_AAAAAAAAAAAAAAAA/public', {}],
+    ['/api/v1/session', { method: 'POST', body: login }],
+    ['/api/v1/test/merchant', {}],
+    ['/api/v1/test/jobs/status', {}],
+    ['/api/v1/session', { method: 'DELETE' }],
+  ]
+  const first: number[] = []
+  for (const [path, asked] of routes.slice(0, LIMIT)) {
+    first.push((await ask(url + path, { ...asked, headers })).status)
+  }
+  expect(first).toEqual([200, 201, 404, 200, 200])
+  const made = () => system.database.query('SELECT 1 FROM payments UNION ALL SELECT 1 FROM sessions')
+  const before = await made()
+  for (const [path, asked] of routes) expectLimited(await ask(url + path, { ...asked, headers }))
+  expect(await made()).toEqual(before)
+  expect((await ask(url + UNKNOWN_ORDER, { headers: servedBy(someAddress()) })).status).toBe(404)
+})
+
+test('a refused request counts whatever was wrong with it: bodies that nobody could read too', async () => {
+  const asked = { method: 'POST', body: { email: 1 }, headers: servedBy(someAddress()) }
+  expect(await statuses(`${system.api.url}/api/v1/session`, LIMIT + 1, asked)).toEqual([
+    ...Array(LIMIT).fill(400),
+    429,
+  ])
+})
+
+test('routes of merchants and processors, health and metrics are not limited', async () => {
+  const { url } = system.api
+  const headers = servedBy(someAddress())
+  expect((await statuses(url + UNKNOWN_ORDER, LIMIT + 1, { headers })).at(-1)).toBe(429)
+  const keys = { ...headers, ...seededKeys }
+  const more = LIMIT * 3
+  const order = { amount: 500, currency: 'INR' }
+  const all: [string, Asked, number][] = [
+    ['/api/v1/orders', { headers: keys }, 200],
+    ['/api/v1/orders', { method: 'POST', headers: keys, body: order }, 201],
+    ['/api/v1/merchant', { headers: keys }, 200],
+    ['/api/v1/stats', { headers }, 401],
+    ['/v1/webhooks/transactions', { method: 'POST', headers, body: transactionBody('txn_1') }, 202],
+    ['/webhooks/payment', { method: 'POST', headers, body: paymentEventBody('evt_1', 'pay_1') }, 202],
+    ['/v1/transactions/txn_1', { headers }, 200],
+    ['/payments', { headers }, 200],
+    ['/health', { headers }, 200],
+    ['/metrics', { headers }, 200],
+  ]
+  for (const [path, asked, status] of all) {
+    expect([path, await statuses(url + path, more, asked)]).toEqual([path, Array(more).fill(status)])
+  }
+})
+
+// Other addresses of the loopback network are there without being set up on Linux only.
+describe.skipIf(process.platform !== 'linux')('behind the page server', () => {
+  let pages: AppProcess
+  beforeAll(async () => {
+    pages = await startApp('pages', { API_URL: system.api.url }, ['dashboard'])
+  })
+  afterAll(() => pages?.stop())
+  const path = `/_api${UNKNOWN_ORDER}`
+  const refusedAfterFive = [...Array(LIMIT).fill(404), 429]
+
+  test('two payers are told apart, and neither uses up the other’s requests', async () => {
+    expect(await statuses(pages.url + path, LIMIT + 1, { from: '127.0.0.2' })).toEqual(refusedAfterFive)
+    expect(await statuses(pages.url + path, LIMIT + 1, { from: '127.0.0.3' })).toEqual(refusedAfterFive)
+    expectLimited(await ask(pages.url + path, { from: '127.0.0.2' }))
+  })
+
+  test('a payer counts as one whether he comes through it or not', async () => {
+    expect(await statuses(pages.url + path, LIMIT, { from: '127.0.0.4' })).toEqual(Array(LIMIT).fill(404))
+    expectLimited(await ask(system.api.url + UNKNOWN_ORDER, { from: '127.0.0.4' }))
+  })
+
+  test('nobody gets a new address by saying that he has one', async () => {
+    const answers: number[] = []
+    for (let n = 0; n <= LIMIT; n++) {
+      const headers = { 'x-forwarded-for': someAddress(), forwarded: `for=${someAddress()}` }
+      answers.push((await ask(pages.url + path, { headers, from: '127.0.0.5' })).status)
+    }
+    expect(answers).toEqual(refusedAfterFive)
+  })
+})
+
+test('of several proxies only those of this machine and of TRUST_PROXY are believed', async () => {
+  const proxy = '203.0.113.7'
+  const env = { ...system.env, TRUST_PROXY: proxy }
+  const api = await startApp('api', env)
+  onTestFinished(async () => void (await api.stop()))
+  const through = async (chain: (n: number) => string) => {
+    const answers: number[] = []
+    for (let n = 0; n <= LIMIT; n++) {
+      const headers = { 'x-forwarded-for': chain(n) }
+      answers.push((await ask(api.url + UNKNOWN_ORDER, { headers })).status)
+    }
+    return answers.at(-1)
+  }
+  expect(await through(() => `${someAddress()}, ${proxy}`)).toBe(404)
+  const stranger = someAddress()
+  expect(await through(() => `${someAddress()}, ${stranger}`)).toBe(429)
+  expect(await through(() => `${someAddress()}, ${stranger}, ${proxy}`)).toBe(429)
+})
+
+test('outside the sandbox the limit is 600 a minute unless told otherwise', async () => {
+  const api = await startApp('api', { DATABASE_URL: system.database.url, SANDBOX: 'false' })
+  onTestFinished(async () => void (await api.stop()))
+  const headers = servedBy(someAddress())
+  const counts = new Map<number, number>()
+  for (let batch = 0; batch < 25; batch++) {
+    const answers = await Promise.all(
+      Array.from({ length: 25 }, () => ask(api.url + UNKNOWN_ORDER, { headers })),
+    )
+    for (const { status } of answers) counts.set(status, (counts.get(status) ?? 0) + 1)
+  }
+  expect(Object.fromEntries(counts)).toEqual({ 404: 600, 429: 25 })
+})

@@ -1,0 +1,382 @@
+// Two merchants cannot reach each other's objects: a table over every route of the API, which fails when there is a route that it does not know.
+import { randomBytes } from 'node:crypto'
+import { createPayment, createPublicPayment, getStats, listOrders, listPayments } from '@sluice/contracts'
+import {
+  addMerchant,
+  createDatabase,
+  expectStatus,
+  type Keys,
+  openShop,
+  paymentEventBody,
+  type Shop,
+  startSystemOn,
+  type TestSystem,
+  transactionBody,
+  waitFor,
+} from '@sluice/testing'
+import { Webhook } from 'standardwebhooks'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+
+const SECRET = `whsec_${randomBytes(32).toString('base64')}`
+/** Well-formed, and of nobody: to be told the same as for these is to be told nothing. */
+const unknown = {
+  order: 'order_AAAAAAAAAAAAAAAA',
+  payment: 'pay_AAAAAAAAAAAAAAAA',
+  refund: 'rfnd_AAAAAAAAAAAAAAAA',
+  transaction: 'txn_unknown',
+  external: 'ext_unknown',
+}
+type Kind = keyof typeof unknown
+
+let system: TestSystem
+let mine: Shop
+let theirs: Shop
+/** Merchant A's, of each kind in every state. */
+let ids: Record<Kind, string[]>
+const theirKey = 'the-same-key-for-both'
+
+beforeAll(async () => {
+  const database = await createDatabase(inject('postgresUrl'))
+  const a = await addMerchant(database, { accounts: ['acc_a'] })
+  const b = await addMerchant(database)
+  const env = {
+    SANDBOX: 'false',
+    INBOUND_WEBHOOK_SECRET: SECRET,
+    EXTERNAL_PAYMENTS_MERCHANT: a.email,
+    UPI_SUCCESS_RATE: '1',
+    CARD_SUCCESS_RATE: '0',
+  }
+  system = await startSystemOn(database, { env })
+  theirs = openShop(system.call, a.keys)
+  mine = openShop(system.call, b.keys)
+  ids = await fillShop(theirs)
+})
+afterAll(() => system?.stop())
+
+/** Ends with the worker stopped, so that something stays pending and nothing changes by itself. */
+async function fillShop(shop: Shop): Promise<Record<Kind, string[]>> {
+  const { headers } = shop
+  const success = await shop.paid()
+  const captured = await shop.paid()
+  await send('POST', `/api/v1/payments/${captured.id}/capture`, headers, { amount: captured.amount })
+  const unpaid = await shop.order()
+  const card = { number: '4242424242424242', expiry_month: '12', expiry_year: '2099', cvv: '123' }
+  const body = { order_id: unpaid.id, method: 'card' as const, card: { ...card, holder_name: 'A' } }
+  const keyed = { ...headers, 'idempotency-key': theirKey }
+  const failed = await shop.settled(
+    expectStatus(await system.call(createPayment, { headers: keyed, body }), 201).id,
+  )
+  expect(failed.status).toBe('failed')
+  const processed = await shop.refundSettled((await shop.refund(success.id, 100)).id)
+  const accounts = { source_account: 'acc_a', destination_account: 'acc_b' }
+  await deliver('/v1/webhooks/transactions', transactionBody('txn_a', accounts))
+  await deliver('/v1/webhooks/transactions', transactionBody('txn_a', { ...accounts, amount: 2 }))
+  await deliver('/webhooks/payment', paymentEventBody('evt_a', 'ext_a'))
+  await waitFor('the transaction to be processed', async () => {
+    const { text } = await send('GET', '/v1/transactions/txn_a', headers)
+    return text.includes('PROCESSED')
+  })
+  await Promise.all(system.workers.map((worker) => worker.stop()))
+  const waiting = await shop.refund(success.id, 200)
+  const pending = await shop.pay((await shop.order()).id)
+  return {
+    order: [unpaid.id, success.order_id, pending.order_id],
+    payment: [success.id, captured.id, failed.id, pending.id],
+    refund: [processed.id, waiting.id],
+    transaction: ['txn_a'],
+    external: ['ext_a'],
+  }
+}
+
+async function deliver(url: string, body: object): Promise<void> {
+  const text = JSON.stringify(body)
+  const at = new Date()
+  const response = await fetch(system.api.url + url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(SECRET).sign('msg_1', at, text),
+    },
+    body: text,
+  })
+  expect(response.status).toBe(202)
+}
+
+async function send(method: string, path: string, headers: Record<string, string>, body?: unknown) {
+  const response = await fetch(system.api.url + path, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  return { status: response.status, headers: response.headers, text: await response.text() }
+}
+
+/** All of an answer but what counts requests: the request's id, which grows longer by and by, and the time. */
+const asTold = ({ status, headers, text }: Awaited<ReturnType<typeof send>>) => ({
+  status,
+  headers: [...headers].filter(([name]) => !['date', 'keep-alive', 'content-length'].includes(name)),
+  text: text.replace(/"request_id":"[^"]*"/, '"request_id":""'),
+})
+
+/** What is asked for with an id in it. */
+interface Asked {
+  path: string
+  body?: unknown
+}
+interface WithId {
+  kind: Kind
+  ask: (id: string) => Asked[]
+  /** A list that is narrowed down by the id; other routes say 404. */
+  isList?: true
+}
+
+/** By operationId. A text says why no id of somebody else's can be asked for, or may be. */
+const routes: Record<string, WithId | string> = {
+  getRoot: 'takes no id',
+  getLive: 'takes no id',
+  getHealth: 'takes no id',
+  getApiHealth: 'takes no id',
+  postTransaction: 'a processor’s: signed, and answers nothing of what is known',
+  postPaymentEvent: 'a processor’s: signed',
+  getTransaction: { kind: 'transaction', ask: (id) => [{ path: `/v1/transactions/${id}` }] },
+  listTransactions: 'takes no id; what it lists is below, and in visibility.int.test.ts',
+  listExternalPayments: 'takes no id; see visibility.int.test.ts',
+  getExternalPaymentsSummary: 'takes no id; see visibility.int.test.ts',
+  streamExternalPayments: 'takes no id; see visibility.int.test.ts',
+  listPaymentEvents: { kind: 'external', ask: (id) => [{ path: `/payments/${id}/events` }] },
+  listConflicts: 'takes no id; see visibility.int.test.ts',
+  getMerchant: 'takes no id; what it answers is below',
+  createSession: 'takes no id; see sessions.int.test.ts',
+  deleteSession: 'takes no id; see sessions.int.test.ts',
+  createOrder: 'takes no id; its idempotency keys are below',
+  listOrders: 'takes no id; what it lists is below',
+  getOrder: { kind: 'order', ask: (id) => [{ path: `/api/v1/orders/${id}` }] },
+  getPublicOrder: 'its payers’: whoever knows the id may pay',
+  createPayment: {
+    kind: 'order',
+    ask: (order_id) => [
+      { path: '/api/v1/payments', body: { order_id, method: 'upi', vpa: 'b@bank' } },
+      {
+        path: '/api/v1/payments',
+        body: {
+          order_id,
+          method: 'card',
+          card: {
+            number: '4242424242424242',
+            expiry_month: '12',
+            expiry_year: '2099',
+            cvv: '123',
+            holder_name: 'B',
+          },
+        },
+      },
+    ],
+  },
+  createPublicPayment: 'its payers’: whoever knows the id may pay',
+  listPayments: {
+    kind: 'order',
+    ask: (id) => [
+      { path: `/api/v1/payments?order_id=${id}` },
+      { path: `/api/v1/payments?search=${id}` },
+      { path: `/api/v1/payments?status=failed&order_id=${id}` },
+    ],
+    isList: true,
+  },
+  getPayment: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}` }] },
+  getPublicPayment: 'its payers’: whoever knows the id may see how it ended',
+  getPaymentTimeline: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}/timeline` }] },
+  capturePayment: {
+    kind: 'payment',
+    ask: (id) => [
+      { path: `/api/v1/payments/${id}/capture`, body: { amount: 50_000 } },
+      { path: `/api/v1/payments/${id}/capture`, body: { amount: 1 } },
+    ],
+  },
+  getStats: 'takes no id; what it counts is below',
+  createRefund: {
+    kind: 'payment',
+    ask: (id) => [
+      { path: `/api/v1/payments/${id}/refunds`, body: { amount: 1 } },
+      { path: `/api/v1/payments/${id}/refunds`, body: { amount: 999_999, reason: 'too much' } },
+    ],
+  },
+  listRefunds: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}/refunds` }] },
+  getRefund: { kind: 'refund', ask: (id) => [{ path: `/api/v1/refunds/${id}` }] },
+}
+const withId = Object.entries(routes).filter(
+  (entry): entry is [string, WithId] => typeof entry[1] !== 'string',
+)
+
+/** Everything that the gateway keeps. */
+async function everything(): Promise<unknown> {
+  const tables = [
+    'orders',
+    'payments',
+    'refunds',
+    'payment_log',
+    'idempotency_keys',
+    'transactions',
+    'sessions',
+  ]
+  const dumps = tables.map((table) =>
+    system.database.query(`SELECT '${table}' AS "table", t::text FROM ${table} t ORDER BY 2`),
+  )
+  return Promise.all(dumps)
+}
+
+test('the table knows every route of the API, and those with an id as such', async () => {
+  const { paths } = JSON.parse((await send('GET', '/openapi.json', {})).text) as OpenApi
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.values(methods).map((operation) => ({ path, ...operation })),
+  )
+  expect(Object.keys(routes).sort()).toEqual(operations.map(({ operationId }) => operationId).sort())
+  for (const { path, operationId, parameters = [], requestBody } of operations) {
+    const { properties = {} } = requestBody?.content['application/json']?.schema ?? {}
+    const fields = [...parameters.map(({ name }) => name), ...Object.keys(properties)]
+    if (!path.includes('{') && !fields.some((name) => /(^|_)id$/i.test(name))) continue
+    const isExcused = /^(its payers’|a processor’s): /.test(String(routes[operationId]))
+    expect([operationId, isExcused || typeof routes[operationId]]).toEqual([
+      operationId,
+      isExcused || 'object',
+    ])
+  }
+})
+
+describe('another merchant’s id is told apart from an unknown one by nothing, and does nothing', () => {
+  for (const [operationId, { kind, ask, isList }] of withId) {
+    const method = (asked: Asked) => (asked.body === undefined ? 'GET' : 'POST')
+    const askAll = async (id: string, headers: Keys) => {
+      const answers = []
+      for (const asked of ask(id)) {
+        answers.push(await send(method(asked), asked.path, headers, asked.body))
+        // A key that is theirs, and one that nobody has used, change nothing in that.
+        if (asked.body === undefined) continue
+        for (const key of [theirKey, `fresh-${operationId}`]) {
+          const keyed = { ...headers, 'idempotency-key': key }
+          answers.push(await send('POST', asked.path, keyed, asked.body))
+        }
+      }
+      return answers
+    }
+
+    test(operationId, async () => {
+      const before = await everything()
+      const expected = (await askAll(unknown[kind], mine.headers)).map(asTold)
+      for (const { status } of expected) expect(status).toBe(isList ? 200 : 404)
+      for (const id of ids[kind]) {
+        expect((await askAll(id, mine.headers)).map(asTold)).toEqual(expected)
+      }
+      expect(await everything()).toEqual(before)
+    })
+  }
+
+  test('and A is told otherwise, everywhere: the questions were right', async () => {
+    for (const [operationId, { kind, ask, isList }] of withId) {
+      for (const id of ids[kind]) {
+        const [first] = ask(id)
+        const { status, text } = await send(
+          first!.body === undefined ? 'GET' : 'POST',
+          first!.path,
+          theirs.headers,
+          first!.body,
+        )
+        expect([operationId, status]).not.toEqual([operationId, 404])
+        if (isList) expect(JSON.parse(text).total, operationId).toBeGreaterThan(0)
+      }
+    }
+  })
+})
+
+describe('what takes no id', () => {
+  test('lists, sums and the profile of B hold nothing of A’s', async () => {
+    const { headers } = mine
+    expect(expectStatus(await system.call(listOrders, { headers }), 200)).toMatchObject({
+      data: [],
+      total: 0,
+    })
+    for (const query of [
+      {},
+      { status: 'success' as const },
+      { method: 'upi' as const },
+      { search: 'pay_' },
+    ]) {
+      const payments = expectStatus(await system.call(listPayments, { headers, query }), 200)
+      expect(payments).toMatchObject({ data: [], total: 0 })
+    }
+    const stats = expectStatus(await system.call(getStats, { headers }), 200)
+    expect(stats).toMatchObject({ total_transactions: 0, total_amount: [], success_rate: 0 })
+    expect(stats.payments_by_day.filter(({ total }) => total > 0)).toEqual([])
+    expect(stats.by_method.filter(({ total }) => total > 0)).toEqual([])
+    const paths = [
+      '/v1/transactions',
+      '/payments',
+      '/payments/summary',
+      '/api/v1/conflicts',
+      '/api/v1/merchant',
+    ]
+    for (const path of ['/api/v1/orders', '/api/v1/payments', '/api/v1/stats', ...paths]) {
+      const { status, text } = await send('GET', path, headers)
+      expect([path, status]).toEqual([path, 200])
+      for (const id of [...Object.values(ids).flat(), ...Object.values(theirs.headers)]) {
+        expect(text, path).not.toContain(id)
+      }
+    }
+    const theirOrders = expectStatus(await system.call(listOrders, { headers: theirs.headers }), 200)
+    expect(theirOrders.total).toBeGreaterThan(0)
+  })
+
+  test('one idempotency key of two merchants is two keys', async () => {
+    const body = { amount: 12_345, currency: 'INR', receipt: 'same', notes: { of: 'both' } }
+    const create = async (keys: Keys) => {
+      const { status, headers, text } = await send(
+        'POST',
+        '/api/v1/orders',
+        { ...keys, 'idempotency-key': 'orders-of-both' },
+        body,
+      )
+      return { status, replayed: headers.get('idempotent-replayed'), text }
+    }
+    const [first, other] = [await create(theirs.headers), await create(mine.headers)]
+    expect([first.status, other.status, other.replayed]).toEqual([201, 201, null])
+    expect(JSON.parse(other.text).id).not.toBe(JSON.parse(first.text).id)
+    expect(JSON.parse(other.text).merchant_id).not.toBe(JSON.parse(first.text).merchant_id)
+    for (const [keys, { text }] of [
+      [theirs.headers, first],
+      [mine.headers, other],
+    ] as const) {
+      expect(await create(keys)).toEqual({ status: 201, replayed: 'true', text })
+    }
+  })
+
+  test('a merchant’s key, and the same one of a payer of each order, are keys of their own', async () => {
+    const [order, other] = [await mine.order(), await mine.order()]
+    const headers = { 'idempotency-key': 'merchant-and-payers' }
+    const pay = (order_id: string) => ({ order_id, method: 'upi' as const, vpa: 'payer@bank' })
+    const made = [
+      expectStatus(
+        await system.call(createPayment, { headers: { ...headers, ...mine.headers }, body: pay(order.id) }),
+        201,
+      ),
+      expectStatus(await system.call(createPublicPayment, { headers, body: pay(order.id) }), 201),
+      expectStatus(await system.call(createPublicPayment, { headers, body: pay(other.id) }), 201),
+    ]
+    expect(new Set(made.map(({ id }) => id)).size).toBe(3)
+    expect(made[1]).not.toHaveProperty('vpa')
+  })
+})
+
+interface OpenApi {
+  paths: Record<
+    string,
+    Record<
+      string,
+      {
+        operationId: string
+        parameters?: { name: string }[]
+        requestBody?: { content: Record<string, { schema: { properties?: object } }> }
+      }
+    >
+  >
+}
