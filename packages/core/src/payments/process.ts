@@ -123,21 +123,16 @@ async function takeStep(tx: Tx, id: string): Promise<{ payment: PaymentAtWork; s
       await claimOrder(tx, payment)
       break
     case 'succeed':
-      await tx.query({
-        name: 'pay-order',
-        text: `UPDATE orders SET status = 'paid', updated_at = later_than(updated_at) WHERE id = $1`,
-        values: [orderId],
-      })
-      await movePayment(tx, 'success', { id, cause: 'bank', requestId })
+      await Promise.all([payOrder(tx, orderId), movePayment(tx, 'success', { id, cause: 'bank', requestId })])
       break
-    case 'fail':
-      await movePayment(tx, 'failed', { id, cause: step.cause, requestId, failure: step.failure })
-      await tx.query({
-        name: 'release-order',
-        text: `UPDATE orders SET claimed_by = NULL WHERE id = $1 AND claimed_by = $2 AND status <> 'paid'`,
-        values: [orderId, id],
-      })
+    case 'fail': {
+      const { cause, failure } = step
+      await Promise.all([
+        movePayment(tx, 'failed', { id, cause, requestId, failure }),
+        releaseOrder(tx, payment),
+      ])
       break
+    }
   }
   return { payment, step }
 }
@@ -160,23 +155,33 @@ async function lockPaymentAndOrder(tx: Tx, id: string): Promise<PaymentAtWork | 
 }
 
 /** The order is this payment's until it fails: nobody else asks the bank meanwhile. */
-async function claimOrder(tx: Tx, { id, orderId, requestId }: PaymentAtWork): Promise<void> {
-  await tx.query({
+const claimOrder = (tx: Tx, { id, orderId, requestId }: PaymentAtWork) =>
+  tx.query({
     name: 'claim-order',
-    text: 'UPDATE orders SET claimed_by = $2 WHERE id = $1',
-    values: [orderId, id],
-  })
-  await tx.query({
-    name: 'payment-asks-bank',
     text: `
-      WITH asked AS (
+      WITH claimed AS (
+        UPDATE orders SET claimed_by = $1 WHERE id = $2
+      ), asked AS (
         UPDATE payments SET bank_asked_at = clock_timestamp() WHERE id = $1 RETURNING amount
       )
       INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
-      SELECT $1, 'bank_asked', amount, 'worker', $2 FROM asked`,
-    values: [id, requestId],
+      SELECT $1, 'bank_asked', amount, 'worker', $3 FROM asked`,
+    values: [id, orderId, requestId],
   })
-}
+
+const payOrder = (tx: Tx, orderId: string) =>
+  tx.query({
+    name: 'pay-order',
+    text: `UPDATE orders SET status = 'paid', updated_at = later_than(updated_at) WHERE id = $1`,
+    values: [orderId],
+  })
+
+const releaseOrder = (tx: Tx, { id, orderId }: PaymentAtWork) =>
+  tx.query({
+    name: 'release-order',
+    text: `UPDATE orders SET claimed_by = NULL WHERE id = $1 AND claimed_by = $2 AND status <> 'paid'`,
+    values: [orderId, id],
+  })
 
 /** Once, before anything follows from it: of two answers the first one counts. */
 async function storeAnswer(db: Database, id: string, answer: BankAnswer): Promise<void> {

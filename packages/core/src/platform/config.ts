@@ -212,7 +212,8 @@ function isAddressRange(text: string): boolean {
   return (
     bits !== -1 &&
     rest.length === 0 &&
-    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+    // A prefix of 0 would believe everybody, and the libraries that take it refuse it.
+    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) >= 1 && Number(prefix) <= bits))
   )
 }
 

@@ -36,7 +36,7 @@ export interface Database {
    * SERVICE_UNAVAILABLE, after about two statement timeouts; then the transaction is given up, or nobody knows.
    */
   atomically: <T>(work: (tx: Tx, afterCommit: AfterCommit) => Promise<T>) => Promise<T>
-  /** Opens the batch connections ahead of the first delivery; does nothing when the server is away. */
+  /** Opens connections ahead of the first delivery and payment; does nothing when the server is away. */
   warmUp: () => Promise<void>
   close: () => Promise<void>
 }
@@ -73,6 +73,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     // Transactions on one order or payment take turns, and so do those that wait for a connection meanwhile.
     query_timeout: transactionTimeoutMs,
     connectionTimeoutMillis: transactionTimeoutMs,
+    idleTimeoutMillis: 60_000,
     options: '-c idle_in_transaction_session_timeout=2000',
     pipeline: true,
   })
@@ -97,14 +98,21 @@ export function openDatabase(options: DatabaseOptions): Database {
       }),
     async atomically(work) {
       const effects: Array<() => void> = []
+      const deadline = performance.now() + transactionTimeoutMs
+      // Nobody waits for it any more: what was answered "unknown" is better not done.
+      const refuseLate = () => {
+        if (performance.now() > deadline) throw unavailable(new Error('the transaction came too late'))
+      }
       const transaction = inTransaction(transactionPool, async (client, begun) => {
         const tx: Tx = {
           async query(statement) {
+            refuseLate()
             const [, { rows }] = await allOf([begun, client.query(statement)])
             return rows
           },
         }
         const result = await work(tx, (effect) => effects.push(effect))
+        refuseLate()
         const [, { command }] = await allOf([begun, client.query('COMMIT')])
         // Of a statement that failed and whose error nobody handed on, PostgreSQL says no more than this.
         if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`)
@@ -117,8 +125,9 @@ export function openDatabase(options: DatabaseOptions): Database {
       return answeredWithin(transactionTimeoutMs, committed)
     },
     async warmUp() {
-      const connections = Array.from({ length: BATCH_CONNECTIONS }, () => batchPool.query('SELECT 1'))
-      await Promise.allSettled(connections)
+      const connect = (pool: pg.Pool) =>
+        Array.from({ length: BATCH_CONNECTIONS }, () => pool.query('SELECT 1'))
+      await Promise.allSettled([...connect(batchPool), ...connect(transactionPool)])
     },
     async close() {
       await prisma.$disconnect()
