@@ -274,3 +274,18 @@ function problemsOf(env: Record<string, string>): readonly string[] {
     return (error as ConfigError).problems
   }
 }
+
+test.for([
+  ['10.0.0.1', ['10.0.0.1']],
+  ['127.0.0.1, 172.16.0.0/12,::1/128', ['127.0.0.1', '172.16.0.0/12', '::1/128']],
+  ['0.0.0.0/1,128.0.0.0/1', ['0.0.0.0/1', '128.0.0.0/1']],
+] as const)('proxies are believed by address and range: %j', ([given, trustProxy]) => {
+  expect(readConfig({ TRUST_PROXY: given })).toMatchObject({ trustProxy })
+})
+
+test.for(['0.0.0.0/0', '::/0', '10.0.0.0/33', '10.0.0.0/-1', 'proxy.example', '10.0.0'])(
+  'a proxy of %j is a problem',
+  (given) => {
+    expect(() => readConfig({ TRUST_PROXY: given })).toThrow(/TRUST_PROXY must be/)
+  },
+)

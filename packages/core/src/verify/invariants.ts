@@ -117,7 +117,7 @@ function greatestFirst(): string {
 }
 
 /** Seconds by which work may be late while a worker is alive. */
-export const OVERDUE_SECONDS_MAX = 60
+const OVERDUE_SECONDS_MAX = 60
 
 const workIsDone = ({ kind, table, idColumn, dueColumn, doneColumn }: WorkTable): Invariant => ({
   name: `No ${kind.replace('_', ' ')} is more than ${OVERDUE_SECONDS_MAX} s beyond its time while a worker is alive`,
