@@ -94,7 +94,7 @@ export function cardProblem(card: CardFields): MethodProblem | undefined {
   if (card.cvv.length !== cvvLength || !/^[0-9]+$/.test(card.cvv)) {
     return badField('card.cvv', `must be the ${cvvLength} digits of the card's security code`)
   }
-  if (card.holder_name.trim() === '' || card.holder_name.length > HOLDER_NAME_LENGTH_MAX) {
+  if (card.holder_name.trim() === '' || [...card.holder_name].length > HOLDER_NAME_LENGTH_MAX) {
     return badField(
       'card.holder_name',
       `must be the name on the card, at most ${HOLDER_NAME_LENGTH_MAX} characters`,

@@ -19,7 +19,6 @@ export async function sandboxRoutes(app: App, deps: ApiDeps): Promise<void> {
 
   app.route({
     ...route(getJobsStatus),
-    handler: () =>
-      core.readJobsStatus(deps, core.allWork).catch((cause) => Promise.reject(core.unavailable(cause))),
+    handler: () => core.readJobsStatus(deps, core.allWork),
   })
 }

@@ -1,7 +1,7 @@
 // Who calls: a merchant by key and secret. Looked up for each request, so that what an operator changes takes effect at once.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MerchantProfile } from '@sluice/contracts'
-import { answeredWithin, type Database } from '../platform/database.ts'
+import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 
 /** A merchant as far as requests need to know it; nothing of it is secret. */
 export interface Merchant {
@@ -10,8 +10,6 @@ export interface Merchant {
   /** In lower case. */
   email: string
 }
-
-const FIND_TIMEOUT_MS = 800
 
 /** The widths of the columns, in characters; NUL is in no text of PostgreSQL. */
 const CREDENTIAL = /^[^\0]{1,64}$/u

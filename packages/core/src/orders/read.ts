@@ -1,6 +1,6 @@
 // Reading orders, as their merchant and as their payers.
 import type { Order, PageQuery, PublicOrder } from '@sluice/contracts'
-import type { Database } from '../platform/database.ts'
+import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 import { isOwnId } from '../platform/ids.ts'
 import { orderOnTheWire } from './order.ts'
 
@@ -32,10 +32,13 @@ export async function listOrders(
 /** What a payer may see of an order; undefined when there is none, or its merchant is not active. */
 export async function findPublicOrder(db: Database, id: string): Promise<PublicOrder | undefined> {
   if (!isOwnId('order', id)) return undefined
-  const row = await db.prisma.order.findFirst({
-    where: { id, merchant: { isActive: true } },
-    select: { id: true, amount: true, currency: true, status: true },
-  })
+  const row = await answeredWithin(
+    FIND_TIMEOUT_MS,
+    db.prisma.order.findFirst({
+      where: { id, merchant: { isActive: true } },
+      select: { id: true, amount: true, currency: true, status: true },
+    }),
+  )
   return row === null
     ? undefined
     : { ...row, amount: Number(row.amount), status: row.status as PublicOrder['status'] }

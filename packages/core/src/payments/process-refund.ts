@@ -90,10 +90,12 @@ async function takeStep(
   if (refund === undefined) return undefined
   const step = nextRefundStep(refund)
   const { requestId } = refund
-  if (step.is === 'process') await moveRefund(tx, 'refund_processed', { id, cause: 'bank', requestId })
-  if (step.is === 'fail') {
-    const { cause, failure } = step
-    await moveRefund(tx, 'refund_failed', { id, cause, requestId, failure })
+  if (step.is === 'process' || step.is === 'fail') {
+    const moved =
+      step.is === 'process'
+        ? await moveRefund(tx, 'refund_processed', { id, cause: 'bank', requestId })
+        : await moveRefund(tx, 'refund_failed', { id, cause: step.cause, requestId, failure: step.failure })
+    if (moved === undefined) throw new Error('a refund that was held as pending could not be moved')
   }
   return { refund, step }
 }

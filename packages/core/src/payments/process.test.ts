@@ -23,6 +23,7 @@ const fresh: PaymentAtWork = {
   orderIsPaid: false,
   claimedBy: null,
   claimantDueInMs: null,
+  ageMs: 40,
 }
 
 const yes: BankAnswer = { outcome: 'success', settlesInMs: 5000 }
@@ -72,6 +73,8 @@ test.each<[string, Partial<PaymentAtWork>, object]>([
   ['… counting whole milliseconds', held(0.5), { is: 'wait', forMs: 101 }],
   ['while another is overdue: waits, not busily', held(-60_000), { is: 'wait', forMs: 100 }],
   ['while another, of which nothing is known, is at the bank: waits', held(null), { is: 'wait', forMs: 100 }],
+  ['… the less busily the older it is', { ...held(null), ageMs: 4000 }, { is: 'wait', forMs: 1000 }],
+  ['… but never for long', { ...held(-1), ageMs: 3_600_000 }, { is: 'wait', forMs: 2000 }],
   ['success is for good', { status: 'success', orderIsPaid: true, claimedBy: ID }, { is: 'nothing' }],
   ['failed is for good', { status: 'failed', bankAnswer: yes }, { is: 'nothing' }],
   ['only notifications end created ones', { status: 'created', dueInMs: 1500 }, { is: 'nothing' }],

@@ -35,6 +35,8 @@ export interface PaymentAtWork {
   claimedBy: string | null
   /** Of the payment that holds the order. */
   claimantDueInMs: number | null
+  /** Since it was made. */
+  ageMs: number
 }
 
 export type NextStep =
@@ -47,7 +49,9 @@ export type NextStep =
   | { is: 'succeed' }
   | { is: 'fail'; failure: Failure; cause: string }
 
+/** Those that wait for the same order look again the more seldom the longer they have waited: so they don't come all at once. */
 const WAIT_MS_MIN = 100
+const WAIT_MS_MAX = 2000
 
 const alreadyPaid: NextStep = {
   is: 'fail',
@@ -62,7 +66,8 @@ export function nextStep(payment: PaymentAtWork): NextStep {
   if (payment.dueInMs > 0) return { is: 'look_again', inMs: Math.ceil(payment.dueInMs) }
   if (payment.orderIsPaid) return alreadyPaid
   if (claimedBy !== null && claimedBy !== payment.id) {
-    return { is: 'wait', forMs: Math.max(WAIT_MS_MIN, Math.ceil(payment.claimantDueInMs ?? 0) + WAIT_MS_MIN) }
+    const patienceMs = Math.min(Math.max(WAIT_MS_MIN, Math.ceil(payment.ageMs / 4)), WAIT_MS_MAX)
+    return { is: 'wait', forMs: Math.max(0, Math.ceil(payment.claimantDueInMs ?? 0)) + patienceMs }
   }
   if (bankAnswer === null) return { is: payment.bankWasAsked ? 'ask' : 'claim_and_ask' }
   if (bankAnswer.outcome === 'success') return { is: 'succeed' }
@@ -123,18 +128,21 @@ async function takeStep(tx: Tx, id: string): Promise<{ payment: PaymentAtWork; s
       await claimOrder(tx, payment)
       break
     case 'succeed':
-      await Promise.all([payOrder(tx, orderId), movePayment(tx, 'success', { id, cause: 'bank', requestId })])
+      await settle(payOrder(tx, orderId), movePayment(tx, 'success', { id, cause: 'bank', requestId }))
       break
     case 'fail': {
       const { cause, failure } = step
-      await Promise.all([
-        movePayment(tx, 'failed', { id, cause, requestId, failure }),
-        releaseOrder(tx, payment),
-      ])
+      await settle(releaseOrder(tx, payment), movePayment(tx, 'failed', { id, cause, requestId, failure }))
       break
     }
   }
   return { payment, step }
+}
+
+/** The order and its payment change together, or not at all. */
+async function settle(order: Promise<unknown>, payment: Promise<unknown>): Promise<void> {
+  const [, moved] = await Promise.all([order, payment])
+  if (moved === undefined) throw new Error('a payment that was held as pending could not be moved')
 }
 
 async function lockPaymentAndOrder(tx: Tx, id: string): Promise<PaymentAtWork | undefined> {
@@ -146,7 +154,7 @@ async function lockPaymentAndOrder(tx: Tx, id: string): Promise<PaymentAtWork | 
              p.bank_scenario AS scenario, p.request_id AS "requestId", ${inMs('p.due_at')} AS "dueInMs",
              p.bank_asked_at IS NOT NULL AS "bankWasAsked", p.bank_answer AS "bankAnswer",
              o.status = 'paid' AS "orderIsPaid", o.claimed_by AS "claimedBy",
-             ${inMs('claimant.due_at')} AS "claimantDueInMs"
+             ${inMs('claimant.due_at')} AS "claimantDueInMs", -${inMs('p.created_at')} AS "ageMs"
       FROM payments p JOIN orders o ON o.id = p.order_id LEFT JOIN payments claimant ON claimant.id = o.claimed_by
       WHERE p.id = $1 FOR NO KEY UPDATE OF p, o`,
     values: [id],

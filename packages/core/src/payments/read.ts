@@ -9,7 +9,7 @@ import type {
   TimelineEntry,
 } from '@sluice/contracts'
 import type { Prisma } from '../generated/client.ts'
-import type { Database } from '../platform/database.ts'
+import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 import { badRequest } from '../platform/errors.ts'
 import { isOwnId } from '../platform/ids.ts'
 import { paymentOnTheWire, publicPaymentOnTheWire } from './payment.ts'
@@ -29,7 +29,10 @@ export async function findPayment(
 /** What a payer may see of a payment; undefined when there is none, or its merchant is not active. */
 export async function findPublicPayment(db: Database, id: string): Promise<PublicPayment | undefined> {
   if (!isOwnId('pay', id)) return undefined
-  const row = await db.prisma.payment.findFirst({ where: { id, merchant: { isActive: true } } })
+  const row = await answeredWithin(
+    FIND_TIMEOUT_MS,
+    db.prisma.payment.findFirst({ where: { id, merchant: { isActive: true } } }),
+  )
   return row === null ? undefined : publicPaymentOnTheWire(row)
 }
 

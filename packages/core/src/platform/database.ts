@@ -192,6 +192,9 @@ function openPool(
   return pool
 }
 
+/** For reads that answer one thing, which testers and payers poll for. */
+export const FIND_TIMEOUT_MS = 800
+
 /** For a read that somebody waits for: against a frozen server only a clock on our side helps. */
 export function answeredWithin<T>(timeoutMs: number, read: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout

@@ -40,8 +40,25 @@ export interface Dispatcher {
   stop: () => Promise<void>
 }
 
+/** Each table has its own turns: a backlog or a fault of one must not keep another waiting. */
 export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTable[]): Dispatcher {
-  const states = tables.map((table) => ({ table, newestDue: null as string | null }))
+  const dispatchers = tables.map((table) => dispatchTable(deps, table))
+  return {
+    async round() {
+      const counts = await Promise.all(dispatchers.map((dispatcher) => dispatcher.round()))
+      return counts.reduce((sum, count) => sum + count, 0)
+    },
+    start(intervalMs) {
+      for (const dispatcher of dispatchers) dispatcher.start(intervalMs)
+    },
+    async stop() {
+      await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop()))
+    },
+  }
+}
+
+function dispatchTable(deps: DispatcherDeps, table: WorkTable): Dispatcher {
+  let newestKnown: string | null = null
   let timer: NodeJS.Timeout | undefined
   let running: Promise<unknown> = Promise.resolve()
   let stopped = false
@@ -50,30 +67,23 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
   async function round(): Promise<number> {
     const sinceMs = Math.min(performance.now() - lastRoundAt, 2000)
     lastRoundAt = performance.now()
-    let total = 0
-    for (const state of states) total += await roundOf(state, sinceMs)
-    return total
-  }
-
-  async function roundOf(state: (typeof states)[number], sinceMs: number): Promise<number> {
-    const { table } = state
-    const { newestDue, arrived } = await rowsWithoutJob(deps.db, table, state.newestDue)
+    const { newestDue, arrived } = await rowsWithoutJob(deps.db, table, newestKnown)
     const stillComing = arrived > 0
     const isBurst = (arrived * 1000) / sinceMs >= BURST_ROWS_PER_SECOND
-    state.newestDue = newestDue
+    newestKnown = newestDue
     let total = 0
     if (newestDue !== null) {
       const dueWithinMs = isBurst && table.givesWayForMs > 0 ? -table.givesWayForMs : SOON_MS
-      total += await ring(table, 'soon', notEnqueued(newestDue, dueWithinMs), SOON_ROWS_PER_ROUND)
+      total += await ring('soon', notEnqueued(newestDue, dueWithinMs), SOON_ROWS_PER_ROUND)
       const budget = stillComing ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
-      total += await ring(table, 'ahead', notEnqueued(newestDue), budget)
+      total += await ring('ahead', notEnqueued(newestDue), budget)
     }
-    total += await ring(table, 'lost', await lostRows(table), LOST_ROWS_PER_ROUND)
+    total += await ring('lost', await lostRows(), LOST_ROWS_PER_ROUND)
     return total
   }
 
   /** Claims and enqueues batches until there are no more such rows, or `rowsMax` are reached, or the queue is away. */
-  async function ring(table: WorkTable, cause: Cause, rows: Search, rowsMax: number): Promise<number> {
+  async function ring(cause: Cause, rows: Search, rowsMax: number): Promise<number> {
     let count = 0
     while (count < rowsMax && !stopped && deps.queueing.isReady()) {
       const entries = await claim(deps.db, table, rows, Math.min(BATCH_ROWS, rowsMax - count))
@@ -92,7 +102,7 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
     return count
   }
 
-  async function lostRows(table: WorkTable): Promise<Search> {
+  async function lostRows(): Promise<Search> {
     const { waiting } = await deps.queueing.counts(table.job)
     return waiting > BACKLOG_JOBS
       ? lost(LOST_AFTER_BACKLOG_MS, LOST_AFTER_BACKLOG_MS)
@@ -103,7 +113,7 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
     const startedAt = performance.now()
     if (deps.queueing.isReady()) {
       await round().catch((err) =>
-        deps.log.warn({ err }, 'a dispatch round failed; the next one looks again'),
+        deps.log.warn({ err, kind: table.kind }, 'a dispatch round failed; the next one looks again'),
       )
     }
     if (stopped) return

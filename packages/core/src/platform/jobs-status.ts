@@ -1,20 +1,27 @@
 // The state of all jobs, for testers: what waits is in the queues, what ended is in the rows.
 import type { JobsStatus } from '@sluice/contracts'
-import type { Database } from './database.ts'
+import { answeredWithin, type Database } from './database.ts'
+import { unavailable } from './errors.ts'
 import { isWorkerRunning } from './heartbeat.ts'
 import type { Queueing } from './queue.ts'
 import type { WorkTable } from './work-table.ts'
 
-/** Rejects when the queue or the database does not answer. */
+const ANSWER_TIMEOUT_MS = 900
+
+/** Rejects, as unavailable, when the queue or the database does not answer. */
 export async function readJobsStatus(
   { db, queueing }: { db: Database; queueing: Queueing },
   tables: readonly WorkTable[],
 ): Promise<JobsStatus> {
-  const [queues, ended, isRunning] = await Promise.all([
+  const counting = Promise.all([
     Promise.all(tables.map(({ job }) => queueing.counts(job))),
     Promise.all(tables.map((table) => countEnded(db, table))),
     isWorkerRunning(db),
   ])
+  const [queues, ended, isRunning] = await answeredWithin(
+    ANSWER_TIMEOUT_MS,
+    counting.catch((cause) => Promise.reject(unavailable(cause))),
+  )
   return {
     pending: sum(queues.map(({ waiting, delayed }) => waiting + delayed)),
     processing: sum(queues.map(({ active }) => active)),

@@ -2,9 +2,7 @@
 import { isExternalId, type PageQuery, type Transaction } from '@sluice/contracts'
 import type { Prisma, Transaction as Row } from '../generated/client.ts'
 import type { Viewer } from '../merchants/visibility.ts'
-import { answeredWithin, type Database } from '../platform/database.ts'
-
-const FIND_TIMEOUT_MS = 800
+import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 
 /** The transaction, or undefined when there is none of that id that the viewer may see. */
 export async function findTransaction(
@@ -13,13 +11,12 @@ export async function findTransaction(
   viewer: Viewer,
 ): Promise<Transaction | undefined> {
   if (!isExternalId(transactionId)) return undefined
-  const row = await answeredWithin(
-    FIND_TIMEOUT_MS,
+  const find = async () =>
     db.prisma.transaction.findFirst({
       where: { transactionId, ...(await visibleTo(db, viewer)) },
       omit: { payload: true },
-    }),
-  )
+    })
+  const row = await answeredWithin(FIND_TIMEOUT_MS, find())
   return row === null ? undefined : onTheWire(row)
 }
 

@@ -34,6 +34,19 @@ const oneSuccessForAnOrder: Invariant = {
     WHERE coalesce(s.count, 0) <> (o.status = 'paid')::int OR (o.status = 'paid' AND o.claimed_by IS DISTINCT FROM s.ids)`,
 }
 
+const claimsAreAlive: Invariant = {
+  name: 'An order that is not paid is held by nobody, or by a pending payment that asks the bank',
+  sql: `
+    SELECT o.id, format('it is held by %s, which is %s%s', o.claimed_by, coalesce(p.status, 'not there'),
+                        CASE WHEN p.bank_asked_at IS NULL THEN ' and did not ask' ELSE '' END) AS problem
+    FROM orders o LEFT JOIN payments p ON p.id = o.claimed_by AND p.order_id = o.id
+    WHERE o.status <> 'paid' AND o.claimed_by IS NOT NULL AND (p.status IS DISTINCT FROM 'pending' OR p.bank_asked_at IS NULL)
+    UNION ALL
+    SELECT p.id, format('it asks the bank for %s, which is held by %s', o.id, coalesce(o.claimed_by, 'nobody'))
+    FROM payments p JOIN orders o ON o.id = p.order_id
+    WHERE p.status = 'pending' AND p.bank_asked_at IS NOT NULL AND o.claimed_by IS DISTINCT FROM p.id`,
+}
+
 const noPaymentWithoutItsOrder: Invariant = {
   name: 'A payment has its order, and the same merchant, amount and currency',
   sql: `
@@ -59,14 +72,14 @@ const logMatchesPayments: Invariant = {
     FROM payments p
     LEFT JOIN (
       SELECT payment_id, string_agg(change || coalesce(' ' || refund_id, ''), ', ' ORDER BY id) AS changes,
-        count(*) FILTER (WHERE change = 'created') AS created, count(*) FILTER (WHERE change = 'success') AS success,
+        count(*) FILTER (WHERE change = 'created') AS created, count(*) FILTER (WHERE change = 'bank_asked') AS asked, count(*) FILTER (WHERE change = 'success') AS success,
         count(*) FILTER (WHERE change = 'failed') AS failed, count(*) FILTER (WHERE change = 'captured') AS captured,
         coalesce(sum(amount) FILTER (WHERE change = 'refund_created'), 0)
           - coalesce(sum(amount) FILTER (WHERE change = 'refund_failed'), 0) AS refunded
       FROM payment_log GROUP BY payment_id
     ) AS l ON l.payment_id = p.id
-    WHERE (l.created, l.success, l.failed, l.captured, l.refunded) IS DISTINCT FROM
-      (1::bigint, (p.status = 'success')::int::bigint, (p.status = 'failed')::int::bigint, p.captured::int::bigint, p.refunded_amount::numeric)`,
+    WHERE (l.created, l.asked, l.success, l.failed, l.captured, l.refunded) IS DISTINCT FROM
+      (1::bigint, (p.bank_asked_at IS NOT NULL)::int::bigint, (p.status = 'success')::int::bigint, (p.status = 'failed')::int::bigint, p.captured::int::bigint, p.refunded_amount::numeric)`,
 }
 
 const logMatchesRefunds: Invariant = {
@@ -131,6 +144,7 @@ const workIsDone = ({ kind, table, idColumn, dueColumn, doneColumn }: WorkTable)
 export const invariants: readonly Invariant[] = [
   refundsWithinPayments,
   oneSuccessForAnOrder,
+  claimsAreAlive,
   noPaymentWithoutItsOrder,
   noRefundWithoutItsPayment,
   logMatchesPayments,

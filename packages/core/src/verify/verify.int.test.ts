@@ -49,6 +49,7 @@ const withoutGuards = (sql: string) => `
 
 const inRefunds = 'The pending and processed refunds of a payment are what it says, and within its amount'
 const inOrders = 'An order is paid by exactly one payment, or by none and not paid'
+const inClaims = 'An order that is not paid is held by nobody, or by a pending payment that asks the bank'
 const inPayments = 'A payment has its order, and the same merchant, amount and currency'
 const inRefundsPayments = 'A refund has its payment, and the same merchant'
 const inLog = 'The log of a payment tells how it became what it is'
@@ -97,7 +98,14 @@ const breaks: Array<[what: string, sql: string, broken: Array<[invariant: string
     `DELETE FROM payment_log; DELETE FROM refunds; DELETE FROM payments`,
     [[inOrders, order]],
   ],
-  ['an order that does not know it was paid', `UPDATE orders SET status = 'created'`, [[inOrders, order]]],
+  [
+    'an order that does not know it was paid',
+    `UPDATE orders SET status = 'created'`,
+    [
+      [inOrders, order],
+      [inClaims, order],
+    ],
+  ],
   ['an order that names another payment', `UPDATE orders SET claimed_by = '${other}'`, [[inOrders, order]]],
   [
     'payments without their order',
@@ -120,6 +128,7 @@ const breaks: Array<[what: string, sql: string, broken: Array<[invariant: string
       [inRefundsPayments, refused],
       [inRefundLog, processed],
       [inRefundLog, refused],
+      [inClaims, order],
     ],
   ],
   ['a history that was lost', `DELETE FROM payment_log WHERE payment_id = '${other}'`, [[inLog, other]]],
@@ -139,6 +148,22 @@ const breaks: Array<[what: string, sql: string, broken: Array<[invariant: string
     [
       [inLog, payment],
       [inRefundLog, refused],
+    ],
+  ],
+  [
+    'an order that a dead payment holds',
+    `UPDATE orders SET status = 'created', claimed_by = '${other}'; UPDATE payments SET status = 'failed', error_code = 'X' WHERE id = '${payment}'; DELETE FROM payment_log; DELETE FROM refunds; DELETE FROM payments WHERE id = '${payment}'`,
+    [
+      [inClaims, order],
+      [inLog, other],
+    ],
+  ],
+  [
+    'a payment that asks the bank without holding its order',
+    `UPDATE payments SET status = 'pending', error_code = NULL, settled_at = NULL, bank_asked_at = now() WHERE id = '${other}'`,
+    [
+      [inClaims, other],
+      [inLog, other],
     ],
   ],
   [
