@@ -56,13 +56,16 @@ async function recognise({ config, db }: AccessDeps, request: FastifyRequest): P
   const { 'x-api-key': key, 'x-api-secret': secret } = request.headers
   if (key !== undefined || secret !== undefined) {
     const merchant = await core.authenticateByKey(db, String(key ?? ''), String(secret ?? ''))
-    if (merchant === undefined) throw invalidCredentials()
+    if (merchant === undefined || core.isSandboxSecret(config, String(secret))) throw invalidCredentials()
     return merchant
   }
   const token = request.cookies[SESSION_COOKIE]
   // Browsers send cookies along whoever makes them call; only the Origin tells who did.
   const isTrusted = isRead(request) || isDashboard(config, request)
-  const merchant = token === undefined || !isTrusted ? undefined : await core.findSession(db, token)
+  const merchant =
+    token === undefined || !isTrusted
+      ? undefined
+      : await core.findSession({ db, sandbox: config.sandbox }, token)
   if (merchant === undefined) throw invalidCredentials()
   return merchant
 }
@@ -78,11 +81,12 @@ function isDashboard(config: ApiDeps['config'], request: FastifyRequest): boolea
   return config.sandbox && new URL(origin).host === String(forwardedHost ?? host)
 }
 
-/** Other people's pages must not log their visitors in or out. */
+/** Other people's pages must not log their visitors in or out; programs, which have no Origin, may log in. */
 const refuseForeignPages =
   ({ config }: Pick<ApiDeps, 'config'>) =>
   async (request: FastifyRequest): Promise<void> => {
-    if (request.headers.origin !== undefined && !isDashboard(config, request)) {
+    const endsSession = request.method === 'DELETE' && request.cookies[SESSION_COOKIE] !== undefined
+    if ((request.headers.origin !== undefined || endsSession) && !isDashboard(config, request)) {
       throw new SluiceError('FORBIDDEN', "The Origin header must be the dashboard's")
     }
   }

@@ -20,6 +20,11 @@ export function parseJsonBodies(app: App): void {
     'application/json',
     { parseAs: 'buffer' },
     (request: FastifyRequest, body: Buffer, done: (error: Error | null, value?: unknown) => void) => {
+      // Many clients say what a body would be where there is none.
+      if (body.length === 0 && request.routeOptions.schema?.body === undefined) {
+        done(null)
+        return
+      }
       try {
         request.routeOptions.config.verifyBody?.(request, body)
       } catch (error) {
@@ -33,7 +38,16 @@ export function parseJsonBodies(app: App): void {
         return
       }
       request.rawBody = body
-      parseJson(request, body.toString('utf8'), done)
+      // The parser's own message quotes the body, and errors end in logs and traces.
+      parseJson(request, body.toString('utf8'), (error, value) =>
+        error === null ? done(null, value) : done(invalidJson()),
+      )
     },
   )
 }
+
+const invalidJson = () =>
+  new SluiceError(
+    'BAD_REQUEST_ERROR',
+    'The body must be valid JSON, without keys such as __proto__ or constructor.prototype',
+  )

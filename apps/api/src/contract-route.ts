@@ -11,3 +11,6 @@ export const contractRoute =
     schema: routeSchema(contract) as RouteSchema<R>,
     onRequest: [...(contract.rateLimited ? [app.limitRate] : []), ...accessHooks(deps, contract.access)],
   })
+
+/** Which part of a list it is, as the answer tells. */
+export const pageOf = ({ limit, offset }: { limit: number; offset: number }) => ({ limit, offset })

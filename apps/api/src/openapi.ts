@@ -12,7 +12,7 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
         title: 'Sluice',
         version: '0.1.0',
         description:
-          'Payment events: recorded durably before they are answered, processed in the background, exactly once in effect.',
+          "Payment events: recorded durably before they are answered, processed in the background, exactly once in effect. And a payment gateway with a simulated bank: amounts are minor units there, merchants call with `X-Api-Key` and `X-Api-Secret` (the sandbox's: `key_test_abc123`, `secret_test_xyz789`).",
         license: { name: 'MIT', identifier: 'MIT' },
       },
       // The page's own origin first: it may be opened as localhost, and browsers keep origins apart.

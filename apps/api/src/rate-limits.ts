@@ -3,6 +3,7 @@ import proxyAddr from '@fastify/proxy-addr'
 import rateLimit from '@fastify/rate-limit'
 import { SluiceError } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import ipaddr from 'ipaddr.js'
 import type { ApiDeps, App } from './app.ts'
 
 declare module 'fastify' {
@@ -25,7 +26,7 @@ export async function limitRates(app: App, { config }: Pick<ApiDeps, 'config'>):
     max,
     timeWindow: WINDOW_MS,
     cache: ADDRESSES_MAX,
-    keyGenerator: (request: FastifyRequest) => proxyAddr(request.raw, isProxy),
+    keyGenerator: (request: FastifyRequest) => whoseAddress(proxyAddr(request.raw, isProxy)),
   })
   const count = app.createRateLimit()
   app.decorate('limitRate', async (request: FastifyRequest, reply: FastifyReply) => {
@@ -38,4 +39,15 @@ export async function limitRates(app: App, { config }: Pick<ApiDeps, 'config'>):
       `Too many requests from this address: at most ${max} a minute; try again in ${seconds} s`,
     )
   })
+}
+
+/** Who has one IPv6 address has the 2^64 beside it (RFC 6177), so those count as one; what is no address counts together. */
+export function whoseAddress(text: string): string {
+  if (!ipaddr.isValid(text)) return 'no address'
+  const address = ipaddr.process(text) // an IPv4 address within IPv6 is what it stands for
+  if (address.kind() === 'ipv4') return address.toString()
+  return `${(address as ipaddr.IPv6).parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')}::/64`
 }

@@ -185,7 +185,10 @@ describe('the cookie', () => {
     onTestFinished(async () => void (await api.stop()))
     const { headers } = await login('test@example.com', 'anything', {}, api.url)
     expect(cookieOf(headers).attributes.has('secure')).toBe(true)
-    const logout = await send('DELETE', `${api.url}/api/v1/session`, { cookie: cookieOf(headers).cookie })
+    const logout = await send('DELETE', `${api.url}/api/v1/session`, {
+      cookie: cookieOf(headers).cookie,
+      origin: 'https://dashboard.example',
+    })
     expect(cookieOf(logout.headers).attributes.has('secure')).toBe(true)
   })
 })
@@ -193,14 +196,18 @@ describe('the cookie', () => {
 describe('the end of a session', () => {
   test('logging out ends it, not only the cookie, and no other', async () => {
     const [session, other] = [await seededSession(), await seededSession()]
-    const logout = await send('DELETE', `${system.api.url}/api/v1/session`, session)
+    const url = `${system.api.url}/api/v1/session`
+    // As with every write by the cookie, it must be the dashboard that asks.
+    expect((await send('DELETE', url, session)).status).toBe(403)
+    expect((await read(session)).status).toBe(200)
+    const logout = await send('DELETE', url, { ...session, origin: DASHBOARD })
     expect([logout.status, logout.body]).toEqual([204, null])
     const { token, attributes } = cookieOf(logout.headers)
     expect([token, Date.parse(attributes.get('expires')!)]).toEqual(['', 0])
     expect(await read(session)).toMatchObject({ status: 401, body: invalidCredentials })
     expect((await read(other)).status).toBe(200)
-    for (const again of [session, {}]) {
-      expect((await send('DELETE', `${system.api.url}/api/v1/session`, again)).status).toBe(204)
+    for (const again of [{ ...session, origin: DASHBOARD }, {}, { 'content-type': 'application/json' }]) {
+      expect((await send('DELETE', url, again)).status).toBe(204)
     }
   })
 

@@ -16,11 +16,13 @@ export async function traceRequests(app: App): Promise<void> {
     ignorePaths: ({ url }) => UNTRACED.has(url.split('?')[0]),
     // A span for each hook of each request would cost more than it tells.
     instrumentHooks: false,
-    // Errors are in the log, under the same request id; on spans, wrong input would look like failures of ours.
+    // Errors are in the log, under the same request id. A span has its status and message, which quotes nothing.
     recordExceptions: false,
     requestHook(span, request) {
       span.setAttribute(REQUEST_ID_ATTRIBUTE, request.id)
       const route = request.routeOptions.url
+      // Paths and queries are the caller's words, which may be card numbers; the route's own path is ours.
+      span.setAttribute('url.path', route ?? 'unknown')
       span.updateName(route === undefined ? request.method : `${request.method} ${route}`)
     },
   })

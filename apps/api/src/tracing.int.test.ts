@@ -4,8 +4,10 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   hasRedis,
+  openShop,
   paymentEventBody,
   queueBackends,
+  seededKeys,
   startSystem,
   type TestSystem,
   transactionBody,
@@ -90,6 +92,38 @@ test.skipIf(!hasRedis)(
   },
 )
 
+test('a payment and its job are one trace, in which no card number or CVV is, however it was sent', async () => {
+  const collector = await startCollector()
+  const system = await startTracedSystem(collector.url)
+  const shop = openShop(system.call)
+  const { id } = await shop.paid()
+  const [row] = await system.database.query<{ request_id: string }>('SELECT request_id FROM payments')
+  const { traceId } = await collector.span('POST /api/v1/payments', row!.request_id)
+  expect((await collector.span('process payments', row!.request_id)).traceId).toBe(traceId)
+
+  const [number, cvv] = ['4242424242424242', '0917']
+  const send = (path: string, body?: string) =>
+    fetch(`${system.api.url}/api/v1/${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { ...seededKeys, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body }),
+    })
+  const answers = await Promise.all([
+    send(`payments?search=${number}`),
+    send(`payments/${number}`),
+    send(`${number}/elsewhere`),
+    send('payments', `{"card":{"number":'${number}'}}`),
+    send('payments', `{"card":{"cvv":'${cvv}'}}`),
+    send('payments', JSON.stringify({ order_id: id, method: 'card', card: { number: Number(number), cvv } })),
+  ])
+  expect(answers.map(({ status }) => status)).toEqual([200, 404, 404, 400, 400, 400])
+  expect(await system.api.stop()).toEqual({ code: 0, signal: null }) // what waits is sent at the end
+  expect(collector.texts.join()).toContain('GET /api/v1/payments')
+  // A part of it is too much, too.
+  expect(collector.texts.join()).not.toContain(number.slice(0, 8))
+  expect(collector.texts.join()).not.toContain(cvv)
+})
+
 test.for([
   { collector: 'is not there', start: unusedAddress },
   { collector: 'never answers', start: () => startServer(() => {}) },
@@ -148,13 +182,16 @@ interface ReceivedSpan {
   attributes: Record<string, unknown>
 }
 
-/** Takes OTLP/HTTP with JSON and keeps the spans. */
+/** Takes OTLP/HTTP with JSON and keeps the spans, and every byte of them. */
 async function startCollector() {
   const received: ReceivedSpan[] = []
+  const texts: string[] = []
   const url = await startServer(async (request, answer) => {
     if (request.url !== '/v1/traces') return answer.writeHead(404).end()
     const chunks = await request.toArray()
-    received.push(...spansOf(JSON.parse(Buffer.concat(chunks).toString())))
+    const text = Buffer.concat(chunks).toString()
+    texts.push(text)
+    received.push(...spansOf(JSON.parse(text)))
     return answer.writeHead(200, { 'content-type': 'application/json' }).end('{}')
   })
   const find = (name: string, requestId: string) =>
@@ -162,6 +199,7 @@ async function startCollector() {
   return {
     url,
     received,
+    texts,
     find,
     span: (name: string, requestId: string) =>
       waitFor(`the span "${name}" of ${requestId}`, () => find(name, requestId)),

@@ -22,7 +22,9 @@ let payer: { email: string; keys: Keys }
 let payee: { email: string; keys: Keys }
 let stranger: { email: string; keys: Keys }
 beforeAll(async () => {
-  const env = { SANDBOX: 'false', INBOUND_WEBHOOK_SECRET: SECRET }
+  // The operator asks for the sandbox's keys: else they would be refused here.
+  const keys = { TEST_API_KEY: seededKeys['x-api-key'], TEST_API_SECRET: seededKeys['x-api-secret'] }
+  const env = { SANDBOX: 'false', INBOUND_WEBHOOK_SECRET: SECRET, ...keys }
   system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0, env })
   payer = await addMerchant(system.database, { accounts: ['acc_payer', 'acc_payer:2'] })
   payee = await addMerchant(system.database, { accounts: ['acc_payee'] })

@@ -103,7 +103,7 @@ function howToPay({ publicApiUrl: api, seededMerchant }: BannerFacts['config']):
   const keys = ` -H 'X-Api-Key: ${apiKey}' -H 'X-Api-Secret: ${apiSecret}'`
   const payment = { order_id: '<id of the order>', method: 'upi', vpa: 'success@test' }
   return [
-    'Or sell something: create an order, pay it as it were by UPI, and list your payments.',
+    'Or sell something: create an order, pay it by UPI (success@test succeeds, failure@test fails), list your payments.',
     '',
     `  ${postCommand(`${api}/api/v1/orders`, { amount: 50000, currency: 'INR' }, keys)}`,
     `  ${postCommand(`${api}/api/v1/payments`, payment, keys)}`,

@@ -39,7 +39,7 @@ export async function pageRoutes(app: FastifyInstance, { folder, config }: Serve
   app.setNotFoundHandler(async (request, reply) => {
     const pathname = decodeURIComponent(request.url.split('?')[0] ?? '')
     if (leavesTheRoot(pathname)) throw new SluiceError('BAD_REQUEST_ERROR', 'The path leads out of the pages')
-    if (!isNavigation(request) || isReserved(pathname)) throw noRoute(request)
+    if (!isNavigation(request) || isReserved(pathname)) throw noRoute()
     // Browsers ask for it by themselves, and tell their users when it is missing.
     if (pathname === '/favicon.ico') return reply.status(204).header('cache-control', 'no-cache').send()
     return sendIndex(request, reply)

@@ -110,7 +110,7 @@ function sendWhenAsked(body: IncomingMessage, upstream: ClientRequest): void {
 /** The path and query as they were sent. A prefix that is spelt otherwise (`/%5fapi`) is none. */
 function pathBelowPrefix(request: FastifyRequest): string {
   const { url } = request.raw
-  if (url === undefined || !/^\/_api(?:[/?]|$)/.test(url)) throw noRoute(request)
+  if (url === undefined || !/^\/_api(?:[/?]|$)/.test(url)) throw noRoute()
   const rest = url.slice(API_PREFIX.length)
   // No URL parser leaves such a segment, so whoever sends one wants a path that something on the way resolves.
   if (/(?:^|\/)(?:\.|%2e){1,2}(?:[/?]|$)/i.test(rest.split('?')[0] ?? '')) {

@@ -35,11 +35,11 @@ export const OrderRequest = Type.Object(
     // No minimum: what is below it is told in the seed's exact words (core/orders).
     amount: Type.Integer({
       maximum: AMOUNT_MAX,
-      description: `an integer of minor units (paise), at least ${ORDER_AMOUNT_MIN} and at most ${AMOUNT_MAX}`,
+      description: `an integer of minor units (such as paise), at least ${ORDER_AMOUNT_MIN} and at most ${AMOUNT_MAX}`,
       examples: [example.amount],
     }),
     currency: { ...Currency, default: 'INR' },
-    receipt: Type.Optional(PlainText(255)),
+    receipt: Type.Optional(Nullable(PlainText(255))),
     notes: { ...Notes, default: {} },
   },
   {

@@ -1,5 +1,6 @@
 // Payments of the gateway: a payer's attempts to pay an order, their capture and their history (SPEC 5).
 import { type Static, Type } from 'typebox'
+import { bankScenarios } from './bank-scenarios.ts'
 import { AMOUNT_MAX, Nullable, Page, PlainText, pageFields, Timestamp } from './fields.ts'
 import { cardNetworks } from './payment-methods.ts'
 import { defineRoute } from './route.ts'
@@ -193,12 +194,16 @@ const params = Type.Object({ payment_id: Type.String({ examples: [example.id] })
 const HOW_IT_ENDS =
   'Answered with status `pending`; a worker ends it in `success` or `failed`. A paid order cannot be paid again: of payments that race on one order exactly one succeeds, the others fail with `ORDER_ALREADY_PAID`.'
 
+const MAGIC_VALUES = `In the sandbox these script the bank; others succeed by chance:\n\n${bankScenarios
+  .map(({ value, description }) => `- \`${value}\`: ${description}`)
+  .join('\n')}`
+
 export const createPayment = defineRoute({
   method: 'POST',
   url: '/api/v1/payments',
   operationId: 'createPayment',
   summary: 'Pay an order',
-  description: HOW_IT_ENDS,
+  description: `${HOW_IT_ENDS}\n\n${MAGIC_VALUES}`,
   tags,
   access: 'merchant',
   idempotent: true,
@@ -226,7 +231,7 @@ export const createPublicPayment = defineRoute({
   url: '/api/v1/payments/public',
   operationId: 'createPublicPayment',
   summary: 'Pay an order as its payer',
-  description: `${HOW_IT_ENDS} At most ${UNPAID_PAYMENTS_MAX} payments of one order may be unsettled or failed.`,
+  description: `${HOW_IT_ENDS} At most ${UNPAID_PAYMENTS_MAX} payments of one order may be unsettled or failed.\n\n${MAGIC_VALUES}`,
   tags,
   rateLimited: true,
   idempotent: true,

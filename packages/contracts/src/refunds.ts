@@ -28,7 +28,7 @@ export const RefundRequest = Type.Object(
       maximum: AMOUNT_MAX,
       description: `an integer of minor units from 1 to ${AMOUNT_MAX}`,
     }),
-    reason: Type.Optional(PlainText(10_000)),
+    reason: Type.Optional(Nullable(PlainText(10_000))),
   },
   { examples: [{ amount: example.amount, reason: example.reason }] },
 )

@@ -65,7 +65,7 @@ const IdempotencyHeaders = Type.Object({
     Type.String({
       pattern: '^[\\x21-\\x7e]{0,255}$',
       description:
-        'a text of 1 to 255 visible ASCII characters. The same request sent again with the same key, within 24 hours, has no second effect and gets the first answer, byte for byte, with `Idempotent-Replayed: true`; 409 while the first one runs',
+        'a text of 1 to 255 visible ASCII characters. The same request sent again with the same key, within 24 hours, has no second effect and gets the first answer, byte for byte, with `Idempotent-Replayed: true`; 409 while the first one runs. Errors are not kept: after one the key is free',
     }),
   ),
 })

@@ -23,14 +23,13 @@ export function answerErrors(app: FastifyInstance, log: Logger): void {
 
 /** For servers that have nothing else to say there. */
 export function refuseUnknownRoutes(app: FastifyInstance): void {
-  app.setNotFoundHandler(async (request) => {
-    throw noRoute(request)
+  app.setNotFoundHandler(async () => {
+    throw noRoute()
   })
 }
 
-/** What is asked for is not there. */
-export const noRoute = (request: FastifyRequest) =>
-  new SluiceError('NOT_FOUND_ERROR', `There is no route ${request.method} ${request.url.split('?')[0]}`)
+/** What is asked for is not there. The path is not repeated: whatever a caller put into it would be in traces too. */
+export const noRoute = () => new SluiceError('NOT_FOUND_ERROR', 'There is no route of this method and path')
 
 /** Errors that Fastify meets before it has found a route, such as a path that cannot be decoded. */
 export const answerFrameworkErrors =

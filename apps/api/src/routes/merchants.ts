@@ -42,8 +42,8 @@ export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
     ...route(deleteSession),
     async handler(request, reply) {
       const token = request.cookies[SESSION_COOKIE]
+      reply.clearCookie(SESSION_COOKIE, cookie) // from this browser even if the database is away
       if (token !== undefined) await core.endSession(db, token)
-      reply.clearCookie(SESSION_COOKIE, cookie)
       return reply.status(204).send(null)
     },
   })

@@ -3,8 +3,9 @@ import { createOrder, getOrder, getPublicOrder, listOrders } from '@sluice/contr
 import * as core from '@sluice/core'
 import { merchantOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
-import { contractRoute } from '../contract-route.ts'
+import { contractRoute, pageOf } from '../contract-route.ts'
 import { keyed, sendAnswer } from '../idempotency.ts'
+import { inTime } from '../in-time.ts'
 
 export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
@@ -14,7 +15,7 @@ export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
     async handler(request, reply) {
       const { id: merchantId } = merchantOf(request)
       const order = { merchantId, order: request.body, keyed: keyed(request) }
-      return sendAnswer(reply, await core.createOrder(deps, order))
+      return sendAnswer(reply, await core.createOrder({ db: inTime(deps.db, request) }, order))
     },
   })
 
@@ -44,6 +45,3 @@ export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
     },
   })
 }
-
-/** Which part of the list it is, as the answer tells. */
-export const pageOf = ({ limit, offset }: { limit: number; offset: number }) => ({ limit, offset })

@@ -10,22 +10,27 @@ import {
   listPayments,
 } from '@sluice/contracts'
 import * as core from '@sluice/core'
+import type { FastifyRequest } from 'fastify'
 import { merchantOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
-import { contractRoute } from '../contract-route.ts'
+import { contractRoute, pageOf } from '../contract-route.ts'
 import { keyed, sendAnswer } from '../idempotency.ts'
-import { pageOf } from './orders.ts'
+import { inTime } from '../in-time.ts'
 
 export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
-  const creating = { db: deps.db, payments: deps.paymentRinger, sandbox: deps.config.sandbox }
+  const creating = (request: FastifyRequest) => ({
+    db: inTime(deps.db, request),
+    payments: deps.paymentRinger,
+    sandbox: deps.config.sandbox,
+  })
 
   app.route({
     ...route(createPayment),
     async handler(request, reply) {
       const { id: merchantId } = merchantOf(request)
       const payment = { merchantId, request: request.body, requestId: request.id, keyed: keyed(request) }
-      return sendAnswer(reply, await core.createPayment(creating, payment))
+      return sendAnswer(reply, await core.createPayment(creating(request), payment))
     },
   })
 
@@ -38,7 +43,7 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
         requestId: request.id,
         keyed: keyed(request),
       }
-      return sendAnswer(reply, await core.createPayment(creating, payment))
+      return sendAnswer(reply, await core.createPayment(creating(request), payment))
     },
   })
 
@@ -88,7 +93,7 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
         requestId: request.id,
         keyed: keyed(request),
       }
-      return sendAnswer(reply, await core.capturePayment(deps, capture))
+      return sendAnswer(reply, await core.capturePayment({ db: inTime(deps.db, request) }, capture))
     },
   })
 

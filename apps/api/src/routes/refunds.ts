@@ -1,15 +1,19 @@
 // Refunds of payments.
 import { createRefund, getRefund, listRefunds } from '@sluice/contracts'
 import * as core from '@sluice/core'
+import type { FastifyRequest } from 'fastify'
 import { merchantOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
-import { contractRoute } from '../contract-route.ts'
+import { contractRoute, pageOf } from '../contract-route.ts'
 import { keyed, sendAnswer } from '../idempotency.ts'
-import { pageOf } from './orders.ts'
+import { inTime } from '../in-time.ts'
 
 export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
-  const creating = { db: deps.db, refunds: deps.refundRinger }
+  const creating = (request: FastifyRequest) => ({
+    db: inTime(deps.db, request),
+    refunds: deps.refundRinger,
+  })
 
   app.route({
     ...route(createRefund),
@@ -21,7 +25,7 @@ export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
         requestId: request.id,
         keyed: keyed(request),
       }
-      return sendAnswer(reply, await core.createRefund(creating, refund))
+      return sendAnswer(reply, await core.createRefund(creating(request), refund))
     },
   })
 

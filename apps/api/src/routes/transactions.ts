@@ -3,8 +3,7 @@ import { getTransaction, listTransactions, postTransaction, routeSchema } from '
 import * as core from '@sluice/core'
 import { inboundAccess, viewerOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
-import { contractRoute } from '../contract-route.ts'
-import { pageOf } from './orders.ts'
+import { contractRoute, pageOf } from '../contract-route.ts'
 
 export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)

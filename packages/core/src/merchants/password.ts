@@ -1,5 +1,6 @@
 // Passwords of the dashboard: scrypt with a salt of each password's own, kept as `scrypt$N$r$p$salt$hash` (base64url).
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
+import { unavailable } from '../platform/errors.ts'
 
 const PASSWORD_LENGTH_MIN = 8
 const PASSWORD_LENGTH_MAX = 200
@@ -55,12 +56,38 @@ function parse(stored: string | null): typeof nobody | undefined {
   return { cost: { N, r, p }, salt: Buffer.from(salt, 'base64url'), hash: Buffer.from(hash, 'base64url') }
 }
 
+/** Checks at once: each holds one of libuv's four threads, which look-ups of names need too. */
+const DERIVATIONS_MAX = 2
+/** Beyond, an answer within a second is out of reach. */
+const WAITING_MAX = 8
+
+let underWay = 0
+const waiting: Array<() => void> = []
+
+/** @throws SERVICE_UNAVAILABLE when too many passwords are being checked */
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (underWay >= DERIVATIONS_MAX) {
+    if (waiting.length >= WAITING_MAX) throw unavailable(new Error('too many passwords to check'))
+    await new Promise<void>((resolve) => waiting.push(resolve))
+  } else underWay++
+  try {
+    return await work()
+  } finally {
+    const next = waiting.shift() // which takes over our place
+    if (next === undefined) underWay--
+    else next()
+  }
+}
+
 /** In libuv's threads. NFKC, so that one password is the same whichever keyboard composed its letters. */
 function derive(password: string, salt: Buffer, cost: typeof COST): Promise<Buffer> {
   const options: ScryptOptions = { ...cost, maxmem: 2 * MEMORY_BYTES_MAX }
-  return new Promise((resolve, reject) => {
-    scrypt(password.normalize('NFKC'), salt, HASH_BYTES, options, (error, key) =>
-      error === null ? resolve(key) : reject(error),
-    )
-  })
+  return inTurn(
+    () =>
+      new Promise((resolve, reject) => {
+        scrypt(password.normalize('NFKC'), salt, HASH_BYTES, options, (error, key) =>
+          error === null ? resolve(key) : reject(error),
+        )
+      }),
+  )
 }

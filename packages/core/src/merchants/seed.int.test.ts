@@ -23,7 +23,7 @@ beforeEach(async () => {
 })
 afterEach(() => database.drop())
 
-const empty = () => database.query('TRUNCATE merchants CASCADE')
+const empty = () => database.query('DELETE FROM merchant_accounts; DELETE FROM merchants')
 const migrate = (env: Record<string, string> = {}) =>
   promisify(execFile)(process.execPath, [script], {
     env: { PATH: process.env.PATH, DATABASE_URL: database.url, ...env },

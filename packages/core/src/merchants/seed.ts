@@ -7,6 +7,17 @@ export const SEEDED_MERCHANT_ID = '550e8400-e29b-41d4-a716-446655440000'
 const SEEDED_ACCOUNT = 'acc_merchant_456'
 const SANDBOX_WEBHOOK_SECRET = 'whsec_test_abc123'
 
+const SANDBOX_API_SECRET = 'secret_test_xyz789'
+
+/**
+ * Whether it is the secret that everybody knows, outside of the sandbox, and nobody asked for it there: a database that
+ * began in a sandbox still holds it.
+ */
+export const isSandboxSecret = (
+  { sandbox, seededMerchant }: Pick<Config, 'sandbox' | 'seededMerchant'>,
+  apiSecret: string,
+): boolean => !sandbox && apiSecret === SANDBOX_API_SECRET && seededMerchant?.apiSecret !== SANDBOX_API_SECRET
+
 /**
  * Makes the seeded merchant and its account, unless a merchant with its id, e-mail or key exists; answers whether it
  * did. One statement, so that both come or neither, and what an operator took away later doesn't come back.

@@ -52,11 +52,11 @@ test('a session is its merchant’s until it is ended, and lasts twelve hours', 
   expect(lastsMs).toBeGreaterThan(12 * 3_600_000 - 5_000)
   expect(lastsMs).toBeLessThan(12 * 3_600_000 + 30_000)
   expect(other!.token).not.toBe(session!.token)
-  expect(await findSession(db, session!.token)).toEqual(acme)
+  expect(await findSession({ db, sandbox: true }, session!.token)).toEqual(acme)
   await endSession(db, session!.token)
   await endSession(db, session!.token)
-  expect(await findSession(db, session!.token)).toBeUndefined()
-  expect(await findSession(db, other!.token)).toEqual(acme)
+  expect(await findSession({ db, sandbox: true }, session!.token)).toBeUndefined()
+  expect(await findSession({ db, sandbox: true }, other!.token)).toEqual(acme)
 })
 
 test('the database knows no token, only its hash', async () => {
@@ -64,7 +64,7 @@ test('the database knows no token, only its hash', async () => {
   const rows = await database.query('SELECT token_hash, merchant_id FROM sessions')
   const hash = createHash('sha256').update(token).digest('hex')
   expect(rows).toEqual([{ token_hash: hash, merchant_id: acme.id }])
-  expect(await findSession(db, hash)).toBeUndefined()
+  expect(await findSession({ db, sandbox: true }, hash)).toBeUndefined()
 })
 
 test('a session that has expired is none, by the database’s clock', async () => {
@@ -72,9 +72,9 @@ test('a session that has expired is none, by the database’s clock', async () =
   await database.query(
     `UPDATE sessions SET created_at = now() - interval '12 hours', expires_at = now() + interval '1 minute'`,
   )
-  expect(await findSession(db, token)).toEqual(acme)
+  expect(await findSession({ db, sandbox: true }, token)).toEqual(acme)
   await database.query(`UPDATE sessions SET expires_at = now() - interval '1 millisecond'`)
-  expect(await findSession(db, token)).toBeUndefined()
+  expect(await findSession({ db, sandbox: true }, token)).toBeUndefined()
 })
 
 test('wrong passwords and unknown e-mails get nothing', async () => {
@@ -117,7 +117,7 @@ async function quickest(work: () => Promise<unknown>): Promise<number> {
 test('an inactive merchant has no sessions, old or new', async () => {
   const { token } = (await logIn())!
   await database.query('UPDATE merchants SET is_active = false')
-  expect(await findSession(db, token)).toBeUndefined()
+  expect(await findSession({ db, sandbox: true }, token)).toBeUndefined()
   expect(await logIn()).toBeUndefined()
   expect(await logIn({ email: 'test@example.com' }, true)).toBeUndefined()
 })
@@ -127,15 +127,15 @@ test('deactivating ends the sessions for good, and those of nobody else', async 
   const seeded = (await logIn({ email: 'test@example.com' }, true))!
   await setActive(db, email, false)
   await setActive(db, email, true)
-  expect(await findSession(db, token)).toBeUndefined()
-  expect(await findSession(db, seeded.token)).toBeDefined()
+  expect(await findSession({ db, sandbox: true }, token)).toBeUndefined()
+  expect(await findSession({ db, sandbox: true }, seeded.token)).toBeDefined()
 })
 
 test('any password opens the seeded merchant in the sandbox, and nothing else anywhere', async () => {
   const email = 'test@example.com'
   const session = await logIn({ email, password: 'x' }, true)
   expect(session?.merchant.id).toBe(SEEDED_MERCHANT_ID)
-  expect(await findSession(db, session!.token)).toEqual(session!.merchant)
+  expect(await findSession({ db, sandbox: true }, session!.token)).toEqual(session!.merchant)
   expect(await logIn({ email, password: '' }, true)).toBeUndefined()
   expect(await logIn({ email, password: 'x' }, false)).toBeUndefined()
   expect(await logIn({ password: 'x' }, true)).toBeUndefined()
@@ -149,8 +149,8 @@ test('a new password ends the merchant’s sessions and no others', async () => 
   const mine = [await logIn(), await logIn()]
   const seeded = (await logIn({ email: 'test@example.com' }, true))!
   await setPassword(db, acme.id, 'battery staple')
-  for (const session of mine) expect(await findSession(db, session!.token)).toBeUndefined()
-  expect(await findSession(db, seeded.token)).toBeDefined()
+  for (const session of mine) expect(await findSession({ db, sandbox: true }, session!.token)).toBeUndefined()
+  expect(await findSession({ db, sandbox: true }, seeded.token)).toBeDefined()
   expect(await logIn()).toBeUndefined()
   expect(await logIn({ password: 'battery staple' })).toBeDefined()
 })
@@ -162,7 +162,7 @@ test('a password that cannot be set changes nothing', async () => {
   await expect(setPassword(db, '550e8400-e29b-41d4-a716-000000000000', password)).rejects.toMatchObject({
     code: 'NOT_FOUND_ERROR',
   })
-  expect(await findSession(db, token)).toEqual(acme)
+  expect(await findSession({ db, sandbox: true }, token)).toEqual(acme)
   expect(await logIn()).toBeDefined()
 })
 
@@ -173,7 +173,7 @@ test('the password and the end of the sessions are one commit', async () => {
     CREATE TRIGGER refuse BEFORE DELETE ON sessions FOR EACH ROW EXECUTE FUNCTION refuse();`)
   await expect(setPassword(db, acme.id, 'battery staple')).rejects.toThrow('refused')
   expect(await logIn()).toBeDefined()
-  expect(await findSession(db, token)).toEqual(acme)
+  expect(await findSession({ db, sandbox: true }, token)).toEqual(acme)
 })
 
 const waitingForLock = () =>
@@ -225,7 +225,7 @@ test('a session that is made just before a password change is ended by it', asyn
 test('a session is found by one prepared statement, and what cannot be a token is not asked for', async () => {
   const { token } = (await logIn())!
   statements = []
-  expect(await findSession(db, token)).toEqual(acme)
+  expect(await findSession({ db, sandbox: true }, token)).toEqual(acme)
   expect(statements).toHaveLength(1)
   expect(statements[0]?.name).toBeTypeOf('string')
   for (const wrong of [
@@ -236,9 +236,9 @@ test('a session is found by one prepared statement, and what cannot be a token i
     `${token.slice(1)}\0`,
     `${token.slice(1)}é`,
   ]) {
-    expect(await findSession(db, wrong)).toBeUndefined()
+    expect(await findSession({ db, sandbox: true }, wrong)).toBeUndefined()
     await endSession(db, wrong)
   }
   expect(statements).toHaveLength(1)
-  expect(await findSession(db, token.split('').reverse().join(''))).toBeUndefined()
+  expect(await findSession({ db, sandbox: true }, token.split('').reverse().join(''))).toBeUndefined()
 })

@@ -18,7 +18,7 @@ export async function createOrder(
   { db }: { db: Database },
   { merchantId, order, keyed }: NewOrder,
 ): Promise<Answer & { replayed: boolean }> {
-  const { amount, currency, receipt, notes } = order
+  const { amount, currency, receipt = null, notes } = order
   if (amount < ORDER_AMOUNT_MIN) {
     throw badRequest({ field: 'amount', description: `amount must be at least ${ORDER_AMOUNT_MIN}` })
   }
@@ -33,7 +33,7 @@ export async function createOrder(
         text: `
           INSERT INTO orders (id, merchant_id, amount, currency, receipt, notes) VALUES ($1, $2, $3, $4, $5, $6)
           ON CONFLICT (id) DO NOTHING RETURNING ${orderColumns}`,
-        values: [id, merchantId, amount, currency, receipt ?? null, notesText],
+        values: [id, merchantId, amount, currency, receipt, notesText],
       })
       return inserted
     })

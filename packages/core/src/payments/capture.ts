@@ -24,7 +24,9 @@ export async function capturePayment(
   return once(db, claim, async (tx) => {
     const payment = await lockPayment(tx, merchantId, paymentId)
     const isCapturable = paymentMoves.captured.from.some((status) => status === payment.status)
-    if (!isCapturable || payment.captured || payment.refundedAmount !== 0) throw notCapturable()
+    if (!isCapturable) throw notCapturable('NOT_SUCCESSFUL')
+    if (payment.captured) throw notCapturable('ALREADY_CAPTURED')
+    if (payment.refundedAmount !== 0) throw notCapturable('ALREADY_REFUNDED')
     if (amount !== payment.amount) {
       throw badRequest({
         field: 'amount',
@@ -32,12 +34,13 @@ export async function capturePayment(
       })
     }
     const captured = await movePayment(tx, 'captured', { id: paymentId, cause: 'merchant', requestId })
-    if (captured === undefined) throw notCapturable()
+    if (captured === undefined) throw new Error('a payment that was held as capturable could not be moved')
     return { status: 200, body: JSON.stringify(paymentOnTheWire(captured)) }
   })
 }
 
-const notCapturable = () => new SluiceError('BAD_REQUEST_ERROR', 'Payment not in capturable state')
+const notCapturable = (reason: string) =>
+  new SluiceError('BAD_REQUEST_ERROR', 'Payment not in capturable state', { reason })
 
 /** The merchant's payment, held until the end of the transaction. @throws NOT_FOUND_ERROR */
 export async function lockPayment(tx: Tx, merchantId: string, paymentId: string): Promise<PaymentRow> {

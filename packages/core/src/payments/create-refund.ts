@@ -22,7 +22,10 @@ export async function createRefund(
   { db, refunds }: { db: Database; refunds: Ringer },
   { merchantId, paymentId, request, requestId, keyed }: NewRefund,
 ): Promise<Answer & { replayed: boolean }> {
-  const claim = claimOf(keyed, { merchantId, body: { amount: request.amount, reason: request.reason } })
+  const claim = claimOf(keyed, {
+    merchantId,
+    body: { amount: request.amount, reason: request.reason ?? null },
+  })
   return once(db, claim, async (tx, afterCommit) => {
     const payment = await lockPayment(tx, merchantId, paymentId)
     if (payment.status !== 'success') {

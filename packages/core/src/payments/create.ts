@@ -92,7 +92,7 @@ async function findPayableOrder(
   { orderId, merchantId, isPublic }: { orderId: string; merchantId: string; isPublic: boolean },
 ): Promise<PayableOrder> {
   if (!isOwnId('order', orderId)) throw notFound('Order')
-  const [order] = await tx.query<PayableOrder & { status: string; unpaid: number }>({
+  const [order] = await tx.query<PayableOrder & { status: string }>({
     // Payers are counted under a lock of the order, so that those who pay at once count each other.
     name: isPublic ? 'lock-order-for-payer' : 'find-order-to-pay',
     text: `

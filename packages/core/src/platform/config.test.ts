@@ -186,12 +186,12 @@ describe('the seeded merchant', () => {
   test.each([
     ['TEST_API_KEY', 'apiKey'],
     ['TEST_API_SECRET', 'apiSecret'],
-  ] as const)('%s has 1 to 64 characters without white space', (name, field) => {
-    for (const right of ['x', 'x'.repeat(64), '🔑'.repeat(64)]) {
+  ] as const)('%s has 1 to 64 visible ASCII characters', (name, field) => {
+    for (const right of ['x', 'x'.repeat(64), '~!'.repeat(32)]) {
       expect(readConfig({ [name]: right }).seededMerchant?.[field]).toBe(right)
     }
-    for (const wrong of ['x'.repeat(65), 'a b', 'a\tb', 'a\u00a0b', 'a\nb']) {
-      const problem = [`${name} must be 1 to 64 characters without white space`]
+    for (const wrong of ['x'.repeat(65), 'a b', 'a\tb', 'a\u00a0b', 'a\nb', 'clé', '🔑']) {
+      const problem = [`${name} must be 1 to 64 visible ASCII characters`]
       expect(problemsOf({ [name]: wrong })).toEqual(problem)
       // A wrong one is set all the same: nothing is said about a missing half.
       expect(problemsOf({ ...off, ...own, [name]: wrong })).toEqual(problem)

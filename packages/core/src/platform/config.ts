@@ -270,8 +270,9 @@ function reader(env: Record<string, string | undefined>, problems: string[]) {
     /** Never quotes the value. */
     credential(name: Variable) {
       const value = text(name)
-      if (value === undefined || /^\S{1,64}$/u.test(value)) return value
-      problems.push(`${name} must be 1 to 64 characters without white space`)
+      // What header values can carry, and clients agree on how.
+      if (value === undefined || /^[\x21-\x7e]{1,64}$/.test(value)) return value
+      problems.push(`${name} must be 1 to 64 visible ASCII characters`)
       return undefined
     },
     boolean(name: Variable, fallback: boolean) {

@@ -35,7 +35,11 @@ export interface Database {
    * succeeded, and not at all when it fails, so that side effects never tell of what was rolled back. Rejects, as
    * SERVICE_UNAVAILABLE, after about two statement timeouts; then the transaction is given up, or nobody knows.
    */
-  atomically: <T>(work: (tx: Tx, afterCommit: AfterCommit) => Promise<T>) => Promise<T>
+  atomically: <T>(
+    work: (tx: Tx, afterCommit: AfterCommit) => Promise<T>,
+    /** Less time than that. */
+    limits?: { withinMs?: number },
+  ) => Promise<T>
   /** Opens connections ahead of the first delivery and payment; does nothing when the server is away. */
   warmUp: () => Promise<void>
   close: () => Promise<void>
@@ -96,9 +100,10 @@ export function openDatabase(options: DatabaseOptions): Database {
         const sent = writes.map((statement) => client.query({ ...statement, rowMode: 'array' }))
         await allOf([...sent, client.query('COMMIT')])
       }),
-    async atomically(work) {
+    async atomically(work, { withinMs = transactionTimeoutMs } = {}) {
       const effects: Array<() => void> = []
-      const deadline = performance.now() + transactionTimeoutMs
+      const timeoutMs = Math.min(withinMs, transactionTimeoutMs)
+      const deadline = performance.now() + timeoutMs
       // Nobody waits for it any more: what was answered "unknown" is better not done.
       const refuseLate = () => {
         if (performance.now() > deadline) throw unavailable(new Error('the transaction came too late'))
@@ -122,7 +127,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         for (const effect of effects) effect()
         return result
       })
-      return answeredWithin(transactionTimeoutMs, committed)
+      return answeredWithin(timeoutMs, committed)
     },
     async warmUp() {
       const connect = (pool: pg.Pool) =>
