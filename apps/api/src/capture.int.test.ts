@@ -30,7 +30,11 @@ const refused = (error: object) => ({
   status: 400,
   body: { error: { code: 'BAD_REQUEST_ERROR', request_id: expect.any(String), ...error } },
 })
-const notCapturable = refused({ description: 'Payment not in capturable state' })
+const notCapturable = { status: 400, body: { error: { description: 'Payment not in capturable state' } } }
+const alreadyCaptured = refused({
+  description: 'Payment not in capturable state',
+  reason: 'ALREADY_CAPTURED',
+})
 
 test('a successful payment is answered 200, captured, and stays so', async () => {
   const paid = await shop.paid()
@@ -50,14 +54,14 @@ test('nothing is captured twice', async () => {
   const { id } = await shop.paid()
   expect((await capture(id)).status).toBe(200)
   expect(await capture(id)).toMatchObject(notCapturable)
-  expect((await capture(id)).body).toEqual(notCapturable.body)
+  expect((await capture(id)).body).toEqual(alreadyCaptured.body)
 })
 
 test('of 10 captures at once one takes place', async () => {
   const { id } = await shop.paid()
   const answers = await Promise.all(Array.from({ length: 10 }, () => capture(id)))
   expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(400)])
-  for (const { status, body } of answers) if (status === 400) expect(body).toEqual(notCapturable.body)
+  for (const { status, body } of answers) if (status === 400) expect(body).toEqual(alreadyCaptured.body)
 })
 
 test('a payment that is pending, or failed, is not captured', async () => {

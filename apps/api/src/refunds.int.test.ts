@@ -184,7 +184,6 @@ test.each([
   ['a fraction', '{"amount":1.5}', 'amount'],
   ['too large an amount', '{"amount":1000000000000}', 'amount'],
   ['a number as reason', '{"amount":1,"reason":5}', 'reason'],
-  ['null as reason', '{"amount":1,"reason":null}', 'reason'],
   ['too long a reason', JSON.stringify({ amount: 1, reason: 'x'.repeat(10_001) }), 'reason'],
   ['NUL in the reason', '{"amount":1,"reason":"\\u0000"}', 'reason'],
   ['a lone surrogate in the reason', '{"amount":1,"reason":"\\ud800"}', 'reason'],

@@ -132,7 +132,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     async warmUp() {
       const connect = (pool: pg.Pool) =>
         Array.from({ length: BATCH_CONNECTIONS }, () => pool.query('SELECT 1'))
-      await Promise.allSettled([...connect(batchPool), ...connect(transactionPool)])
+      const reads = prisma.$queryRaw`SELECT 1` // its first query loads a good part of it, too
+      await Promise.allSettled([...connect(batchPool), ...connect(transactionPool), reads])
     },
     async close() {
       await prisma.$disconnect()
