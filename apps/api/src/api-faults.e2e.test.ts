@@ -6,8 +6,10 @@ import {
   type AppProcess,
   countEndings,
   type Ledger,
+  openShop,
   postDeliveries,
   queueBackends,
+  seededKeys,
   startPostgres,
   startSystem,
   startSystemOn,
@@ -179,6 +181,58 @@ for (const { backend, available } of queueBackends) {
         }
       })
       await expectAllProcessedOnce(ledger)
+    })
+
+    test('frozen: whoever creates, captures, refunds, logs in or reads one thing is answered 503 within a second', async () => {
+      await startOnOwnServer()
+      const shop = openShop(system.call)
+      const { id, order_id } = await shop.paid()
+      const payment = { order_id, method: 'upi', vpa: 'success@test' }
+      const asked: Array<[method: string, path: string, body?: object]> = [
+        ['POST', '/orders', { amount: 50_000 }],
+        ['POST', '/payments', payment],
+        ['POST', '/payments/public', payment],
+        ['POST', `/payments/${id}/capture`, { amount: 50_000 }],
+        ['POST', `/payments/${id}/refunds`, { amount: 1 }],
+        ['POST', '/session', { email: 'test@example.com', password: 'any' }],
+        ['GET', `/orders/${order_id}`],
+        ['GET', `/orders/${order_id}/public`],
+        ['GET', `/payments/${id}`],
+        ['GET', `/payments/${id}/public`],
+        ['GET', '/merchant'],
+        ['GET', '/stats'],
+        ['GET', '/test/jobs/status'],
+      ]
+      const ask = async ([method, path, body]: (typeof asked)[number]) => {
+        const startedAt = performance.now()
+        const headers = {
+          ...seededKeys,
+          'idempotency-key': `${method}${path}`,
+          'content-type': 'application/json',
+        }
+        const sent = body === undefined ? {} : { body: JSON.stringify(body) }
+        const response = await fetch(`${system.api.url}/api/v1${path}`, { method, headers, ...sent })
+        return { asked: `${method} ${path}`, status: response.status, ms: performance.now() - startedAt }
+      }
+      await server.freeze()
+      try {
+        for (const request of asked) {
+          const answer = await ask(request)
+          expect(answer).toMatchObject({ status: 503 })
+          expect(answer.ms, answer.asked).toBeLessThan(1000)
+        }
+      } finally {
+        await server.thaw()
+      }
+      const again = await waitFor('the database to answer again', async () => {
+        const answers = await Promise.all(asked.slice(0, 5).map(ask))
+        return answers.every(({ status }) => status !== 503 && status !== 409) ? answers : undefined
+      })
+      // Paid already, and captured before it was refunded, or the other way round.
+      expect(again.map(({ status }) => status).filter((status) => ![200, 201, 400].includes(status))).toEqual(
+        [],
+      )
+      expect(await system.settle(new Set([id]))).toEqual([])
     })
 
     test('restarted under load: 503s, then recovery, nothing lost', async () => {
