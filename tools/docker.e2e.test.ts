@@ -39,7 +39,7 @@ afterAll(async () => {
   for (const child of running) child.kill('SIGKILL')
   await postgres?.stop()
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
-}, 30_000)
+}, 120_000)
 
 test.each(['api', 'worker', 'dashboard'] as const)('the %s image has no development packages', (app) => {
   const modules = path.join(images[app].folder, 'app', 'node_modules')

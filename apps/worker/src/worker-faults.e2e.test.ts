@@ -153,8 +153,10 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
     expect(ledger.acknowledged.size).toBe(200)
     await system.redis!.start()
     await expectAllProcessedOnce(ledger.acknowledged, 20_000)
-    const after = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
-    expect(after).toMatchObject({ redis: 'connected', status: 'healthy' })
+    await waitFor('the API to have found it, too', async () => {
+      const after = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
+      return after.redis === 'connected' && after.status === 'healthy'
+    })
   })
 })
 
