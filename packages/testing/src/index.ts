@@ -1,6 +1,7 @@
 // Real servers for tests.
 export { type AppProcess, startApp } from './app-process.ts'
 export { browserPath, launchBrowser } from './browser.ts'
+export { type DnsAnswer, startDnsServer, type TestDnsServer } from './dns-server.ts'
 export { countEndings, findBroken, findFaults } from './effects.ts'
 export {
   addMerchant,
@@ -13,6 +14,15 @@ export {
 } from './gateway.ts'
 export { type Ledger, paymentEventBody, postDeliveries, transactionBody } from './ledger.ts'
 export {
+  type MisbehavingServer,
+  type MisbehaviourName,
+  misbehaviours,
+  refusedUrl,
+  startDeafServer,
+  startMisbehavingServer,
+  testCertificate,
+} from './misbehaving-server.ts'
+export {
   createDatabase,
   makeTemporaryFolder,
   queryOn,
@@ -20,6 +30,7 @@ export {
   type TestDatabase,
   type TestServer,
 } from './postgres.ts'
+export { startReceiver, type TestReceiver } from './receiver.ts'
 export { hasRedis, startRedis, type TestRedis } from './redis.ts'
 export {
   type QueueBackend,

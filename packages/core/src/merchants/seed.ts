@@ -1,7 +1,7 @@
 // The merchant that a new database begins with: the sandbox's well-known one, or one with the operator's own credentials.
-import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import type { Config } from '../platform/config.ts'
+import { generateWebhookSecret } from '../webhooks/signature.ts'
 
 export const SEEDED_MERCHANT_ID = '550e8400-e29b-41d4-a716-446655440000'
 const SEEDED_ACCOUNT = 'acc_merchant_456'
@@ -28,9 +28,7 @@ export async function seedMerchant(
 ): Promise<boolean> {
   if (config.seededMerchant === undefined) return false
   const { email, apiKey, apiSecret } = config.seededMerchant
-  const webhookSecret = config.sandbox
-    ? SANDBOX_WEBHOOK_SECRET
-    : `whsec_${randomBytes(32).toString('base64')}`
+  const webhookSecret = config.sandbox ? SANDBOX_WEBHOOK_SECRET : generateWebhookSecret()
   const { rows } = await client.query<{ id: string }>(
     `WITH merchant AS (
        INSERT INTO merchants (id, name, email, api_key, api_secret, webhook_secret)

@@ -1,0 +1,134 @@
+// Look-ups against a name server of the test's own: both families, the hosts file, one flight for a host, deadlines.
+import { rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { makeTemporaryFolder, startDnsServer, type TestDnsServer } from '@sluice/testing'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createResolver, ResolveError } from './resolve-host.ts'
+
+let dns: TestDnsServer
+const folder = makeTemporaryFolder('hosts')
+const hostsFile = path.join(folder, 'hosts')
+
+beforeAll(async () => {
+  dns = await startDnsServer()
+})
+beforeEach(() => {
+  dns.questions.length = 0
+  writeFileSync(hostsFile, '')
+})
+afterAll(async () => {
+  await dns.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const resolver = (timeoutMs = 600, reuseMs = 0) =>
+  createResolver({ servers: [dns.address], timeoutMs, hostsFile, reuseMs })
+const reasonOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'resolved',
+    (error) => (error instanceof ResolveError ? error.reason : error),
+  )
+
+describe('without a question', () => {
+  test.each([
+    ['93.184.216.34', ['93.184.216.34']],
+    ['[2606:4700::1111]', ['2606:4700::1111']],
+    ['::1', ['::1']],
+    ['localhost', ['127.0.0.1', '::1']],
+    ['LocalHost.', ['127.0.0.1', '::1']],
+    ['shop.localhost', ['127.0.0.1', '::1']],
+  ])('%s is %j', async (host, addresses) => {
+    expect(await resolver().resolve(host)).toEqual(addresses)
+    expect(dns.questions).toEqual([])
+  })
+
+  test('the hosts file comes first, is read again when it changed, and may be missing', async () => {
+    dns.answer('named.test', ['93.184.216.1'])
+    const { resolve } = resolver()
+    writeFileSync(
+      hostsFile,
+      '# named.test\n10.0.0.9\tother.test Named.Test # mine\n10.0.0.9 named.test\nbad named.test\n',
+    )
+    expect(await resolve('NAMED.test.')).toEqual(['10.0.0.9'])
+    writeFileSync(hostsFile, 'fd00::1 named.test\n10.0.0.10 named.test')
+    await expect.poll(() => resolve('named.test')).toEqual(['fd00::1', '10.0.0.10'])
+    expect(dns.questions).toEqual([])
+    rmSync(hostsFile)
+    await expect.poll(() => resolve('named.test')).toEqual(['93.184.216.1'])
+  })
+})
+
+describe('by the name server', () => {
+  test('every address of both families is told', async () => {
+    dns.answer('both.test', ['93.184.216.1', '93.184.216.2', '2606:4700::1', '::ffff:10.0.0.1'])
+    expect(await resolver().resolve('both.test')).toEqual([
+      '93.184.216.1',
+      '93.184.216.2',
+      '2606:4700::1',
+      '::ffff:10.0.0.1',
+    ])
+  })
+
+  test('one family is enough, whatever the other does', async () => {
+    for (const other of [[], 'no such name', 'failure', 'silence'] as const) {
+      dns.answer('half.test', (family) => (family === 4 ? ['93.184.216.1'] : (other as 'silence')))
+      expect(await resolver().resolve('half.test')).toEqual(['93.184.216.1'])
+    }
+  })
+
+  test.each([
+    ['not_found', 'no such name'],
+    ['not_found', []],
+    ['failed', 'failure'],
+    ['timeout', 'silence'],
+  ] as const)('the error is %s after %j', async (reason, answer) => {
+    dns.answer('bad.test', answer as 'silence')
+    expect(await reasonOf(resolver().resolve('bad.test'))).toBe(reason)
+  })
+
+  test.each(['a..b', 'x'.repeat(64), '*', 'exa mple', 'ü.test', '.'])('"%s" is not found', async (name) => {
+    expect(await reasonOf(resolver().resolve(name))).toBe('not_found')
+  })
+
+  test('a server that is not there is a failure, in time', async () => {
+    const gone = await startDnsServer()
+    await gone.close()
+    const { resolve } = createResolver({ servers: [gone.address], timeoutMs: 600, hostsFile })
+    expect(['failed', 'timeout']).toContain(await reasonOf(resolve('any.test')))
+  })
+
+  test('a look-up ends at its deadline, and holds up nobody else', async () => {
+    dns.answer('silent.test', 'silence')
+    dns.answer('fine.test', ['93.184.216.1'])
+    const { resolve } = resolver()
+    const startedAt = performance.now()
+    const silent = Array.from({ length: 50 }, (_, index) => {
+      dns.answer(`silent-${index}.test`, 'silence')
+      return reasonOf(resolve(`silent-${index}.test`))
+    })
+    expect(await resolve('fine.test')).toEqual(['93.184.216.1'])
+    expect(performance.now() - startedAt).toBeLessThan(300)
+    expect(new Set(await Promise.all(silent))).toEqual(new Set(['timeout']))
+    expect(performance.now() - startedAt).toBeLessThan(1100)
+  })
+
+  test('those who ask at once share one look-up; a failure is asked again', async () => {
+    dns.answer('shared.test', ['93.184.216.1'])
+    const { resolve } = resolver()
+    await Promise.all([resolve('shared.test'), resolve('SHARED.test'), resolve('shared.test')])
+    expect(dns.questions.sort()).toEqual(['A shared.test', 'AAAA shared.test'])
+    dns.answer('shared-failure.test', 'no such name')
+    expect(await reasonOf(resolve('shared-failure.test'))).toBe('not_found')
+    dns.answer('shared-failure.test', ['93.184.216.1'])
+    expect(await resolve('shared-failure.test')).toEqual(['93.184.216.1'])
+  })
+
+  test('an answer serves for a moment, then the name is asked again', async () => {
+    dns.answer('moving.test', ['93.184.216.1'])
+    const { resolve } = resolver(600, 200)
+    await resolve('moving.test')
+    dns.answer('moving.test', ['93.184.216.2'])
+    expect(await resolve('moving.test')).toEqual(['93.184.216.1'])
+    await expect.poll(() => resolve('moving.test')).toEqual(['93.184.216.2'])
+  })
+})

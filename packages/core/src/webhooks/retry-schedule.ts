@@ -1,0 +1,37 @@
+// When a failed webhook is tried again: five attempts, each so long after the one before.
+
+/** After so many failed attempts a delivery is over. */
+export const ATTEMPTS_MAX = 5
+
+const HOUR_MS = 3_600_000
+const DELAYS_MS = [0, 60_000, 300_000, 1_800_000, 7_200_000] as const
+const TEST_DELAYS_MS = [0, 5_000, 10_000, 15_000, 20_000] as const
+
+/** A receiver may ask for patience, but not for more than this. */
+export const RETRY_AFTER_MAX_MS = HOUR_MS
+
+/** The wait before each attempt, in milliseconds since the attempt before; `test` is WEBHOOK_RETRY_INTERVALS_TEST. */
+export function retryDelaysMs(test: boolean): readonly number[] {
+  return test ? TEST_DELAYS_MS : DELAYS_MS
+}
+
+/**
+ * When the attempt after the `attempts`-th failed one is due, which was made at `attemptedAt`; undefined when that was
+ * the last. `retryAfterMs` is what a 429 or 503 asked for: the wait is never shorter than that, up to an hour.
+ */
+export function nextAttemptAt({
+  attempts,
+  attemptedAt,
+  retryAfterMs = 0,
+  test,
+}: {
+  attempts: number
+  attemptedAt: Date
+  retryAfterMs?: number | undefined
+  test: boolean
+}): Date | undefined {
+  if (attempts >= ATTEMPTS_MAX) return undefined
+  const scheduledMs = retryDelaysMs(test)[attempts] ?? 0
+  const askedMs = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS)
+  return new Date(attemptedAt.getTime() + Math.max(scheduledMs, askedMs))
+}
