@@ -11,7 +11,7 @@ export function cpuMeter(pids: {
   server: number
   worker?: number
   postgres?: number
-}): (load: LoadResult) => Cpu {
+}): (load: Pick<LoadResult, 'generatorCpuSeconds'>) => Cpu {
   const read = () => ({
     server: cpuSeconds(pids.server) ?? Number.NaN,
     worker: pids.worker === undefined ? 0 : (cpuSeconds(pids.worker) ?? Number.NaN),

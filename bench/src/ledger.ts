@@ -47,13 +47,19 @@ export function ledgerVerdict({ rows, missing, twice, foreign }: LedgerCheck): s
 }
 
 /** A table whose rows are work, and its columns that say when it is due and when it was done. */
-export type Work = { table: string; due: string; done: string }
+export type Work = {
+  table: string
+  due: string
+  done: string
+  /** SQL, when other rows are nobody's concern. */
+  only?: string
+}
 export const transactionWork: Work = { table: 'transactions', due: 'due_at', done: 'processed_at' }
 
 /** Waits until nothing is open; throws when the count of open rows stands still for `stalledMs` beyond their due time. */
 export async function untilDone(
   sql: Sql,
-  { table, due, done }: Work,
+  { table, due, done, only = 'true' }: Work,
   died: Promise<never>[] = [],
   stalledMs = 60_000,
 ): Promise<void> {
@@ -62,7 +68,7 @@ export async function untilDone(
   for (;;) {
     const [row] = await Promise.race([
       sql(`SELECT count(*) AS open, count(*) FILTER (WHERE ${due} <= now()) AS overdue
-           FROM ${table} WHERE ${done} IS NULL`),
+           FROM ${table} WHERE ${done} IS NULL AND ${only}`),
       ...died,
     ])
     const open = Number(row?.open)

@@ -14,10 +14,11 @@ import { inflight } from './scenarios/inflight.ts'
 import { ingest } from './scenarios/ingest.ts'
 import { payments } from './scenarios/payments.ts'
 import { steady } from './scenarios/steady.ts'
+import { webhooks } from './scenarios/webhooks.ts'
 import { worker } from './scenarios/worker.ts'
 import { type Backend, systemSettings } from './system.ts'
 
-const scenarios: readonly Scenario[] = [ingest, payments, steady, inflight, worker, gateway]
+const scenarios: readonly Scenario[] = [ingest, payments, steady, inflight, worker, gateway, webhooks]
 
 const HELP = `npm run bench [-- scenario…] [options]
 
@@ -25,12 +26,12 @@ Scenarios (all, unless named):
 ${scenarios.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
 
 Options:
-  --rounds N        rounds of ingest, payments and gateway      3
+  --rounds N        rounds of ingest, payments, gateway and webhooks  3
   --connections N   keep-alive connections                      256
   --burst S         seconds of a burst, or of a closed loop     10
-  --duration S      seconds of each fixed rate                  steady 120, gateway 30
-  --rates A,B       fixed rates, requests a second              steady 3000,4000, gateway 200,300
-  --count N         transactions of inflight and of worker      50000
+  --duration S      seconds of each fixed rate                  steady 120, gateway and webhooks 30
+  --rates A,B       fixed rates, requests a second              steady 3000,4000, gateway 200,300, webhooks 200 (takes one)
+  --count N         rows of inflight, worker and webhooks       50000, webhooks 10000
   --backends A,B    redis,postgres, or one of them              both, Redis where it is installed
   --profile         writes V8 CPU profiles of API and worker beside the results
 LOG_LEVEL (here: warn), WORKER_CONCURRENCY, DISPATCH_INTERVAL_MS and NODE_OPTIONS are handed on to API and worker.`
@@ -44,7 +45,7 @@ async function main(): Promise<number> {
       burst: { type: 'string', default: '10' },
       duration: { type: 'string' },
       rates: { type: 'string' },
-      count: { type: 'string', default: '50000' },
+      count: { type: 'string' },
       backends: { type: 'string', default: 'redis,postgres' },
       profile: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -61,7 +62,7 @@ async function main(): Promise<number> {
     burstSeconds: positive(values.burst, 'burst'),
     steadySeconds: values.duration === undefined ? undefined : positive(values.duration, 'duration'),
     rates: values.rates?.split(',').map((rate) => positive(rate, 'rates')),
-    count: positive(values.count, 'count'),
+    count: values.count === undefined ? undefined : positive(values.count, 'count'),
     backends: values.backends
       .split(',')
       .map(backendNamed)

@@ -14,7 +14,8 @@ export type Options = {
   /** Undefined: each scenario's own. */
   steadySeconds: number | undefined
   rates: readonly number[] | undefined
-  count: number
+  /** Undefined: each scenario's own. */
+  count: number | undefined
   backends: readonly Backend[]
 }
 

@@ -34,6 +34,8 @@ export type SystemOptions = {
   processingDelayMs: number
   /** Further variables of API and worker. */
   env?: Record<string, string>
+  /** Of Node, for the worker. */
+  workerArgs?: readonly string[]
 }
 
 export function systemSettings(processingDelayMs: number): Record<string, string> {
@@ -64,8 +66,9 @@ export async function startSystem(environment: Environment, options: SystemOptio
     ...(options.backend === 'redis' && redis !== undefined ? { REDIS_URL: redis.url } : {}),
   }
   const children: Child[] = []
-  const start = async (name: string, module: string) => {
-    const child = await startChild(janitor, { name, module, env, execArgv: profileArgs(profileDir, name) })
+  const start = async (name: string, module: string, args: readonly string[] = []) => {
+    const execArgv = [...profileArgs(profileDir, name), ...args]
+    const child = await startChild(janitor, { name, module, env, execArgv })
     children.push(child)
     return child
   }
@@ -75,7 +78,7 @@ export async function startSystem(environment: Environment, options: SystemOptio
     api,
     database,
     postUrl: new URL(postTransaction.url, api.url).href,
-    startWorker: () => start('worker', 'apps/worker/dist/main.js'),
+    startWorker: () => start('worker', 'apps/worker/dist/main.js', options.workerArgs),
     async stop() {
       await Promise.all(children.map((child) => child.stop()))
       await database.drop()

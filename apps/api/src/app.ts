@@ -5,6 +5,7 @@ import type {
   Database,
   Logger,
   Metrics,
+  Outbound,
   PaymentEventRecorder,
   Queueing,
   Ringer,
@@ -27,6 +28,7 @@ import { paymentRoutes } from './routes/payments.ts'
 import { refundRoutes } from './routes/refunds.ts'
 import { sandboxRoutes } from './routes/sandbox.ts'
 import { transactionRoutes } from './routes/transactions.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 import { validateByContract } from './validation.ts'
 
 /** Built once in main.ts and handed to every route. */
@@ -38,6 +40,9 @@ export interface ApiDeps {
   paymentEvents: PaymentEventRecorder
   paymentRinger: Ringer
   refundRinger: Ringer
+  webhookRinger: Ringer
+  /** Tells where webhooks may go. */
+  outbound: Outbound
   metrics: Metrics
   log: Logger
   tracing?: Tracing | undefined
@@ -79,6 +84,7 @@ export async function buildApp(deps: ApiDeps): Promise<App> {
   app.register(orderRoutes, deps)
   app.register(paymentRoutes, deps)
   app.register(refundRoutes, deps)
+  app.register(webhookRoutes, deps)
   if (deps.config.sandbox) app.register(sandboxRoutes, deps)
   return app
 }

@@ -5,13 +5,16 @@ import { isLuhnValid } from '@sluice/contracts'
 import {
   addMerchant,
   type Keys,
+  type MisbehavingServer,
   openShop,
   paymentEventBody,
   queueBackends,
   type Shop,
+  startMisbehavingServer,
   startSystem,
   type TestSystem,
   transactionBody,
+  waitFor,
 } from '@sluice/testing'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
@@ -62,6 +65,8 @@ const hashesOf = (number: string) =>
 
 /** Fields whose words are the sender's own and are kept by contract: who writes a card number there has published it. */
 const KEPT_WORDS = new Set(['notes', 'receipt', 'reason'])
+/** What tells a merchant his own webhook secret. */
+const TELLS_SECRET = new Set(['getMerchant', 'putWebhook', 'regenerateWebhookSecret'])
 /** Inbound events are kept as they came, unknown fields and external ids included (SPEC 2): of these only what is refused carries canaries. */
 const KEPT_AS_SENT = new Set(['postTransaction', 'postPaymentEvent'])
 // In neither list: Idempotency-Key and the path of a route that there isn't, which the API must keep or repeat.
@@ -168,10 +173,12 @@ for (const { backend, available } of queueBackends) {
     let keys: Keys
     let shop: Shop
     const answers: { to: string; status: number; text: string }[] = []
+    let endpoint: MisbehavingServer
     let monitor: Awaited<ReturnType<typeof monitorRedis>> | undefined
     beforeAll(async () => {
       const env = { LOG_LEVEL: 'trace', INBOUND_WEBHOOK_SECRET: inboundSecret }
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 0, env })
+      endpoint = await startMisbehavingServer()
       monitor = system.redis && (await monitorRedis(system.redis.url))
       const merchant = await addMerchant(system.database)
       keys = merchant.keys
@@ -184,6 +191,7 @@ for (const { backend, available } of queueBackends) {
     afterAll(async () => {
       monitor?.end()
       await system?.stop()
+      await endpoint?.close()
     })
 
     async function send(
@@ -265,6 +273,19 @@ for (const { backend, available } of queueBackends) {
       }
     }
 
+    const pointWebhooks = () =>
+      system.database.query('UPDATE merchants SET webhook_url = $1 WHERE api_key = $2', [
+        endpoint.url('ok'),
+        keys['x-api-key'],
+      ])
+
+    async function addWebhook(): Promise<string> {
+      await pointWebhooks()
+      await fetch(`${system.api.url}/api/v1/merchant/webhook/test`, { method: 'POST', headers: keys })
+      const [row] = await system.database.query<{ id: string }>('SELECT id FROM webhook_logs LIMIT 1')
+      return row!.id
+    }
+
     async function dump(): Promise<{ table: string; rows: string }[]> {
       const tables = await system.database.query<{ schema: string; name: string }>(`
         SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -295,8 +316,11 @@ for (const { backend, available } of queueBackends) {
       ]
       if (system.redis) places.push(['Redis', await dumpRedis(system.redis.url), secretsOf(keys)])
       if (monitor) places.push(['what was sent to Redis', monitor.heard(), secretsOf(keys)])
+      for (const { head, body } of endpoint.requests) {
+        places.push(['a webhook', `${head}\n\n${body}`, secretsOf(keys)])
+      }
       for (const { to, text } of answers) {
-        places.push([`an answer of ${to}`, text, to === 'getMerchant' ? [inboundSecret] : secretsOf(keys)])
+        places.push([`an answer of ${to}`, text, TELLS_SECRET.has(to) ? [inboundSecret] : secretsOf(keys)])
       }
       return places.flatMap(([where, text, secrets]) =>
         canariesIn(text, secrets).map((what) => `${what} in ${where}`),
@@ -319,6 +343,7 @@ for (const { backend, available } of queueBackends) {
         payment_id: paid.id,
         refund_id: 'rfnd_AAAAAAAAAAAAAAAA',
         transaction_id: 'txn_canary',
+        webhook_id: await addWebhook(),
       }
       for (const operation of operations) await sendAll(operation, ids)
       for (const path of ['/metrics', '/openapi.json']) {
@@ -341,6 +366,8 @@ for (const { backend, available } of queueBackends) {
       expect(answers.filter(({ status }) => status >= 500)).toEqual([])
       expect(await findCanaries()).toEqual([])
 
+      // The example's URL may be somebody's; from here on webhooks come to us.
+      await pointWebhooks()
       await system.startWorker()
       expect(await system.settle(new Set(), 60_000)).toEqual([])
       const kept = await system.database.query<{ card_last4: string }>(
@@ -349,6 +376,7 @@ for (const { backend, available } of queueBackends) {
       expect(kept.map(({ card_last4 }) => card_last4)).toEqual(
         expect.arrayContaining(cards.map(({ number }) => number.slice(-4))),
       )
+      await waitFor('webhooks', () => endpoint.requests.some(({ body }) => body.includes('payment.success')))
       expect(await findCanaries()).toEqual([])
     })
 

@@ -2,6 +2,7 @@
 import {
   createLogger,
   createMetrics,
+  createOutbound,
   createPaymentEventRecorder,
   createRinger,
   createTransactionRecorder,
@@ -16,6 +17,7 @@ import {
   refundWork,
   reportReady,
   runService,
+  webhookWork,
 } from '@sluice/core'
 import { buildApp } from './app.ts'
 
@@ -34,7 +36,10 @@ async function main(): Promise<void> {
   const paymentEvents = createPaymentEventRecorder(deps)
   const paymentRinger = createRinger(deps, paymentWork)
   const refundRinger = createRinger(deps, refundWork)
-  const app = await buildApp({ ...deps, config, transactions, paymentEvents, paymentRinger, refundRinger })
+  const webhookRinger = createRinger(deps, webhookWork)
+  const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
+  const ringers = { paymentRinger, refundRinger, webhookRinger }
+  const app = await buildApp({ ...deps, config, transactions, paymentEvents, ...ringers, outbound })
 
   if (config.sandbox && !isLoopback(config.host)) {
     log.warn(
@@ -48,6 +53,8 @@ async function main(): Promise<void> {
     await paymentEvents.drain()
     await paymentRinger.drain()
     await refundRinger.drain()
+    await webhookRinger.drain()
+    await outbound.close()
     await queueing.close()
     await db.close()
     await tracing?.stop()

@@ -21,7 +21,7 @@ const isOpen = ({ security }: Operation) =>
   security === undefined || security.some((way) => Object.keys(way).length === 0)
 
 test('the examples of every POST are taken as they are, at the path of their own examples', async () => {
-  // What they speak of: an order that is to be paid, and a successful payment of another one.
+  // What they speak of: an order that is to be paid, a successful payment of another one, a webhook and where it went.
   const order = `INSERT INTO orders (id, merchant_id, amount) VALUES ($1, $2, 50000)`
   await system.database.query(order, ['order_NXhj67fGH2jk9mPq', SEEDED_MERCHANT_ID])
   await system.database.query(order, ['order_0000000000000000', SEEDED_MERCHANT_ID])
@@ -30,25 +30,31 @@ test('the examples of every POST are taken as they are, at the path of their own
      VALUES ('pay_H8sK3jD9s2L1pQrT', 'order_0000000000000000', $1, 50000, 'upi', 'success', 'user@paytm', 'x', now())`,
     [SEEDED_MERCHANT_ID],
   )
+  await addWebhook()
   const posts = operations.filter(({ method }) => method === 'post')
   expect(posts.map(({ path }) => path).sort()).toEqual([
+    '/api/v1/merchant/webhook/secret',
+    '/api/v1/merchant/webhook/test',
     '/api/v1/orders',
     '/api/v1/payments',
     '/api/v1/payments/public',
     '/api/v1/payments/{payment_id}/capture',
     '/api/v1/payments/{payment_id}/refunds',
     '/api/v1/session',
+    '/api/v1/webhooks/replay',
+    '/api/v1/webhooks/{webhook_id}/retry',
     '/v1/webhooks/transactions',
     '/webhooks/payment',
   ])
   for (const operation of posts) {
     const { path, requestBody, responses } = operation
     const [success] = Object.keys(responses).filter((status) => status.startsWith('2'))
-    for (const example of examplesOf(requestBody!.content['application/json']!)) {
+    const examples = requestBody ? examplesOf(requestBody.content['application/json']!) : [undefined]
+    for (const example of examples) {
       const answer = await fetch(system.api.url + withExamples(operation), {
         method: 'POST',
         headers: isOpen(operation) ? { 'content-type': 'application/json' } : keys,
-        body: JSON.stringify(example),
+        ...(example === undefined ? {} : { body: JSON.stringify(example) }),
       })
       expect({ path, status: answer.status }).toEqual({ path, status: Number(success) })
       const { schema } = responses[success!]!.content!['application/json']!
@@ -97,6 +103,9 @@ describe('the examples of errors are what the API says', () => {
     ['BAD_REQUEST_ERROR', 'post', '/api/v1/payments/{payment_id}/refunds', { amount: 0 }],
     ['BAD_REQUEST_ERROR', 'get', '/api/v1/orders?limit=0'],
     ['BAD_REQUEST_ERROR', 'get', '/api/v1/payments?status=x'],
+    ['BAD_REQUEST_ERROR', 'get', '/api/v1/webhooks?status=x'],
+    ['BAD_REQUEST_ERROR', 'post', '/api/v1/webhooks/replay', { since: 1 }],
+    ['BAD_REQUEST_ERROR', 'put', '/api/v1/merchant/webhook', { webhook_url: 1 }],
     ['INVALID_VPA', 'post', '/api/v1/payments', { ...unknown, vpa: 'user' }],
     [
       'INVALID_CARD',
@@ -113,6 +122,8 @@ describe('the examples of errors are what the API says', () => {
     ['NOT_FOUND_ERROR', 'get', '/api/v1/orders/{order_id}/public'],
     ['NOT_FOUND_ERROR', 'get', '/api/v1/payments/{payment_id}/refunds'],
     ['NOT_FOUND_ERROR', 'get', '/api/v1/refunds/{refund_id}'],
+    ['NOT_FOUND_ERROR', 'get', '/api/v1/webhooks/{webhook_id}'],
+    ['NOT_FOUND_ERROR', 'post', '/api/v1/webhooks/{webhook_id}/retry'],
     ['NOT_FOUND_ERROR', 'post', '/api/v1/payments/{payment_id}/capture', { amount: 1 }],
     ['UNSUPPORTED_MEDIA_TYPE', 'post', '/api/v1/orders', {}, { ...seededKeys, 'content-type': 'text/plain' }],
     ['PAYLOAD_TOO_LARGE', 'post', '/api/v1/orders', 'x'.repeat(2 ** 20)],
@@ -165,7 +176,7 @@ test('deliveries may be signed; what is a merchant’s wants its keys or its ses
   const signed = [Object.fromEntries(signature.map((name) => [name, []])), {}]
   for (const operation of operations) {
     const { path, method, security } = operation
-    if (path.includes('webhook')) expect(security, path).toEqual(signed)
+    if (!path.startsWith('/api/') && path.includes('webhook')) expect(security, path).toEqual(signed)
     else if (security !== undefined) expect(security.slice(0, 2), path).toEqual(merchant)
     if (path === '/payments/stream') continue // never ends
     const { status } = await fetch(system.api.url + path.replace(/\{\w+\}/, 'unknown'), {
@@ -193,10 +204,12 @@ test('what a shop reads fits the schemas that are shown for it', async () => {
   const shop = openShop(system.call)
   const { id: orderId } = await shop.order()
   const { id: paymentId } = await shop.pay(orderId)
-  const ids: Record<string, string> = { order_id: orderId, payment_id: paymentId }
+  const webhookId = await addWebhook()
+  const ids: Record<string, string> = { order_id: orderId, payment_id: paymentId, webhook_id: webhookId }
   const gets = operations.filter(({ method, path }) => method === 'get' && path.startsWith('/api/v1/'))
   for (const { path, responses } of gets) {
     if (path.includes('{refund_id}')) continue // no worker is there to make a payment that can be refunded
+    if (path === '/api/v1/stream') continue // never ends
     const url = path.replace(/\{(\w+)\}/, (_, name: string) => ids[name]!)
     const answer = await fetch(system.api.url + url, { headers: seededKeys })
     expect({ path, status: answer.status }).toEqual({ path, status: 200 })
@@ -225,6 +238,7 @@ test('the tags are in order, each with a line about it', () => {
     'Orders',
     'Payments',
     'Refunds',
+    'Webhooks',
     'Merchants',
     'Sandbox',
     'Operations',
@@ -232,6 +246,28 @@ test('the tags are in order, each with a line about it', () => {
   expect(document.tags).toEqual(names.map((name) => ({ name, description: expect.any(String) })))
   expect(new Set(operations.flatMap(({ tags }) => tags))).toEqual(new Set(names))
 })
+
+/** The webhook of the examples, with an attempt, and a URL that it went to. */
+async function addWebhook(): Promise<string> {
+  const id = '550e8400-e29b-41d4-a716-446655440001'
+  await system.database.query('UPDATE merchants SET webhook_url = $2 WHERE id = $1', [
+    SEEDED_MERCHANT_ID,
+    'http://127.0.0.1:4000/webhook',
+  ])
+  await system.database.query(
+    `INSERT INTO webhook_logs (id, merchant_id, event, payload, status, attempts, attempt_number, last_attempt_at,
+       next_retry_at, response_code, response_body, request_id, settled_at)
+     VALUES ($1, $2, 'payment.success', '{"event":"payment.success"}', 'success', 1, 1, now(), NULL, 200, 'OK', 'x', now())
+     ON CONFLICT DO NOTHING`,
+    [id, SEEDED_MERCHANT_ID],
+  )
+  await system.database.query(
+    `INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, response_code, response_body)
+     VALUES ($1, 1, now(), 12, 200, 'OK') ON CONFLICT DO NOTHING`,
+    [id],
+  )
+  return id
+}
 
 /** One, several or none. */
 const examplesOf = ({ example, examples }: Media): unknown[] =>

@@ -26,6 +26,7 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
         { name: 'Orders', description: 'What is to be paid' },
         { name: 'Payments', description: 'Attempts to pay an order, their capture, history and numbers' },
         { name: 'Refunds', description: 'What of a payment goes back' },
+        { name: 'Webhooks', description: 'What merchants are told, signed and retried until it lands' },
         { name: 'Merchants', description: 'Who calls, and how the dashboard logs in' },
         { name: 'Sandbox', description: 'What testers look at; not there with SANDBOX=false' },
         { name: 'Operations', description: 'Health, and what operators look into' },

@@ -1,5 +1,6 @@
 // The stream of changes: who listens hears of every change, by whatever process, soon and not too often.
-import { paymentEventBody, startSystem, type TestSystem } from '@sluice/testing'
+import { putWebhook, testWebhook } from '@sluice/contracts'
+import { openShop, paymentEventBody, seededKeys, startSystem, type TestSystem } from '@sluice/testing'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 
 let system: TestSystem
@@ -16,9 +17,9 @@ const post = (url: string, n: number) =>
   })
 
 /** Collects what the stream says, with the time of each piece. */
-async function listen(url = system.api.url) {
+async function listen(url = system.api.url, path = '/payments/stream') {
   const stop = new AbortController()
-  const response = await fetch(`${url}/payments/stream`, { signal: stop.signal })
+  const response = await fetch(url + path, { signal: stop.signal, headers: seededKeys })
   const heard: Array<{ at: number; text: string }> = []
   const ended = (async () => {
     for await (const chunk of response.body!)
@@ -98,4 +99,26 @@ test('streams end first at shutdown, which they do not hold up', async () => {
   expect(await system.api.stop()).toEqual({ code: 0, signal: null })
   expect(Date.now() - startedAt).toBeLessThan(3000)
   await Promise.all(streams.map(({ ended }) => ended))
+})
+
+test("a merchant's stream tells of payments and webhooks, whoever changes them, and of nothing without keys", async () => {
+  expect((await fetch(`${system.api.url}/api/v1/stream`)).status).toBe(401)
+  const shop = openShop(system.call)
+  const { id } = await shop.order()
+  const stream = await listen(system.api.url, '/api/v1/stream')
+  expect(stream.response.headers.get('content-type')).toMatch('text/event-stream')
+  const hears = async (change: () => Promise<unknown>) => {
+    await new Promise((resolve) => setTimeout(resolve, 3500)) // what is told at first is told
+    const before = stream.changes().length
+    await change()
+    await until(() => stream.changes().length > before, 2000)
+  }
+  await hears(() => shop.pay(id))
+  const body = { webhook_url: 'http://127.0.0.1:9/nobody' }
+  await system.call(putWebhook, { headers: seededKeys, body })
+  await hears(() => system.call(testWebhook, { headers: seededKeys }))
+  await hears(() => system.startWorker()) // it settles the payment, and records an attempt
+  expect(stream.changes().at(-1)!.text).toBe('event: change\ndata: \n\n')
+  expect(await system.api.stop()).toEqual({ code: 0, signal: null })
+  await stream.ended
 })

@@ -25,12 +25,14 @@ const unknown = {
   refund: 'rfnd_AAAAAAAAAAAAAAAA',
   transaction: 'txn_unknown',
   external: 'ext_unknown',
+  webhook: '00000000-0000-4000-8000-000000000000',
 }
 type Kind = keyof typeof unknown
 
 let system: TestSystem
 let mine: Shop
 let theirs: Shop
+let theirMerchantId: string
 /** Merchant A's, of each kind in every state. */
 let ids: Record<Kind, string[]>
 const theirKey = 'the-same-key-for-both'
@@ -48,13 +50,14 @@ beforeAll(async () => {
   }
   system = await startSystemOn(database, { env })
   theirs = openShop(system.call, a.keys)
+  theirMerchantId = a.id
   mine = openShop(system.call, b.keys)
-  ids = await fillShop(theirs)
+  ids = { ...(await fillShop(theirs)), webhook: await addWebhooks(a.id) }
 })
 afterAll(() => system?.stop())
 
 /** Ends with the worker stopped, so that something stays pending and nothing changes by itself. */
-async function fillShop(shop: Shop): Promise<Record<Kind, string[]>> {
+async function fillShop(shop: Shop): Promise<Record<Exclude<Kind, 'webhook'>, string[]>> {
   const { headers } = shop
   const success = await shop.paid()
   const captured = await shop.paid()
@@ -86,6 +89,18 @@ async function fillShop(shop: Shop): Promise<Record<Kind, string[]>> {
     transaction: ['txn_a'],
     external: ['ext_a'],
   }
+}
+
+/** One in every state; no worker is there any more to change them. */
+async function addWebhooks(merchantId: string): Promise<string[]> {
+  const rows = await system.database.query<{ id: string }>(
+    `INSERT INTO webhook_logs (merchant_id, event, payload, status, attempts, attempt_number, next_retry_at, request_id, settled_at)
+     SELECT $1, 'payment.success', '{}', status, 1, 1, CASE WHEN status = 'pending' THEN now() END, 'x',
+       CASE WHEN status <> 'pending' THEN now() END
+     FROM unnest(ARRAY['pending', 'success', 'failed']) AS status RETURNING id`,
+    [merchantId],
+  )
+  return rows.map(({ id }) => id)
 }
 
 async function deliver(url: string, body: object): Promise<void> {
@@ -123,8 +138,11 @@ const asTold = ({ status, headers, text }: Awaited<ReturnType<typeof send>>) => 
 /** What is asked for with an id in it. */
 interface Asked {
   path: string
+  /** POST with a body, GET without, unless it says otherwise. */
+  method?: 'POST'
   body?: unknown
 }
+const methodOf = ({ method, body }: Asked) => method ?? (body === undefined ? 'GET' : 'POST')
 interface WithId {
   kind: Kind
   ask: (id: string) => Asked[]
@@ -204,6 +222,17 @@ const routes: Record<string, WithId | string> = {
   },
   listRefunds: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}/refunds` }] },
   getRefund: { kind: 'refund', ask: (id) => [{ path: `/api/v1/refunds/${id}` }] },
+  listWebhooks: 'takes no id; what it lists is below',
+  getWebhook: { kind: 'webhook', ask: (id) => [{ path: `/api/v1/webhooks/${id}` }] },
+  retryWebhook: {
+    kind: 'webhook',
+    ask: (id) => [{ path: `/api/v1/webhooks/${id}/retry`, method: 'POST' }],
+  },
+  replayWebhooks: 'takes no id; what it replays is below',
+  putWebhook: 'takes no id; whose settings these are is below',
+  regenerateWebhookSecret: 'takes no id; whose settings these are is below',
+  testWebhook: 'takes no id; see webhooks.int.test.ts',
+  streamChanges: 'takes no id; says only that something changed',
 }
 const withId = Object.entries(routes).filter(
   (entry): entry is [string, WithId] => typeof entry[1] !== 'string',
@@ -219,6 +248,8 @@ async function everything(): Promise<unknown> {
     'idempotency_keys',
     'transactions',
     'sessions',
+    'webhook_logs',
+    'webhook_attempts',
   ]
   const dumps = tables.map((table) =>
     system.database.query(`SELECT '${table}' AS "table", t::text FROM ${table} t ORDER BY 2`),
@@ -246,11 +277,10 @@ test('the table knows every route of the API, and those with an id as such', asy
 
 describe('another merchant’s id is told apart from an unknown one by nothing, and does nothing', () => {
   for (const [operationId, { kind, ask, isList }] of withId) {
-    const method = (asked: Asked) => (asked.body === undefined ? 'GET' : 'POST')
     const askAll = async (id: string, headers: Keys) => {
       const answers = []
       for (const asked of ask(id)) {
-        answers.push(await send(method(asked), asked.path, headers, asked.body))
+        answers.push(await send(methodOf(asked), asked.path, headers, asked.body))
         // A key that is theirs, and one that nobody has used, change nothing in that.
         if (asked.body === undefined) continue
         for (const key of [theirKey, `fresh-${operationId}`]) {
@@ -276,12 +306,7 @@ describe('another merchant’s id is told apart from an unknown one by nothing, 
     for (const [operationId, { kind, ask, isList }] of withId) {
       for (const id of ids[kind]) {
         const [first] = ask(id)
-        const { status, text } = await send(
-          first!.body === undefined ? 'GET' : 'POST',
-          first!.path,
-          theirs.headers,
-          first!.body,
-        )
+        const { status, text } = await send(methodOf(first!), first!.path, theirs.headers, first!.body)
         expect([operationId, status]).not.toEqual([operationId, 404])
         if (isList) expect(JSON.parse(text).total, operationId).toBeGreaterThan(0)
       }
@@ -316,7 +341,8 @@ describe('what takes no id', () => {
       '/api/v1/conflicts',
       '/api/v1/merchant',
     ]
-    for (const path of ['/api/v1/orders', '/api/v1/payments', '/api/v1/stats', ...paths]) {
+    const lists = ['/api/v1/orders', '/api/v1/payments', '/api/v1/webhooks', '/api/v1/stats']
+    for (const path of [...lists, ...paths]) {
       const { status, text } = await send('GET', path, headers)
       expect([path, status]).toEqual([path, 200])
       for (const id of [...Object.values(ids).flat(), ...Object.values(theirs.headers)]) {
@@ -325,6 +351,24 @@ describe('what takes no id', () => {
     }
     const theirOrders = expectStatus(await system.call(listOrders, { headers: theirs.headers }), 200)
     expect(theirOrders.total).toBeGreaterThan(0)
+  })
+
+  test('a replay of B’s, and B’s webhook settings, touch nothing of A’s', async () => {
+    await addWebhooks(theirMerchantId)
+    const before = await everything()
+    const replay = { since: '2000-01-01' }
+    const { text } = await send('POST', '/api/v1/webhooks/replay', mine.headers, replay)
+    expect(JSON.parse(text)).toEqual({ matched: 0, scheduled: 0 })
+    expect(await everything()).toEqual(before)
+    const settingsOfA = async () => (await send('GET', '/api/v1/merchant', theirs.headers)).text
+    const profile = await settingsOfA()
+    const url = { webhook_url: 'https://8.8.8.8/b' }
+    expect((await send('PUT', '/api/v1/merchant/webhook', mine.headers, url)).status).toBe(200)
+    expect((await send('POST', '/api/v1/merchant/webhook/secret', mine.headers, {})).status).toBe(200)
+    expect(await settingsOfA()).toBe(profile)
+    await send('PUT', '/api/v1/merchant/webhook', mine.headers, { webhook_url: null })
+    const dry = await send('POST', '/api/v1/webhooks/replay', theirs.headers, { ...replay, dry_run: true })
+    expect(JSON.parse(dry.text).matched).toBeGreaterThanOrEqual(2)
   })
 
   test('one idempotency key of two merchants is two keys', async () => {

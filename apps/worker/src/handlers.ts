@@ -7,6 +7,7 @@ import {
   processRefundJob,
   processTransactionJob,
   type Queueing,
+  webhookWork,
 } from '@sluice/core'
 
 export interface Handlers {
@@ -15,6 +16,7 @@ export interface Handlers {
   paymentEvents: Finisher
   processPayment: JobHandler
   processRefund: JobHandler
+  ringWebhook: JobHandler
   concurrency: number
 }
 
@@ -22,10 +24,12 @@ export interface Handlers {
 const TRANSACTIONS_AT_ONCE_MAX = 20
 
 export function handleJobs(handlers: Handlers): void {
-  const { queueing, transactions, paymentEvents, processPayment, processRefund, concurrency } = handlers
+  const { queueing, transactions, paymentEvents, concurrency } = handlers
+  const { processPayment, processRefund, ringWebhook } = handlers
   const few = { concurrency: Math.min(concurrency, TRANSACTIONS_AT_ONCE_MAX) }
   queueing.consume(processTransactionJob, transactions.finish, { concurrency })
   queueing.consume(followUpPaymentEventJob, paymentEvents.finish, { concurrency })
   queueing.consume(processPaymentJob, processPayment, few)
   queueing.consume(processRefundJob, processRefund, few)
+  queueing.consume(webhookWork.job, ringWebhook, { concurrency })
 }

@@ -1,12 +1,15 @@
 // The worker process: queue in, one core verb. Any number of them may run.
 import {
   allWork,
+  createDeliveries,
   createDispatcher,
   createFinisher,
   createLogger,
   createMetrics,
+  createOutbound,
   createPaymentHandler,
   createRefundHandler,
+  createRinger,
   createSimulatedBank,
   gracefulShutdown,
   openDatabase,
@@ -18,7 +21,10 @@ import {
   runService,
   startHeartbeat,
   startHousekeeping,
+  tellChanged,
+  tellProcessed,
   transactionWork,
+  webhookWork,
 } from '@sluice/core'
 import { handleJobs } from './handlers.ts'
 import { buildOperations } from './operations.ts'
@@ -40,13 +46,18 @@ async function main(): Promise<void> {
   const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-worker', log })
   const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
   const finishing = { db, metrics, log, tracing }
-  const transactions = createFinisher(finishing, transactionWork)
-  const paymentEvents = createFinisher(finishing, paymentEventWork)
-  const processing = { ...finishing, bank: createSimulatedBank(config) }
+  const webhooks = createRinger({ queueing, metrics, log, tracing }, webhookWork)
+  const transactions = createFinisher(finishing, transactionWork, tellProcessed(webhooks))
+  const tellsOf = tellChanged(webhooks, config.externalPaymentsMerchant)
+  const paymentEvents = createFinisher(finishing, paymentEventWork, tellsOf)
+  const processing = { ...finishing, webhooks, bank: createSimulatedBank(config) }
   const processPayment = createPaymentHandler(processing)
   const processRefund = createRefundHandler(processing)
+  const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
+  const testIntervals = config.webhookRetryIntervalsTest
+  const deliveries = createDeliveries({ db, outbound, metrics, log, testIntervals })
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, allWork)
-  const operations = buildOperations({ db, queueing, metrics, work: allWork, log })
+  const operations = buildOperations({ db, queueing, metrics, work: [...allWork, webhookWork], log })
 
   const url = await operations.listen({ host: config.host, port: config.workerMetricsPort })
   const heartbeat = await startHeartbeat({ db, log })
@@ -54,9 +65,10 @@ async function main(): Promise<void> {
   gracefulShutdown(log, async () => {
     housekeeping.stop()
     await dispatcher.stop()
-    await queueing.close()
+    await Promise.all([queueing.close(), deliveries.stop()])
     await transactions.drain()
     await paymentEvents.drain()
+    await outbound.close()
     await heartbeat.stop()
     await operations.close()
     await db.close()
@@ -64,7 +76,15 @@ async function main(): Promise<void> {
   })
 
   const concurrency = config.workerConcurrency
-  handleJobs({ queueing, transactions, paymentEvents, processPayment, processRefund, concurrency })
+  const handlers = {
+    transactions,
+    paymentEvents,
+    processPayment,
+    processRefund,
+    ringWebhook: deliveries.ring,
+  }
+  handleJobs({ queueing, ...handlers, concurrency })
+  deliveries.start()
   dispatcher.start(config.dispatchIntervalMs)
   log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')
   reportReady({ url })

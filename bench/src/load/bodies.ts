@@ -2,16 +2,20 @@
 import { paymentHeaders, paymentRequest } from '../gateway-payments.ts'
 import { loadedEvent, type PaymentLoad, paymentLoads } from '../payment-events.ts'
 import { randomFields, transactionId } from '../transactions.ts'
+import { merchantKeys } from '../webhook-load.ts'
 
-export type BodyKind = 'transactions' | PaymentLoad | 'gateway payments'
+export type BodyKind = 'transactions' | PaymentLoad | 'gateway payments' | 'webhook tests'
 
 export type Requests = {
   /** How the route answers what it takes. */
-  acknowledgedBy: 201 | 202
+  acknowledgedBy: 200 | 201 | 202
   bodyOf(sequence: number): object
   /** Beside those that all requests of a plan have. */
   headersOf?(sequence: number): Record<string, string>
 }
+
+/** The merchants who ask for tests of their webhooks, in turns. */
+export const WEBHOOK_TESTERS = 7
 
 export function requestsOf(kind: BodyKind, run: string): Requests {
   if (kind === 'gateway payments') {
@@ -19,6 +23,13 @@ export function requestsOf(kind: BodyKind, run: string): Requests {
       acknowledgedBy: 201,
       bodyOf: (sequence) => paymentRequest(run, sequence),
       headersOf: (sequence) => paymentHeaders(run, sequence),
+    }
+  }
+  if (kind === 'webhook tests') {
+    return {
+      acknowledgedBy: 200,
+      bodyOf: () => ({}),
+      headersOf: (sequence) => merchantKeys(sequence % WEBHOOK_TESTERS),
     }
   }
   const load = paymentLoads.find((candidate) => candidate === kind)

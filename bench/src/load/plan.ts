@@ -22,7 +22,7 @@ export type OpenArrivals = { kind: 'open'; ratePerSecond: number; count: number;
 
 export type LoadResult = {
   sent: number
-  /** Answered 202, or 201 where the route makes something. */
+  /** Answered 202; 201 where the route makes something, 200 where it says so. */
   acknowledged: number
   /** Other answers, by status. */
   otherStatuses: Record<string, number>

@@ -14,6 +14,7 @@ import {
 import { type Backend, startSystem } from '../system.ts'
 
 const RATE_PER_SECOND = 10_000
+const COUNT = 50_000
 const SAMPLE_EVERY_MS = 250
 
 export const inflight: Scenario = {
@@ -40,7 +41,7 @@ async function measure({ environment, generator, options, say }: Context, backen
   sample()
   const stopSampling = every(SAMPLE_EVERY_MS, sample)
   const run = newRun()
-  const arrivals = { kind: 'open', ratePerSecond: RATE_PER_SECOND, count: options.count } as const
+  const arrivals = { kind: 'open', ratePerSecond: RATE_PER_SECOND, count: options.count ?? COUNT } as const
   const plan = { url: system.postUrl, run, connections: options.connections, arrivals }
   const load = await Promise.race([generator.run(plan), ...died])
   say(`${backend}: posted ${load.sent} at ${Math.round(load.acknowledgedPerSecond)}/s`)

@@ -7,6 +7,7 @@ import type { Context, Outcome, Scenario } from '../scenario.ts'
 import { type Backend, startSystem } from '../system.ts'
 
 const POST_RATE_PER_SECOND = 10_000
+const COUNT = 50_000
 
 export const worker: Scenario = {
   name: 'worker',
@@ -22,7 +23,11 @@ async function measure({ environment, generator, options, say }: Context, backen
   const system = await startSystem(environment, { backend, processingDelayMs: 0 })
   const { sql } = system.database
   const run = newRun()
-  const arrivals = { kind: 'open', ratePerSecond: POST_RATE_PER_SECOND, count: options.count } as const
+  const arrivals = {
+    kind: 'open',
+    ratePerSecond: POST_RATE_PER_SECOND,
+    count: options.count ?? COUNT,
+  } as const
   const plan = { url: system.postUrl, run, connections: options.connections, arrivals }
   const load = await Promise.race([generator.run(plan), system.api.died])
   const ledger = ledgerVerdict(await checkLedger(sql, run, load))

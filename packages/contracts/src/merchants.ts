@@ -1,6 +1,7 @@
 // Merchants: who they are, and how their dashboard logs in (SPEC 2 and 5).
 import { type Static, Type } from 'typebox'
 import { Nullable, Timestamp } from './fields.ts'
+import { PAYMENTS_CHANGED } from './payment-events.ts'
 import { defineRoute, SESSION_COOKIE } from './route.ts'
 
 const example = {
@@ -48,6 +49,25 @@ export const getMerchant = defineRoute({
   tags,
   access: 'merchant',
   response: { 200: MerchantProfile },
+  errors: ['AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
+})
+
+export const streamChanges = defineRoute({
+  method: 'GET',
+  url: '/api/v1/stream',
+  operationId: 'streamChanges',
+  summary: 'Hear that payments, refunds or webhooks changed (server-sent events)',
+  description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, which only says that something changed (whose it is, the lists tell), and a comment every 15 s.`,
+  tags,
+  access: 'merchant',
+  // Sent as a stream, which no schema serialises; the media type is for the OpenAPI document.
+  response: {
+    200: Type.String({
+      contentMediaType: 'text/event-stream',
+      description: 'The stream, which has no end',
+      examples: [`retry: 2000\n\nevent: ${PAYMENTS_CHANGED}\ndata: \n\n: still here\n\n`],
+    }),
+  },
   errors: ['AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 

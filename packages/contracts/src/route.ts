@@ -32,6 +32,8 @@ export interface RouteContract {
   response: Readonly<Record<number, TSchema>>
   /** What may go wrong, beyond 500, which every route has. */
   errors: readonly ErrorCode[]
+  /** What the API says, where it is not what it says of other routes. */
+  errorExamples?: Partial<Record<ErrorCode, { description: string; field?: string }>>
 }
 
 export const defineRoute = <const R extends RouteContract>(route: R): R => route
@@ -117,11 +119,13 @@ function errorAnswer(route: RouteContract, status: number) {
 
 /** What the API really says, in one case of each code that routes have. */
 function errorExample(route: RouteContract, code: ErrorCode): { description: string; field?: string } {
+  const own = route.errorExamples?.[code]
+  if (own !== undefined) return own
   switch (code) {
     case 'BAD_REQUEST_ERROR': {
       const { properties = {} } = (route.body ?? route.querystring ?? {}) as { properties?: Properties }
       const [field = 'body', schema] = Object.entries(properties)[0] ?? []
-      return { description: `${field} must be ${schema?.description}`, field }
+      return { description: `${field} must be ${(schema?.anyOf?.[0] ?? schema)?.description}`, field }
     }
     case 'INVALID_VPA':
       return problemExample(vpaProblem(''))
@@ -177,8 +181,9 @@ const problemExample = (problem: MethodProblem | undefined) => ({
 const whatIsNotFound = ({ url, body }: RouteContract) => {
   if (url.includes(':transaction_id')) return 'Transaction'
   if (url.includes(':refund_id')) return 'Refund'
+  if (url.includes(':webhook_id')) return 'Webhook'
   if (url.includes(':payment_id')) return 'Payment'
   return url.includes(':order_id') || body !== undefined ? 'Order' : 'Merchant'
 }
 
-type Properties = Record<string, { description?: string }>
+type Properties = Record<string, { description?: string; anyOf?: Array<{ description?: string }> }>

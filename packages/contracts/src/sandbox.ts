@@ -35,10 +35,12 @@ export const JobsStatus = Type.Object(
     pending: Type.Integer({ description: 'Jobs that wait in the queues, delayed ones included' }),
     processing: Type.Integer({ description: 'Jobs that workers have in hand' }),
     completed: Type.Integer({
-      description: 'Rows whose work is done: settled payments and refunds, processed transactions and events',
+      description:
+        'Rows whose work is done: settled payments and refunds, delivered webhooks, processed transactions and events',
     }),
     failed: Type.Integer({
-      description: 'Rows whose work ended without success: declined payments, refused refunds',
+      description:
+        'Rows whose work ended without success: declined payments, refused refunds, webhooks that were given up',
     }),
     worker_status: Type.Enum(['running', 'stopped'], { type: 'string' }),
   },

@@ -1,9 +1,10 @@
 // The merchant that calls, and its dashboard's session.
-import { createSession, deleteSession, getMerchant, SESSION_COOKIE } from '@sluice/contracts'
+import { createSession, deleteSession, getMerchant, SESSION_COOKIE, streamChanges } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { merchantOf } from '../access.ts'
 import type { ApiDeps, App } from '../app.ts'
 import { contractRoute } from '../contract-route.ts'
+import { openEventStreams } from '../event-streams.ts'
 
 export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
@@ -21,6 +22,19 @@ export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
       const profile = await core.findMerchantProfile(db, merchantOf(request).id)
       if (profile === undefined) throw core.notFound('Merchant')
       return profile
+    },
+  })
+
+  const streams = openEventStreams(
+    app,
+    core.createChangeWatch(deps, ['payment_log_id_seq', 'webhook_changes']),
+  )
+  app.route({
+    ...route(streamChanges),
+    // A stream that nobody reads would never end.
+    exposeHeadRoute: false,
+    handler(_request, reply) {
+      streams.open(reply)
     },
   })
 

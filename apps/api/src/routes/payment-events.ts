@@ -19,7 +19,7 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
   /** To whom they don't belong they don't exist. */
   const sees = (request: FastifyRequest) =>
     core.seesExternalPayments(viewerOf(request), deps.config.externalPaymentsMerchant)
-  const streams = openEventStreams(app, core.createPaymentsWatch(deps))
+  const streams = openEventStreams(app, core.createChangeWatch(deps, ['external_payment_changes']))
 
   app.route({
     ...postPaymentEvent,

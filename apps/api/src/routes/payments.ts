@@ -22,6 +22,7 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
   const creating = (request: FastifyRequest) => ({
     db: inTime(deps.db, request),
     payments: deps.paymentRinger,
+    webhooks: deps.webhookRinger,
     sandbox: deps.config.sandbox,
   })
 

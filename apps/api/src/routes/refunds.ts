@@ -13,6 +13,7 @@ export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
   const creating = (request: FastifyRequest) => ({
     db: inTime(deps.db, request),
     refunds: deps.refundRinger,
+    webhooks: deps.webhookRinger,
   })
 
   app.route({

@@ -19,6 +19,6 @@ export async function sandboxRoutes(app: App, deps: ApiDeps): Promise<void> {
 
   app.route({
     ...route(getJobsStatus),
-    handler: () => core.readJobsStatus(deps, core.allWork),
+    handler: () => core.readJobsStatus(deps, [...core.allWork, core.webhookWork]),
   })
 }

@@ -64,6 +64,8 @@ test('several starts on an empty database make one merchant, with its account, a
       api_secret: 'secret_test_xyz789',
       webhook_url: null,
       webhook_secret: 'whsec_test_abc123',
+      previous_webhook_secret: null,
+      previous_webhook_secret_until: null,
       password_hash: null,
       is_active: true,
       created_at: expect.any(Date),

@@ -9,4 +9,4 @@ export {
 } from './read.ts'
 export { createPaymentEventRecorder, type PaymentEventRecorder, type RecordedEvent } from './record.ts'
 export { unpackSnapshot } from './snapshot.ts'
-export { createPaymentsWatch, type PaymentsWatch } from './watch.ts'
+export { tellChanged } from './tell.ts'

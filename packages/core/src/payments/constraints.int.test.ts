@@ -123,6 +123,7 @@ const twice =
 const cases: Case[] = [
   ...inserted('merchants_pkey', 'merchants', { id: SEEDED_MERCHANT_ID }),
   ...inserted('merchants_email_check', 'merchants', { email: 'Other@x.example' }),
+  ...inserted('merchants_previous_secret_check', 'merchants', { previous_webhook_secret: 'whsec_x' }),
   ...inserted('merchants_email_key', 'merchants', { email: 'test@example.com' }),
   ...inserted('merchants_api_key_key', 'merchants', { api_key: 'key_test_abc123' }),
   ...inserted('merchant_accounts_pkey', 'merchant_accounts', { account: 'acc_merchant_456' }),

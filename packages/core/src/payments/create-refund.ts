@@ -1,11 +1,13 @@
 // Creating a refund: refunds of one payment take turns at its row, and the database keeps their sum within its amount.
-import type { RefundRequest } from '@sluice/contracts'
+import type { Payment, RefundRequest } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import { SluiceError } from '../platform/errors.ts'
 import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
 import { insertWithNewId } from '../platform/ids.ts'
 import type { Ringer } from '../platform/ring.ts'
+import { publish } from '../webhooks/index.ts'
 import { lockPayment } from './capture.ts'
+import { type PaymentRow, paymentColumns, paymentOnTheWire } from './payment.ts'
 import { type RefundRow, refundColumns, refundOnTheWire } from './refund.ts'
 
 export interface NewRefund {
@@ -19,7 +21,7 @@ export interface NewRefund {
 
 /** Answers 201 with the refund. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
 export async function createRefund(
-  { db, refunds }: { db: Database; refunds: Ringer },
+  { db, refunds, webhooks }: { db: Database; refunds: Ringer; webhooks: Ringer },
   { merchantId, paymentId, request, requestId, keyed }: NewRefund,
 ): Promise<Answer & { replayed: boolean }> {
   const claim = claimOf(keyed, {
@@ -44,8 +46,22 @@ export async function createRefund(
     const ringsNow = refunds.willRing()
     const row = await insertRefund(tx, { paymentId, merchantId, amount, reason, requestId, ringsNow })
     afterCommit(() => refunds.ring(row.id))
-    return { status: 201, body: JSON.stringify(refundOnTheWire(row)) }
+    const refund = refundOnTheWire(row)
+    const data = { refund, payment: await readPayment(tx, paymentId) }
+    const created = { merchantId, event: 'refund.created' as const, data, requestId }
+    await publish(tx, { webhooks, afterCommit }, [created])
+    return { status: 201, body: JSON.stringify(refund) }
   })
+}
+
+/** A refund's payment, as it is within the transaction. */
+export async function readPayment(tx: Tx, paymentId: string): Promise<Payment> {
+  const [row] = await tx.query<PaymentRow>({
+    name: 'read-payment',
+    text: `SELECT ${paymentColumns} FROM payments WHERE id = $1`,
+    values: [paymentId],
+  })
+  return paymentOnTheWire(row!)
 }
 
 interface Insertable {

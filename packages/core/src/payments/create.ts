@@ -5,12 +5,14 @@ import { badRequest, notFound } from '../platform/errors.ts'
 import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
 import { insertWithNewId, isOwnId } from '../platform/ids.ts'
 import type { Ringer } from '../platform/ring.ts'
+import { publish } from '../webhooks/index.ts'
 import { type ReducedMethod, reduceMethod, refuseExpired } from './method.ts'
 import { type PaymentRow, paymentColumns, paymentOnTheWire, publicPaymentOnTheWire } from './payment.ts'
 
 export interface CreatePaymentDeps {
   db: Database
   payments: Ringer
+  webhooks: Ringer
   /** Magic values count. */
   sandbox: boolean
 }
@@ -33,7 +35,7 @@ export async function createPayment(
   deps: CreatePaymentDeps,
   { merchantId, request, requestId, keyed }: NewPayment,
 ): Promise<Answer & { replayed: boolean }> {
-  const { db, payments } = deps
+  const { db, payments, webhooks } = deps
   const method = reduceMethod(request, deps)
   const orderId = request.order_id
   const owner = merchantId ?? (await findPayee(db, orderId))
@@ -58,8 +60,13 @@ export async function createPayment(
       ringsNow: payments.willRing(),
     })
     afterCommit(() => payments.ring(row.id))
-    const payment = isPublic ? publicPaymentOnTheWire(row) : paymentOnTheWire(row)
-    return { status: 201, body: JSON.stringify(payment) }
+    const payment = paymentOnTheWire(row)
+    const told = { merchantId: owner, data: { payment }, requestId }
+    await publish(tx, { webhooks, afterCommit }, [
+      { ...told, event: 'payment.created' },
+      { ...told, event: 'payment.pending' },
+    ])
+    return { status: 201, body: JSON.stringify(isPublic ? publicPaymentOnTheWire(row) : payment) }
   })
 }
 

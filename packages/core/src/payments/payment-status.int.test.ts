@@ -273,9 +273,11 @@ test('any moves in any order, at once or not, kept or rolled back, never lead th
             requestId: 'r',
             keyed: undefined,
           }
-          const answer = await createRefund({ db, refunds: ringer }, refund).catch((error) => {
-            expect(error).toMatchObject({ code: 'BAD_REQUEST_ERROR' })
-          })
+          const answer = await createRefund({ db, refunds: ringer, webhooks: ringer }, refund).catch(
+            (error) => {
+              expect(error).toMatchObject({ code: 'BAD_REQUEST_ERROR' })
+            },
+          )
           if (answer) refunds.push(JSON.parse(answer.body).id)
           return
         }

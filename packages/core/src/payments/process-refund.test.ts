@@ -8,6 +8,7 @@ import type { BankAnswer } from './processor.ts'
 const fresh: RefundAtWork = {
   id: 'rfnd_0000000000000001',
   paymentId: 'pay_0000000000000001',
+  merchantId: '550e8400-e29b-41d4-a716-446655440000',
   status: 'pending',
   amount: 10_000,
   currency: 'INR',

@@ -3,15 +3,19 @@ import type { ScenarioName } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { JobHandler } from '../platform/queue.ts'
+import { type Publishing, publish } from '../webhooks/index.ts'
+import { readPayment } from './create-refund.ts'
 import { processRefundJob } from './jobs.ts'
 import { type Failure, moveRefund } from './payment-status.ts'
 import type { ProcessDeps } from './process.ts'
 import type { BankAnswer } from './processor.ts'
+import { refundOnTheWire } from './refund.ts'
 
 /** A refund and its payment, as they are now. */
 export interface RefundAtWork {
   id: string
   paymentId: string
+  merchantId: string
   status: string
   amount: number
   currency: string
@@ -53,7 +57,9 @@ export function createRefundHandler(deps: ProcessDeps): JobHandler {
   return async function processRefund(id) {
     const startedAt = performance.now()
     for (;;) {
-      const taken = await db.atomically((tx) => takeStep(tx, id))
+      const taken = await db.atomically((tx, afterCommit) =>
+        takeStep(tx, { webhooks: deps.webhooks, afterCommit }, id),
+      )
       if (taken === undefined) return void count('missing')
       const { refund, step } = taken
       tracing?.nameRequest(refund.requestId)
@@ -84,6 +90,7 @@ export function createRefundHandler(deps: ProcessDeps): JobHandler {
 /** Looks at the refund, held, and settles it in the same commit once the bank has answered. */
 async function takeStep(
   tx: Tx,
+  publishing: Publishing,
   id: string,
 ): Promise<{ refund: RefundAtWork; step: NextRefundStep } | undefined> {
   const refund = await lockRefund(tx, id)
@@ -96,6 +103,10 @@ async function takeStep(
         ? await moveRefund(tx, 'refund_processed', { id, cause: 'bank', requestId })
         : await moveRefund(tx, 'refund_failed', { id, cause: step.cause, requestId, failure: step.failure })
     if (moved === undefined) throw new Error('a refund that was held as pending could not be moved')
+    const { merchantId, paymentId } = refund
+    const event = step.is === 'process' ? 'refund.processed' : 'refund.failed'
+    const data = { refund: refundOnTheWire(moved), payment: await readPayment(tx, paymentId) }
+    await publish(tx, publishing, [{ merchantId, event, data, requestId }])
   }
   return { refund, step }
 }
@@ -104,7 +115,7 @@ async function lockRefund(tx: Tx, id: string): Promise<RefundAtWork | undefined>
   const [refund] = await tx.query<RefundAtWork>({
     name: 'lock-refund',
     text: `
-      SELECT r.id, r.payment_id AS "paymentId", r.status, r.amount::float8, p.currency,
+      SELECT r.id, r.payment_id AS "paymentId", r.merchant_id AS "merchantId", r.status, r.amount::float8, p.currency,
              p.bank_scenario AS scenario, r.request_id AS "requestId",
              (extract(epoch FROM r.due_at - now()) * 1000)::float8 AS "dueInMs", r.bank_answer AS "bankAnswer",
              p.status = 'success' AND p.refunded_amount <= p.amount AND r.amount <= p.refunded_amount AS "isCovered"

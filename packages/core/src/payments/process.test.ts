@@ -11,6 +11,7 @@ const OTHER = 'pay_0000000000000002'
 const fresh: PaymentAtWork = {
   id: ID,
   orderId: 'order_0000000000000001',
+  merchantId: '550e8400-e29b-41d4-a716-446655440000',
   status: 'pending',
   amount: 50_000,
   currency: 'INR',

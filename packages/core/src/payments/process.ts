@@ -4,14 +4,18 @@ import type { Database, Tx } from '../platform/database.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { JobHandler } from '../platform/queue.ts'
+import type { Ringer } from '../platform/ring.ts'
 import type { Tracing } from '../platform/tracing.ts'
+import { type Publishing, publish } from '../webhooks/index.ts'
 import { processPaymentJob } from './jobs.ts'
+import { type PaymentRow, paymentOnTheWire } from './payment.ts'
 import { type Failure, movePayment } from './payment-status.ts'
 import type { BankAnswer, PaymentProcessor } from './processor.ts'
 
 export interface ProcessDeps {
   db: Database
   bank: PaymentProcessor
+  webhooks: Ringer
   metrics: Metrics
   log: Logger
   tracing?: Tracing | undefined
@@ -21,6 +25,7 @@ export interface ProcessDeps {
 export interface PaymentAtWork {
   id: string
   orderId: string
+  merchantId: string
   status: string
   amount: number
   currency: string
@@ -82,7 +87,9 @@ export function createPaymentHandler(deps: ProcessDeps): JobHandler {
   return async function processPayment(id) {
     const startedAt = performance.now()
     for (;;) {
-      const taken = await db.atomically((tx) => takeStep(tx, id))
+      const taken = await db.atomically((tx, afterCommit) =>
+        takeStep(tx, { webhooks: deps.webhooks, afterCommit }, id),
+      )
       if (taken === undefined) return void count('missing')
       const { payment, step } = taken
       tracing?.nameRequest(payment.requestId)
@@ -111,7 +118,11 @@ export function createPaymentHandler(deps: ProcessDeps): JobHandler {
 }
 
 /** Looks at the payment with its order held, and does in the same commit what needs nobody else. */
-async function takeStep(tx: Tx, id: string): Promise<{ payment: PaymentAtWork; step: NextStep } | undefined> {
+async function takeStep(
+  tx: Tx,
+  publishing: Publishing,
+  id: string,
+): Promise<{ payment: PaymentAtWork; step: NextStep } | undefined> {
   const payment = await lockPaymentAndOrder(tx, id)
   if (payment === undefined) return undefined
   const step = nextStep(payment)
@@ -127,22 +138,37 @@ async function takeStep(tx: Tx, id: string): Promise<{ payment: PaymentAtWork; s
     case 'claim_and_ask':
       await claimOrder(tx, payment)
       break
-    case 'succeed':
-      await settle(payOrder(tx, orderId), movePayment(tx, 'success', { id, cause: 'bank', requestId }))
+    case 'succeed': {
+      const moved = movePayment(tx, 'success', { id, cause: 'bank', requestId })
+      await tell(tx, publishing, payment, 'payment.success', await settle(payOrder(tx, orderId), moved))
       break
+    }
     case 'fail': {
       const { cause, failure } = step
-      await settle(releaseOrder(tx, payment), movePayment(tx, 'failed', { id, cause, requestId, failure }))
+      const moved = movePayment(tx, 'failed', { id, cause, requestId, failure })
+      await tell(tx, publishing, payment, 'payment.failed', await settle(releaseOrder(tx, payment), moved))
       break
     }
   }
   return { payment, step }
 }
 
+const tell = (
+  tx: Tx,
+  publishing: Publishing,
+  { merchantId, requestId }: PaymentAtWork,
+  event: 'payment.success' | 'payment.failed',
+  row: PaymentRow,
+) => publish(tx, publishing, [{ merchantId, event, data: { payment: paymentOnTheWire(row) }, requestId }])
+
 /** The order and its payment change together, or not at all. */
-async function settle(order: Promise<unknown>, payment: Promise<unknown>): Promise<void> {
+async function settle(
+  order: Promise<unknown>,
+  payment: Promise<PaymentRow | undefined>,
+): Promise<PaymentRow> {
   const [, moved] = await Promise.all([order, payment])
   if (moved === undefined) throw new Error('a payment that was held as pending could not be moved')
+  return moved
 }
 
 async function lockPaymentAndOrder(tx: Tx, id: string): Promise<PaymentAtWork | undefined> {
@@ -150,7 +176,7 @@ async function lockPaymentAndOrder(tx: Tx, id: string): Promise<PaymentAtWork | 
   const [payment] = await tx.query<PaymentAtWork>({
     name: 'lock-payment-and-order',
     text: `
-      SELECT p.id, p.order_id AS "orderId", p.status, p.amount::float8, p.currency, p.method,
+      SELECT p.id, p.order_id AS "orderId", p.merchant_id AS "merchantId", p.status, p.amount::float8, p.currency, p.method,
              p.bank_scenario AS scenario, p.request_id AS "requestId", ${inMs('p.due_at')} AS "dueInMs",
              p.bank_asked_at IS NOT NULL AS "bankWasAsked", p.bank_answer AS "bankAnswer",
              o.status = 'paid' AS "orderIsPaid", o.claimed_by AS "claimedBy",

@@ -10,8 +10,8 @@ import type {
 } from '@sluice/contracts'
 import type { Prisma } from '../generated/client.ts'
 import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
-import { badRequest } from '../platform/errors.ts'
 import { isOwnId } from '../platform/ids.ts'
+import { momentOf } from '../platform/moments.ts'
 import { paymentOnTheWire, publicPaymentOnTheWire } from './payment.ts'
 import { refundOnTheWire } from './refund.ts'
 
@@ -82,20 +82,6 @@ const dayOrMoment = (to: string) =>
   to.length === '2024-01-15'.length
     ? { lt: new Date(momentOf('to', to).getTime() + DAY_MS) }
     : { lte: momentOf('to', to) }
-
-function momentOf(field: string, text: string): Date {
-  const moment = new Date(text)
-  const isReal = moment.getTime() >= FIRST_MOMENT_MS && isDayOfTheCalendar(text.slice(0, 10))
-  if (!isReal)
-    throw badRequest({ field, description: `${field} must be a time that there is; "${text}" is none` })
-  return moment
-}
-
-/** PostgreSQL knows no year 0. */
-const FIRST_MOMENT_MS = Date.parse('0001-01-01T00:00:00Z')
-
-/** JavaScript takes 30 February for 1 March. */
-const isDayOfTheCalendar = (day: string) => new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
 
 /** A page of the payment's history, oldest first; undefined for an unknown payment. */
 export async function readTimeline(

@@ -13,6 +13,7 @@ export interface Config {
   host: string
   port: number
   dashboardPort: number
+  receiverPort: number
   workerMetricsPort: number
   /** Where the page server finds the API. */
   apiUrl: string
@@ -29,6 +30,10 @@ export interface Config {
   externalPaymentsMerchant: string | undefined
   /** Requests of one address on public, login and test routes, counted by each process for itself. */
   rateLimitPerMinute: number
+  /** Webhooks may go to private addresses, such as this machine's. */
+  webhookAllowPrivate: boolean
+  /** Webhooks are tried again after seconds instead of minutes and hours. */
+  webhookRetryIntervalsTest: boolean
   transactionProcessingDelayMs: number
   /** The share of UPI payments that the simulated bank lets succeed, 0 to 1. */
   upiSuccessRate: number
@@ -77,6 +82,7 @@ export const variables = [
   'HOST',
   'PORT',
   'DASHBOARD_PORT',
+  'RECEIVER_PORT',
   'WORKER_METRICS_PORT',
   'API_URL',
   'PUBLIC_API_URL',
@@ -86,6 +92,8 @@ export const variables = [
   'INBOUND_WEBHOOK_SECRET',
   'EXTERNAL_PAYMENTS_MERCHANT',
   'RATE_LIMIT_PER_MINUTE',
+  'WEBHOOK_ALLOW_PRIVATE',
+  'WEBHOOK_RETRY_INTERVALS_TEST',
   'TRANSACTION_PROCESSING_DELAY_MS',
   'WORKER_CONCURRENCY',
   'DISPATCH_INTERVAL_MS',
@@ -128,6 +136,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     host,
     port,
     dashboardPort,
+    receiverPort: read.integer('RECEIVER_PORT', 4000, 0, 65_535),
     workerMetricsPort: read.integer('WORKER_METRICS_PORT', 9101, 0, 65_535),
     apiUrl: read.url('API_URL', ['http:', 'https:']) ?? localAddress(host, port),
     publicApiUrl: read.url('PUBLIC_API_URL', ['http:', 'https:']) ?? localAddress(host, port),
@@ -142,6 +151,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     sandbox,
     externalPaymentsMerchant: read.email('EXTERNAL_PAYMENTS_MERCHANT'),
     rateLimitPerMinute: read.integer('RATE_LIMIT_PER_MINUTE', sandbox ? 60_000 : 600, 1, 10_000_000),
+    webhookAllowPrivate: read.boolean('WEBHOOK_ALLOW_PRIVATE', sandbox),
+    webhookRetryIntervalsTest: read.boolean('WEBHOOK_RETRY_INTERVALS_TEST', false),
     transactionProcessingDelayMs: read.integer('TRANSACTION_PROCESSING_DELAY_MS', 30_000, 0, DELAY_MS_MAX),
     upiSuccessRate: read.rate('UPI_SUCCESS_RATE', 0.9),
     cardSuccessRate: read.rate('CARD_SUCCESS_RATE', 0.95),

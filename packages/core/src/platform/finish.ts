@@ -1,5 +1,5 @@
 // Ending work: the worker re-reads the row and moves it once, in one guarded update with whatever else is due.
-import type { Database } from './database.ts'
+import type { Database, Statement } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
@@ -21,15 +21,23 @@ type FinishOutcome =
   | { is: 'already_done' | 'missing' }
   | { is: 'not_due'; forMs: number }
 
+/** What is written in the commit that ends rows. */
+export interface AlsoWritten {
+  /** SQL over `work`, the rows as they are then; `write` gets their values behind id and request id. */
+  columns: string
+  /** Answers nothing when there is nothing to write. */
+  write: (rows: ReadonlyArray<readonly unknown[]>) => { insert: Statement; ring: () => void } | undefined
+}
+
 export interface Finisher {
   /** Ends the row's work if it is due and nobody has; doing it again changes nothing. */
   finish: (id: string) => Promise<JobOutcome>
   drain: () => Promise<void>
 }
 
-export function createFinisher(deps: FinisherDeps, table: WorkTable): Finisher {
+export function createFinisher(deps: FinisherDeps, table: WorkTable, also?: AlsoWritten): Finisher {
   const group = createGroupCommit<string, FinishOutcome>({
-    commit: (ids) => commitFinished(deps, table, ids),
+    commit: (ids) => commitFinished(deps, table, also, ids),
     sizeBytes: (id) => id.length,
     rowsPerCommitMax: 500,
     bytesPerCommitMax: 1024 * 1024,
@@ -52,11 +60,12 @@ export function createFinisher(deps: FinisherDeps, table: WorkTable): Finisher {
 async function commitFinished(
   deps: FinisherDeps,
   table: WorkTable,
+  also: AlsoWritten | undefined,
   ids: readonly string[],
 ): Promise<FinishOutcome[]> {
   const startedAt = performance.now()
   const distinct = [...new Set(ids)]
-  const requestIds = await markDone(deps.db, table, distinct)
+  const requestIds = await markDone(deps.db, table, also, distinct)
   const unmoved = distinct.filter((id) => !requestIds.has(id))
   const others = unmoved.length === 0 ? undefined : await whyNot(deps.db, table, unmoved)
   logFinished(deps.log, table, requestIds, performance.now() - startedAt)
@@ -71,9 +80,10 @@ async function commitFinished(
 async function markDone(
   db: Database,
   { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
+  also: AlsoWritten | undefined,
   ids: readonly string[],
 ): Promise<Map<string, string>> {
-  const { rows } = await db.batch({
+  const update = {
     name: `finish-${kind}`,
     text: `
       WITH due AS (
@@ -82,11 +92,23 @@ async function markDone(
         ORDER BY ${idColumn} FOR UPDATE
       )
       UPDATE ${table} AS work SET ${doneColumn} = now() FROM due WHERE work.${idColumn} = due.id
-      RETURNING work.${idColumn}, work.request_id`,
+      RETURNING work.${idColumn}, work.request_id${also === undefined ? '' : `, ${also.columns}`}`,
     values: [textArray(ids, (id) => id)],
+  }
+  if (also === undefined) return requestIdsOf((await db.batch(update)).rows)
+  let moved: unknown[][] = []
+  let written: ReturnType<AlsoWritten['write']>
+  await db.lockThenWrite(update, (rows) => {
+    moved = rows
+    written = also.write(rows)
+    return written === undefined ? [] : [written.insert]
   })
-  return new Map(rows as Array<[string, string]>)
+  written?.ring()
+  return requestIdsOf(moved)
 }
+
+const requestIdsOf = (rows: ReadonlyArray<readonly unknown[]>) =>
+  new Map(rows.map(([id, requestId]) => [id as string, requestId as string]))
 
 async function whyNot(
   db: Database,

@@ -35,6 +35,23 @@ const expiredIdempotencyKeys: Chore = {
       WHERE expires_at <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
 }
 
+/** Webhook secrets from before a rotation, whose day is over. */
+const oldWebhookSecrets: Chore = {
+  name: 'old webhook secrets',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    UPDATE merchants SET previous_webhook_secret = NULL, previous_webhook_secret_until = NULL WHERE id IN (
+      SELECT id FROM merchants WHERE previous_webhook_secret_until < now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
+}
+
+/** Attempts of webhooks that are over; the webhook itself, with its last answer, stays. */
+const oldAttempts = (retentionDays: number): Chore => ({
+  name: 'old webhook attempts',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    DELETE FROM webhook_attempts WHERE (delivery_id, number) IN (
+      SELECT a.delivery_id, a.number FROM webhook_attempts a JOIN webhook_logs w ON w.id = a.delivery_id
+      WHERE a.at < now() - ${retentionDays}::float8 * interval '1 day' AND w.settled_at IS NOT NULL LIMIT ${rowsMax})`,
+})
+
 /** Tables of deliveries; the names are ours, never input. */
 const deliveryTables = [
   { table: 'transactions', id: 'transaction_id', cameAt: 'created_at', doneAt: 'processed_at' },
@@ -77,6 +94,7 @@ const oldConflictPayloads = (retentionDays: number): Chore => ({
 
 export const standardChores = (retentionDays: number | undefined): Chore[] => [
   deadHeartbeats,
+  oldWebhookSecrets,
   expiredSessions,
   expiredIdempotencyKeys,
   ...(retentionDays === undefined
@@ -84,6 +102,7 @@ export const standardChores = (retentionDays: number | undefined): Chore[] => [
     : [
         ...deliveryTables.map((table) => oldPayloads(retentionDays, table)),
         oldConflictPayloads(retentionDays),
+        oldAttempts(retentionDays),
       ]),
 ]
 

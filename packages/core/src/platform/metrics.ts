@@ -74,6 +74,29 @@ export function createMetrics() {
       labelNames: ['queue', 'outcome'],
       registers,
     }),
+    webhookAttempts: new Counter({
+      name: 'sluice_webhook_attempts_total',
+      help: 'Attempts to deliver webhooks, by outcome (success, refused_by_receiver, no_url, or why no answer came)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    webhookDuration: new Histogram({
+      name: 'sluice_webhook_attempt_duration_seconds',
+      help: 'Time of one attempt, from the look-up to the answer',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+    webhookAge: new Histogram({
+      name: 'sluice_webhook_attempt_age_seconds',
+      help: 'How far attempts were beyond their due time when they began',
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+      registers,
+    }),
+    webhookEndpointsAtLimit: new Gauge({
+      name: 'sluice_webhook_endpoints_at_limit',
+      help: 'Endpoints that have as many attempts under way as they may',
+      registers,
+    }),
     queueJobs: new Gauge({
       name: 'sluice_queue_jobs',
       help: 'Jobs in the queue by state, at the time of the scrape',

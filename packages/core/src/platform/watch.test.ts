@@ -2,7 +2,7 @@
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Database } from '../platform/database.ts'
-import { createPaymentsWatch } from './watch.ts'
+import { createChangeWatch } from './watch.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -21,7 +21,7 @@ function sequence({ takesMs = 0 } = {}) {
     return { rows: [[String(asked.value)]], rowCount: 1 }
   }
   const db = { batch } as Partial<Database> as Database
-  return { asked, watch: createPaymentsWatch({ db, log: pino({ level: 'silent' }) }) }
+  return { asked, watch: createChangeWatch({ db, log: pino({ level: 'silent' }) }, ['changes']) }
 }
 
 test('pages that are reloaded while it looks start no second loop', async () => {

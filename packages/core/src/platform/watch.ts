@@ -1,19 +1,23 @@
-// Tells listeners that external payments changed, by whatever process: one cheap look at PostgreSQL for all of them, and none while nobody listens.
-import type { Database } from '../platform/database.ts'
-import type { Logger } from '../platform/logger.ts'
+// Tells listeners that something changed, by whatever process: one cheap look at PostgreSQL for all of them, and none while nobody listens.
+import type { Database } from './database.ts'
+import type { Logger } from './logger.ts'
 
 const LOOK_INTERVAL_MS = 400
 const TELL_INTERVAL_MS = 1000
 /** The sequence moves while its commit is being made: who reads at once may come too early, and is told once more. */
 const TELL_AGAIN_FOR_MS = 1500
 
-export interface PaymentsWatch {
+export interface ChangeWatch {
   /** Calls `listener` after changes, at most once a second; returns the end of it. */
   listen: (listener: () => void) => () => void
   stop: () => void
 }
 
-export function createPaymentsWatch({ db, log }: { db: Database; log: Logger }): PaymentsWatch {
+/** `sequences` move with every commit that changes what is watched. The names are ours, never input. */
+export function createChangeWatch(
+  { db, log }: { db: Database; log: Logger },
+  sequences: readonly string[],
+): ChangeWatch {
   const listeners = new Set<() => void>()
   let timer: NodeJS.Timeout | undefined
   let version: string | undefined
@@ -26,12 +30,12 @@ export function createPaymentsWatch({ db, log }: { db: Database; log: Logger }):
   async function look(mine: symbol): Promise<void> {
     const startedAt = performance.now()
     try {
-      const current = await readVersion(db)
+      const current = await readVersion(db, sequences)
       // The first look has nothing to compare with; whoever listens has just read or is about to.
       if (current !== version) movedAt = performance.now()
       version = current
     } catch (err) {
-      log.debug({ err }, 'cannot look for changed payments')
+      log.debug({ err, sequences }, 'cannot look for changes')
     }
     if (mine !== loop) return
     const now = performance.now()
@@ -63,12 +67,12 @@ export function createPaymentsWatch({ db, log }: { db: Database; log: Logger }):
   }
 }
 
-async function readVersion(db: Database): Promise<string> {
+async function readVersion(db: Database, sequences: readonly string[]): Promise<string> {
   const { rows } = await db.batch({
-    name: 'payments-version',
+    name: `version-${sequences.join('-')}`,
     // Unused, a sequence has the value 1 already, which its first use leaves.
-    text: `SELECT last_value || ' ' || is_called FROM external_payment_changes`,
+    text: sequences.map((name) => `SELECT last_value || ' ' || is_called FROM ${name}`).join(' UNION ALL '),
     values: [],
   })
-  return rows[0]![0] as string
+  return rows.join()
 }

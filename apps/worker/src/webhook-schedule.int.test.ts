@@ -1,0 +1,99 @@
+// The long schedule, 0/60/300/1800/7200 s, across workers that are killed and a queue that is emptied: time travels in the database.
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getWebhook, listWebhooks, testWebhook } from '@sluice/contracts'
+import { addMerchant, expectStatus, queueBackends, startSystem, waitFor } from '@sluice/testing'
+import { describe, expect, inject, onTestFinished, test } from 'vitest'
+
+/** Before the second attempt and those after it, since the end of the one before. */
+const WAITS_MS = [60_000, 300_000, 1_800_000, 7_200_000]
+/** How late the schedule may be written, and how early by the rounding of times and durations. */
+const WRITTEN_LATE_MS = 1000
+const ROUNDING_MS = 5
+
+/** An endpoint that takes nothing, and remembers what it was sent. */
+async function startEndpoint() {
+  const ids: string[] = []
+  const server = http.createServer(async (request, response) => {
+    await request.toArray()
+    ids.push(String(request.headers['webhook-id']))
+    response.writeHead(500).end('no')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { ids, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
+}
+
+describe.for(queueBackends)('with the queue on $backend', ({ backend, available }) => {
+  test.skipIf(!available)(
+    'five attempts, each so long after the one before, whoever is killed in between, and never a sixth',
+    async () => {
+      const endpoint = await startEndpoint()
+      const system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
+      onTestFinished(system.stop)
+      const { id: merchantId, keys: headers } = await addMerchant(system.database)
+      await system.database.query(
+        `UPDATE merchants SET webhook_url = $2, webhook_secret = 'whsec_test_abc123' WHERE id = $1`,
+        [merchantId, endpoint.url],
+      )
+      const list = async () => expectStatus(await system.call(listWebhooks, { headers }), 200).data
+      const attempted = (id: string, count: number) =>
+        waitFor(`attempt ${count}`, async () => {
+          const input = { headers, params: { webhook_id: id } }
+          const webhook = expectStatus(await system.call(getWebhook, input), 200)
+          return webhook.history.length >= count ? webhook : undefined
+        })
+      /** Another worker takes over, and what the queue knew is lost. */
+      const replaceWorker = async () => {
+        await system.workers.at(-1)!.stop('SIGKILL')
+        await system.redis?.flush()
+        return system.startWorker()
+      }
+
+      const before = Date.now()
+      expectStatus(await system.call(testWebhook, { headers }), 200)
+      const { id } = (await list())[0]!
+      const first = await attempted(id, 1)
+      expect(Date.parse(first.last_attempt_at!)).toBeGreaterThanOrEqual(before)
+      expect(Date.parse(first.last_attempt_at!)).toBeLessThan(before + 2000)
+
+      for (const [at, waitMs] of WAITS_MS.entries()) {
+        const webhook = await attempted(id, at + 1)
+        expect(webhook).toMatchObject({ status: 'pending', attempts: at + 1, response_code: 500 })
+        expect(webhook.history).toHaveLength(at + 1)
+        const last = webhook.history.at(-1)!
+        const endedAt = Date.parse(last.at) + last.duration_ms
+        const waits = Date.parse(webhook.next_retry_at!) - endedAt
+        expect(waits, `after attempt ${at + 1}`).toBeGreaterThanOrEqual(waitMs - ROUNDING_MS)
+        expect(waits, `after attempt ${at + 1}`).toBeLessThanOrEqual(waitMs + WRITTEN_LATE_MS)
+
+        // Another worker, which has heard of it from nobody, keeps to its time.
+        await replaceWorker()
+        const [moved] = await system.database.query<{ due: Date }>(
+          `UPDATE webhook_logs SET next_retry_at = now() + interval '500 milliseconds' WHERE id = $1
+           RETURNING next_retry_at AS due`,
+          [id],
+        )
+        const next = (await attempted(id, at + 2)).history.at(-1)!
+        expect(Date.parse(next.at)).toBeGreaterThanOrEqual(moved!.due.getTime())
+        expect(next.number).toBe(at + 2)
+      }
+
+      const over = await attempted(id, 5)
+      expect(over).toMatchObject({ status: 'failed', attempts: 5, next_retry_at: null, response_code: 500 })
+      // A fresh worker that looks for what is due, and finds another webhook of the same merchant, finds only that.
+      await replaceWorker()
+      expectStatus(await system.call(testWebhook, { headers }), 200)
+      const other = (await list()).find((webhook) => webhook.id !== id)!
+      await attempted(other.id, 1)
+      expect(await attempted(id, 5)).toEqual(over)
+      expect(endpoint.ids).toEqual([id, id, id, id, id, other.id])
+    },
+    120_000,
+  )
+})

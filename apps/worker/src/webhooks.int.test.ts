@@ -1,0 +1,195 @@
+// Webhooks from the change to the merchant's endpoint: written with it, signed, posted, retried, recorded.
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  getWebhook,
+  listWebhooks,
+  putWebhook,
+  regenerateWebhookSecret,
+  retryWebhook,
+  testWebhook,
+} from '@sluice/contracts'
+import {
+  expectStatus,
+  openShop,
+  paymentEventBody,
+  queueBackends,
+  seededKeys,
+  startSystem,
+  type TestSystem,
+  transactionBody,
+  waitFor,
+} from '@sluice/testing'
+import { verify } from '@sluice/webhooks'
+import { afterEach, describe, expect, inject, test } from 'vitest'
+
+interface Received {
+  at: number
+  headers: http.IncomingHttpHeaders
+  body: string
+}
+
+const stops: Array<() => unknown> = []
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop()
+})
+
+/** A merchant's endpoint, which answers as it is told. */
+async function startEndpoint(answer: (received: Received, response: http.ServerResponse) => void) {
+  const received: Received[] = []
+  const server = http.createServer(async (request, response) => {
+    const body = Buffer.concat(await request.toArray()).toString()
+    const one = { at: Date.now(), headers: request.headers, body }
+    received.push(one)
+    answer(one, response)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  stops.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhook` }
+}
+
+const ok = (_received: Received, response: http.ServerResponse) => response.end('OK')
+const eventOf = ({ body }: Received) => (JSON.parse(body) as { event: string }).event
+
+async function startWith(url: string, env: Record<string, string> = {}, backend = queueBackends[0]!.backend) {
+  const system: TestSystem = await startSystem({ postgresUrl: inject('postgresUrl'), backend, env })
+  stops.push(system.stop)
+  const settings = expectStatus(
+    await system.call(putWebhook, { headers: seededKeys, body: { webhook_url: url } }),
+    200,
+  )
+  return { system, shop: openShop(system.call), secret: settings.webhook_secret! }
+}
+
+const webhooksOf = async (system: TestSystem) =>
+  expectStatus(await system.call(listWebhooks, { headers: seededKeys, query: { limit: 100 } }), 200).data
+
+describe.for(queueBackends)('with the queue on $backend', ({ backend, available }) => {
+  test.skipIf(!available)('every change is told, once, signed, with the state of its moment', async () => {
+    const endpoint = await startEndpoint(ok)
+    const { system, shop, secret } = await startWith(endpoint.url, {}, backend)
+    const paid = await shop.paid()
+    const failed = await shop.settled((await shop.pay((await shop.order()).id, 'failure@test')).id)
+    const refund = await shop.refundSettled((await shop.refund(paid.id, 100)).id)
+    const odd = await shop.paid(1000, 'refundfail@test')
+    await shop.refundSettled((await shop.refund(odd.id, 10)).id)
+    await system.call(testWebhook, { headers: seededKeys })
+    const post = (path: string, body: object) =>
+      fetch(system.api.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    await post('/v1/webhooks/transactions', transactionBody('txn_told'))
+    await post('/v1/webhooks/transactions', transactionBody('txn_not', { destination_account: 'acc_nobody' }))
+    await post('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext', { event: 'payment.pending' }))
+    await post('/webhooks/payment', paymentEventBody('evt_2', 'pay_ext', { timestamp: 1710000001 }))
+    const expected = [
+      ...Array(3).fill(['payment.created', 'payment.pending']).flat(),
+      ...['payment.success', 'payment.success', 'payment.failed'],
+      ...['refund.created', 'refund.created', 'refund.processed', 'refund.failed'],
+      ...['webhook.test', 'transaction.processed', 'external_payment.pending', 'external_payment.completed'],
+    ].sort()
+    await waitFor('all webhooks', () => endpoint.received.length >= expected.length)
+    expect(endpoint.received.map(eventOf).sort()).toEqual(expected)
+
+    for (const { body, headers } of endpoint.received) {
+      const event = verify(body, headers, secret)
+      expect(event.name).toBe(eventOf({ body } as Received))
+      expect(JSON.stringify(JSON.parse(body))).toBe(body)
+    }
+    const told = (name: string) =>
+      endpoint.received.map(({ body }) => JSON.parse(body)).filter(({ event }) => event === name)
+    expect(told('payment.success')[0].data).toEqual({ payment: paid })
+    expect(told('payment.failed')[0].data).toEqual({ payment: failed })
+    expect(told('refund.processed')[0].data).toMatchObject({ refund, payment: { id: paid.id } })
+    expect(told('transaction.processed')[0].data.transaction).toMatchObject({
+      transaction_id: 'txn_told',
+      status: 'PROCESSED',
+    })
+    await waitFor('all to be recorded', async () =>
+      (await webhooksOf(system)).every(({ status }) => status === 'success'),
+    )
+    const attempts = await system.database.query('SELECT count(*)::int AS n FROM webhook_attempts')
+    expect(attempts).toEqual([{ n: expected.length }])
+    const metrics = await (await fetch(`${system.workers[0]!.url}/metrics`)).text()
+    expect(metrics).toContain(`sluice_webhook_attempts_total{outcome="success"} ${expected.length}\n`)
+    expect(metrics).toContain(`sluice_webhook_attempt_duration_seconds_count ${expected.length}\n`)
+    expect(metrics).toContain(`sluice_webhook_attempt_age_seconds_count ${expected.length}\n`)
+    expect(metrics).toMatch(/^sluice_webhook_endpoints_at_limit 0$/m)
+    expect(metrics).toMatch(/^sluice_queue_jobs\{queue="webhooks",state="waiting"\} \d+$/m)
+    const lines = system.workers[0]!.output().match(/"msg":"webhook attempt"/g)
+    expect(lines).toHaveLength(expected.length)
+  })
+
+  test.skipIf(!available)(
+    'a failing endpoint is tried five times on the test schedule, with the same bytes',
+    async () => {
+      const endpoint = await startEndpoint((_received, response) => response.writeHead(500).end('no'))
+      const { system } = await startWith(endpoint.url, { WEBHOOK_RETRY_INTERVALS_TEST: 'true' }, backend)
+      await system.call(testWebhook, { headers: seededKeys })
+      const [webhook] = await waitFor(
+        'it to be given up',
+        async () => {
+          const list = await webhooksOf(system)
+          return list[0]?.status === 'failed' ? list : undefined
+        },
+        { timeoutMs: 70_000 },
+      )
+      expect(webhook).toMatchObject({
+        attempts: 5,
+        response_code: 500,
+        response_body: 'no',
+        next_retry_at: null,
+      })
+      expect(new Set(endpoint.received.map(({ body }) => body)).size).toBe(1)
+      const gaps = endpoint.received.slice(1).map(({ at }, i) => at - endpoint.received[i]!.at)
+      for (const [i, due] of [5000, 10_000, 15_000, 20_000].entries()) {
+        expect(gaps[i]).toBeGreaterThanOrEqual(due - 5)
+        expect(gaps[i]).toBeLessThan(due + 2000)
+      }
+      const { history } = expectStatus(
+        await system.call(getWebhook, { headers: seededKeys, params: { webhook_id: webhook!.id } }),
+        200,
+      )
+      expect(history.map(({ number, response_code }) => [number, response_code])).toEqual(
+        [1, 2, 3, 4, 5].map((number) => [number, 500]),
+      )
+      expectStatus(
+        await system.call(retryWebhook, { headers: seededKeys, params: { webhook_id: webhook!.id } }),
+        200,
+      )
+      await waitFor('the retry', () => endpoint.received.length === 6)
+    },
+    100_000,
+  )
+})
+
+test('without a URL nothing is written; a new secret signs beside the old one', async () => {
+  const endpoint = await startEndpoint(ok)
+  const { system, shop } = await startWith(endpoint.url)
+  await system.call(putWebhook, { headers: seededKeys, body: { webhook_url: null } })
+  await shop.paid()
+  expect(await webhooksOf(system)).toEqual([])
+  await system.call(putWebhook, { headers: seededKeys, body: { webhook_url: endpoint.url } })
+  const first = expectStatus(
+    await system.call(regenerateWebhookSecret, { headers: seededKeys, body: {} }),
+    200,
+  )
+  const second = expectStatus(
+    await system.call(regenerateWebhookSecret, { headers: seededKeys, body: {} }),
+    200,
+  )
+  await system.call(testWebhook, { headers: seededKeys })
+  const [received] = await waitFor('the webhook', () =>
+    endpoint.received.length > 0 ? endpoint.received : undefined,
+  )
+  for (const { webhook_secret } of [first, second]) {
+    expect(verify(received!.body, received!.headers, webhook_secret!).name).toBe('webhook.test')
+  }
+})

@@ -1,0 +1,207 @@
+// The delivery loop of a worker. Bells and frequent looks tell which endpoints have something due; each endpoint may
+// have a few attempts under way, the fewer the worse it answers, and what is beyond that waits as a row: it holds no
+// slot, no connection and no attempt. So an endpoint that hangs keeps itself waiting, and nobody else.
+import type { Database } from '../platform/database.ts'
+import { isUnavailable } from '../platform/errors.ts'
+import { createGroupCommit } from '../platform/group-commit.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import {
+  type ClaimedAttempt,
+  claimAttempts,
+  type FinishedAttempt,
+  findDue,
+  recordAttempts,
+  type Wish,
+} from './attempts.ts'
+import { ensureSecret } from './endpoint.ts'
+import { createEndpoints } from './endpoints.ts'
+import { merchantOfBell } from './jobs.ts'
+import type { Outbound } from './outbound-http.ts'
+import { outcomeOf } from './outcome.ts'
+import { nextAttemptAt } from './retry-schedule.ts'
+import { signatureHeaders } from './signature.ts'
+
+export interface DeliveryDeps {
+  db: Database
+  outbound: Outbound
+  metrics: Metrics
+  log: Logger
+  /** WEBHOOK_RETRY_INTERVALS_TEST. */
+  testIntervals: boolean
+}
+
+export interface Deliveries {
+  /** The handler of a webhook's job. */
+  ring: (bell: string) => Promise<undefined>
+  start: () => void
+  /** Begins no more attempts, and waits for those under way. */
+  stop: () => Promise<void>
+}
+
+const LOOK_INTERVAL_MS = 100
+/** An endpoint that takes longer to answer gets no more slots than one that does not. */
+const SLOW_MS = 2500
+const RECORD_TRIES_MS = 8000
+/** After the database did not take a claim. */
+const PAUSE_MS = 250
+
+export function createDeliveries(deps: DeliveryDeps): Deliveries {
+  const { db, log, metrics } = deps
+  const endpoints = createEndpoints()
+  const underWay = new Set<Promise<void>>()
+  const records = createGroupCommit<FinishedAttempt, undefined>({
+    commit: async (finished) => {
+      await whileItIsAway(() => recordAttempts(db, finished))
+      return finished.map(() => undefined)
+    },
+    sizeBytes: ({ made }) => 200 + (made?.outcome.responseBody.length ?? 0),
+    rowsPerCommitMax: 500,
+    bytesPerCommitMax: 4 * 1024 * 1024,
+    waitingRowsMax: 10_000,
+    waitingBytesMax: 64 * 1024 * 1024,
+    concurrentCommitsMax: 2,
+    deadlineMs: RECORD_TRIES_MS + 2000,
+  })
+  let isStopped = false
+  let claiming: Promise<void> | undefined
+  let looking: NodeJS.Timeout | undefined
+
+  /** One claim at a time, for all endpoints together: what is rung for meanwhile is in the next one. */
+  function pump(): void {
+    if (isStopped || claiming !== undefined) return
+    const wishes = endpoints.wishes()
+    if (wishes.length === 0) return
+    claiming = claim(wishes).finally(() => {
+      claiming = undefined
+      pump()
+    })
+  }
+
+  async function claim(wishes: readonly Wish[]): Promise<void> {
+    endpoints.begin(wishes)
+    try {
+      const attempts = await claimAttempts(db, wishes)
+      endpoints.claimed(wishes, attempts)
+      for (const attempt of attempts) {
+        const made = makeAttempt(deps, records.submit, attempt).then((isWell) => {
+          underWay.delete(made)
+          endpoints.finished(attempt.merchantId, attempt.failedBefore > 0, isWell)
+          pump()
+        })
+        underWay.add(made)
+      }
+    } catch (err) {
+      log.warn({ err }, 'webhooks could not be claimed; they stay due')
+      endpoints.claimed(wishes, [])
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
+
+  async function look(): Promise<void> {
+    try {
+      for (const { merchantId, isRetry } of await findDue(db)) endpoints.wake(merchantId, isRetry)
+      pump()
+    } catch (err) {
+      log.debug({ err }, 'cannot look for due webhooks')
+    }
+    metrics.webhookEndpointsAtLimit.set(endpoints.countAtLimit())
+    if (!isStopped) looking = setTimeout(look, LOOK_INTERVAL_MS)
+  }
+
+  return {
+    async ring(bell) {
+      // Bells tell of first attempts, and of those that begin anew; retries are found when their time has come.
+      endpoints.wake(merchantOfBell(bell), false)
+      pump()
+      return undefined
+    },
+    start() {
+      looking = setTimeout(look, 0)
+    },
+    async stop() {
+      isStopped = true
+      clearTimeout(looking)
+      await claiming
+      await Promise.all(underWay)
+      await records.drain()
+    },
+  }
+}
+
+/** A database that restarts must not make us send again what was sent: recording is tried until the lease is nearly over. */
+async function whileItIsAway(record: () => Promise<void>): Promise<void> {
+  const giveUpAt = performance.now() + RECORD_TRIES_MS
+  for (;;) {
+    try {
+      return await record()
+    } catch (error) {
+      if (!isUnavailable(error) || performance.now() > giveUpAt) throw error
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
+}
+
+/** Signs, posts, records; answers whether the endpoint answered, and soon. Never rejects. */
+async function makeAttempt(
+  { db, outbound, log, metrics, testIntervals }: DeliveryDeps,
+  record: (finished: FinishedAttempt) => Promise<undefined>,
+  attempt: ClaimedAttempt,
+): Promise<boolean> {
+  const { deliveryId, url, secret, previousSecret, number, failedBefore, event, merchantId, requestId } =
+    attempt
+  const ids = { delivery: deliveryId, merchant: merchantId, event, attempt: number, requestId }
+  try {
+    if (url === null) {
+      log.info({ ...ids, outcome: 'no_url' }, 'webhook given up')
+      metrics.webhookAttempts.inc({ outcome: 'no_url' })
+      await record({ attempt, made: undefined, nextAt: undefined })
+      return true
+    }
+    const body = Buffer.from(attempt.body)
+    const at = new Date()
+    const timestamp = Math.floor(at.getTime() / 1000)
+    const current = secret ?? (await ensureSecret(db, merchantId))
+    const secrets = { current, previous: previousSecret ?? undefined }
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': 'Sluice-Webhooks/1',
+      ...signatureHeaders({ id: deliveryId, timestamp, body, secrets }),
+    }
+    const result = await outbound.post(url, { headers, body })
+    const outcome = outcomeOf(result, new Date())
+    const { status, responseCode, error, retryAfterMs } = outcome
+    const nextAt =
+      status === 'success'
+        ? undefined
+        : nextAttemptAt({
+            attempts: failedBefore + 1,
+            attemptedAt: new Date(),
+            retryAfterMs,
+            test: testIntervals,
+          })
+    const durationMs = Math.round(result.durationMs)
+    log.info(
+      {
+        ...ids,
+        outcome: error ?? responseCode,
+        ...(result.is === 'failed' ? { problem: result.message } : {}),
+        durationMs,
+        lateMs: Math.round(attempt.lateMs),
+        ...(nextAt === undefined ? {} : { nextAt }),
+      },
+      'webhook attempt',
+    )
+    metrics.webhookAttempts.inc({
+      outcome: status === 'success' ? 'success' : (error ?? 'refused_by_receiver'),
+    })
+    metrics.webhookDuration.observe(durationMs / 1000)
+    metrics.webhookAge.observe(Math.max(0, attempt.lateMs) / 1000)
+    await record({ attempt, made: { at, durationMs, outcome }, nextAt })
+    return error === null && durationMs < SLOW_MS
+  } catch (err) {
+    // The lease runs out, and the delivery is due again.
+    log.error({ ...ids, err }, 'an attempt could not be recorded')
+    return true
+  }
+}

@@ -1,0 +1,255 @@
+// Who may begin how many attempts: limits, the share of retries, the order of those who wait, and an endpoint that hangs.
+import { describe, expect, test } from 'vitest'
+import type { ClaimedAttempt, Wish } from './attempts.ts'
+import { createEndpoints, type Endpoints } from './endpoints.ts'
+
+const SLOTS = 256
+const RETRY_SLOTS = 64
+
+/** What a claim answers, as far as endpoints look at it. */
+const attempt = (merchantId: string, isRetry: boolean) =>
+  ({ merchantId, failedBefore: isRetry ? 1 : 0 }) as ClaimedAttempt
+
+/** As many as wished for, or as many as there are. */
+function claim(endpoints: Endpoints, there: (wish: Wish) => number = ({ count }) => count): ClaimedAttempt[] {
+  const wishes = endpoints.wishes()
+  endpoints.begin(wishes)
+  const attempts = wishes.flatMap((wish) =>
+    Array.from({ length: Math.min(there(wish), wish.count) }, () => attempt(wish.merchantId, wish.isRetry)),
+  )
+  endpoints.claimed(wishes, attempts)
+  return attempts
+}
+
+const end = (endpoints: Endpoints, attempts: readonly ClaimedAttempt[], hasAnswered = true) => {
+  for (const { merchantId, failedBefore } of attempts) {
+    endpoints.finished(merchantId, failedBefore > 0, hasAnswered)
+  }
+}
+const onlyFirst = ({ isRetry, count }: Wish) => (isRetry ? 0 : count)
+const onlyRetries = ({ isRetry, count }: Wish) => (isRetry ? count : 0)
+const total = (wishes: readonly Wish[]) => wishes.reduce((sum, { count }) => sum + count, 0)
+const names = (count: number) => Array.from({ length: count }, (_, at) => `m${at}`)
+const first = (endpoints: Endpoints, ...merchants: string[]) => {
+  for (const merchant of merchants) endpoints.wake(merchant, false)
+}
+/** Both kinds. */
+const wakeAll = (endpoints: Endpoints, merchants: readonly string[]) => {
+  for (const merchant of merchants) {
+    endpoints.wake(merchant, false)
+    endpoints.wake(merchant, true)
+  }
+}
+
+test('who is not woken wishes nothing, and who has got all that was due neither', () => {
+  const endpoints = createEndpoints()
+  expect(endpoints.wishes()).toEqual([])
+  first(endpoints, 'a')
+  expect(claim(endpoints, ({ isRetry }) => (isRetry ? 0 : 3))).toHaveLength(3)
+  claim(endpoints, () => 0)
+  expect(endpoints.wishes()).toEqual([])
+})
+
+test('who is woken while its claim is under way is looked at once more, however little that claim found', () => {
+  const endpoints = createEndpoints()
+  first(endpoints, 'a')
+  const wishes = endpoints.wishes()
+  endpoints.begin(wishes)
+  expect(endpoints.wishes()).toEqual([])
+  first(endpoints, 'a')
+  endpoints.claimed(wishes, [])
+  expect(total(endpoints.wishes())).toBeGreaterThan(0)
+})
+
+describe('the limit of an endpoint', () => {
+  test('is 8 at first; the surplus waits, and each answer lets more of it go', () => {
+    const endpoints = createEndpoints()
+    first(endpoints, 'a')
+    const attempts = claim(endpoints, onlyFirst)
+    expect(attempts).toHaveLength(8)
+    expect(endpoints.countAtLimit()).toBe(1)
+    expect(endpoints.wishes()).toEqual([])
+    end(endpoints, attempts.splice(0, 1))
+    expect(total(endpoints.wishes())).toBe(2) // its slot, and one for its answer
+    expect(endpoints.countAtLimit()).toBe(0)
+  })
+
+  test('grows to 32 with answers, and no further', () => {
+    const endpoints = createEndpoints()
+    const sizes = Array.from({ length: 40 }, () => {
+      first(endpoints, 'a')
+      const attempts = claim(endpoints, onlyFirst)
+      end(endpoints, attempts)
+      return attempts.length
+    })
+    expect(sizes[0]).toBe(8)
+    expect(sizes).toEqual([...sizes].sort((a, b) => a - b))
+    expect(sizes.at(-1)).toBe(32)
+  })
+
+  test('counts first attempts and retries together', () => {
+    const endpoints = createEndpoints()
+    wakeAll(endpoints, ['a'])
+    const wishes = endpoints.wishes()
+    expect(wishes).toEqual([
+      { merchantId: 'a', isRetry: false, count: 6 },
+      { merchantId: 'a', isRetry: true, count: 2 },
+    ])
+    endpoints.begin(wishes)
+    wakeAll(endpoints, ['a'])
+    expect(endpoints.wishes()).toEqual([])
+  })
+
+  test('is one for who does not answer; what is under way beyond that ends, and nothing begins meanwhile', () => {
+    const endpoints = createEndpoints()
+    first(endpoints, 'hangs')
+    const attempts = claim(endpoints, onlyFirst)
+    for (let left = attempts.length; left > 1; left -= 1) {
+      end(endpoints, attempts.splice(0, 1), false)
+      first(endpoints, 'hangs')
+      expect(endpoints.wishes(), `${left - 1} under way`).toEqual([])
+    }
+    end(endpoints, attempts, false)
+    expect(claim(endpoints, onlyFirst)).toHaveLength(1)
+    expect(endpoints.countAtLimit()).toBe(1)
+    first(endpoints, 'hangs')
+    expect(endpoints.wishes()).toEqual([])
+  })
+
+  test('recovers with the answers of an endpoint that has come back', () => {
+    const endpoints = createEndpoints()
+    first(endpoints, 'a')
+    end(endpoints, claim(endpoints, onlyFirst), false)
+    for (const expected of [1, 2, 4, 8, 16, 32, 32]) {
+      first(endpoints, 'a')
+      const attempts = claim(endpoints, onlyFirst)
+      expect(attempts).toHaveLength(expected)
+      end(endpoints, attempts)
+    }
+  })
+})
+
+describe('the slots of the process', () => {
+  test('are 192 for first attempts and 64 for retries, however many endpoints have something due', () => {
+    const endpoints = createEndpoints()
+    wakeAll(endpoints, names(100))
+    expect(claim(endpoints, onlyFirst)).toHaveLength(SLOTS - RETRY_SLOTS)
+    wakeAll(endpoints, names(100))
+    const wishes = endpoints.wishes()
+    expect(wishes.filter(({ isRetry }) => !isRetry)).toEqual([])
+    expect(total(wishes)).toBe(RETRY_SLOTS)
+  })
+
+  test('that retries fill leave those of first attempts free', () => {
+    const endpoints = createEndpoints()
+    wakeAll(endpoints, names(100))
+    while (claim(endpoints, onlyRetries).length > 0) wakeAll(endpoints, names(100))
+    wakeAll(endpoints, names(100))
+    const wishes = endpoints.wishes()
+    expect(wishes.filter(({ isRetry }) => isRetry)).toEqual([])
+    expect(total(wishes)).toBe(SLOTS - RETRY_SLOTS)
+  })
+
+  test('that a claim did not need are free again', () => {
+    const endpoints = createEndpoints()
+    for (let round = 0; round < 100; round += 1) {
+      wakeAll(endpoints, names(100))
+      claim(endpoints, () => 0)
+    }
+    wakeAll(endpoints, names(100))
+    expect(total(endpoints.wishes())).toBe(SLOTS)
+    expect(endpoints.countAtLimit()).toBe(0)
+  })
+
+  test('are free again when attempts end, whatever their end', () => {
+    const endpoints = createEndpoints()
+    for (let round = 0; round < 50; round += 1) {
+      wakeAll(endpoints, names(100))
+      end(endpoints, claim(endpoints), round % 2 === 0)
+    }
+    wakeAll(endpoints, names(300))
+    expect(claim(endpoints, onlyFirst)).toHaveLength(SLOTS - RETRY_SLOTS)
+  })
+
+  test('are not held by endpoints that hang: the others get theirs at once', () => {
+    const endpoints = createEndpoints()
+    const hanging = ['h0', 'h1', 'h2']
+    wakeAll(endpoints, hanging)
+    end(endpoints, claim(endpoints), false)
+    wakeAll(endpoints, [...hanging, ...names(7)])
+    const wishes = endpoints.wishes()
+    const of = (merchant: string) => total(wishes.filter(({ merchantId }) => merchantId === merchant))
+    expect(hanging.map(of)).toEqual([1, 1, 1])
+    expect(names(7).map(of)).toEqual(names(7).map(() => 8))
+  })
+})
+
+describe('in turn', () => {
+  test('who waited longest comes first, and who was served waits behind all others', () => {
+    const endpoints = createEndpoints()
+    const merchants = names(60)
+    wakeAll(endpoints, merchants)
+    const served: string[] = []
+    for (let round = 0; round < 5; round += 1) {
+      const attempts = claim(endpoints, onlyFirst)
+      served.push(...new Set(attempts.map(({ merchantId }) => merchantId)))
+      end(endpoints, attempts)
+      wakeAll(endpoints, merchants)
+    }
+    // 192 slots: two dozen endpoints at most in each round, and all of them before anybody is served twice.
+    expect(served.slice(0, 60)).toEqual(merchants)
+  })
+
+  test('retries are in turn too, for their own slots', () => {
+    const endpoints = createEndpoints()
+    const merchants = names(20)
+    for (const merchant of merchants) endpoints.wake(merchant, true)
+    const served: string[] = []
+    for (let round = 0; round < 3; round += 1) {
+      const attempts = claim(endpoints, onlyRetries)
+      served.push(...new Set(attempts.map(({ merchantId }) => merchantId)))
+      end(endpoints, attempts)
+    }
+    // 64 slots: eight endpoints at most in each round.
+    expect(served.slice(0, 20)).toEqual(merchants)
+  })
+
+  test('an endpoint whose first attempts never run out gets to its retries all the same', () => {
+    const endpoints = createEndpoints()
+    let retries = 0
+    for (let round = 0; round < 100; round += 1) {
+      wakeAll(endpoints, ['busy'])
+      const attempts = claim(endpoints)
+      retries += attempts.filter(({ failedBefore }) => failedBefore > 0).length
+      end(endpoints, attempts)
+    }
+    expect(retries).toBeGreaterThan(0)
+  })
+})
+
+describe('of very many endpoints', () => {
+  /** Whom claims are made for until nobody wishes any, when there is nothing due. */
+  function findNothing(endpoints: Endpoints): Set<string> {
+    const asked = new Set<string>()
+    for (let wishes = endpoints.wishes(); wishes.length > 0; wishes = endpoints.wishes()) {
+      for (const { merchantId } of wishes) asked.add(merchantId)
+      endpoints.begin(wishes)
+      endpoints.claimed(wishes, [])
+    }
+    return asked
+  }
+
+  test('the quiet ones are forgotten, and none that is woken', () => {
+    const endpoints = createEndpoints()
+    wakeAll(endpoints, names(10_000))
+    findNothing(endpoints)
+    wakeAll(endpoints, ['new', 'newer'])
+    expect([...findNothing(endpoints)]).toEqual(['new', 'newer'])
+  })
+
+  test('one more than are kept is not lost while all of them wait', () => {
+    const endpoints = createEndpoints()
+    wakeAll(endpoints, names(10_001))
+    expect(findNothing(endpoints).size).toBe(10_001)
+  })
+})

@@ -1,0 +1,80 @@
+// Publishing: a delivery is written in the commit of what it tells of, with the state of that moment; after it the bell is rung.
+import { randomUUID } from 'node:crypto'
+import type { Statement, Tx } from '../platform/database.ts'
+import type { Ringer } from '../platform/ring.ts'
+import { bellOf } from './jobs.ts'
+
+type WebhookEvent =
+  | `payment.${'created' | 'pending' | 'success' | 'failed'}`
+  | `refund.${'created' | 'processed' | 'failed'}`
+  | 'transaction.processed'
+  | `external_payment.${'pending' | 'completed' | 'failed' | 'refunded'}`
+  | 'webhook.test'
+
+/** What a merchant is told. */
+export interface Publication {
+  merchantId: string
+  event: WebhookEvent
+  /** What `data` holds, as the wire shows it. */
+  data: Record<string, unknown>
+  /** Of the request that began it. */
+  requestId: string
+}
+
+/** Deliveries that are about to be written. */
+export interface Deliveries {
+  /** Writes those whose merchant has a URL; answers their ids and merchants. */
+  insert: Statement
+  /** After the commit. */
+  ring: () => void
+}
+
+/** The deliveries of publications, for who sends statements in batches; others call `publish`. */
+export function prepareDeliveries(webhooks: Ringer, publications: readonly Publication[]): Deliveries {
+  const timestamp = Math.floor(Date.now() / 1000)
+  const ids = publications.map(() => randomUUID())
+  const insert = {
+    name: 'publish-webhooks',
+    text: `
+      INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id, enqueued_at)
+      SELECT p.id, m.id, p.event, p.payload::json, p.request_id, CASE WHEN $6::boolean THEN now() END
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS p(id, merchant_id, event, payload, request_id)
+      JOIN merchants m ON m.id = p.merchant_id AND m.webhook_url IS NOT NULL
+      RETURNING id, nextval('webhook_changes')`,
+    values: [
+      ids,
+      publications.map(({ merchantId }) => merchantId),
+      publications.map(({ event }) => event),
+      // Written once: whoever parses it and writes it again gets the same bytes.
+      publications.map(({ event, data }) => JSON.stringify({ event, timestamp, data })),
+      publications.map(({ requestId }) => requestId),
+      webhooks.willRing(),
+    ],
+  }
+  // One that was not written has no effect on whoever hears its bell.
+  const ring = () =>
+    publications.forEach(({ merchantId }, i) => {
+      webhooks.ring(bellOf(merchantId, ids[i]!))
+    })
+  return { insert, ring }
+}
+
+export interface Publishing {
+  webhooks: Ringer
+  afterCommit: (effect: () => void) => void
+}
+
+/**
+ * Writes deliveries in the caller's transaction, for merchants that have a URL, and rings for them after its commit.
+ * @returns how many were written
+ */
+export async function publish(
+  tx: Tx,
+  { webhooks, afterCommit }: Publishing,
+  publications: readonly Publication[],
+): Promise<number> {
+  const { insert, ring } = prepareDeliveries(webhooks, publications)
+  const written = await tx.query(insert)
+  if (written.length > 0) afterCommit(ring)
+  return written.length
+}

@@ -1,0 +1,83 @@
+// Reading deliveries and their attempts, as their merchant sees them.
+import type { PageQuery, Webhook, WebhookWithAttempts } from '@sluice/contracts'
+import type { WebhookLog } from '../generated/client.ts'
+import type { Database } from '../platform/database.ts'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+/** Whether a text can be the id of a delivery at all; others are unknown without a look. */
+export const isDeliveryId = (text: string): boolean => UUID.test(text)
+
+export interface WebhooksFilter extends PageQuery {
+  status?: string | undefined
+  event?: string | undefined
+}
+
+/** A page of the merchant's deliveries, newest first, and how many there are in all. */
+export async function listWebhooks(
+  db: Database,
+  merchantId: string,
+  { limit, offset, status, event }: WebhooksFilter,
+): Promise<{ data: Webhook[]; total: number }> {
+  const where = {
+    merchantId,
+    ...(status === undefined ? {} : { status }),
+    ...(event === undefined ? {} : { event }),
+  }
+  const [rows, total] = await Promise.all([
+    db.prisma.webhookLog.findMany({
+      where,
+      orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+      take: limit,
+      skip: offset,
+      omit: { payload: true },
+    }),
+    db.prisma.webhookLog.count({ where }),
+  ])
+  return { data: rows.map(onTheWire), total }
+}
+
+/** The merchant's delivery with its body and its attempts, the first one first; undefined when there is none of that id. */
+export async function findWebhook(
+  db: Database,
+  merchantId: string,
+  id: string,
+): Promise<WebhookWithAttempts | undefined> {
+  if (!isDeliveryId(id)) return undefined
+  // In one snapshot: an attempt and what it changed are one commit, and are read as one.
+  const [row, history] = await db.prisma.$transaction(
+    [
+      db.prisma.webhookLog.findFirst({ where: { id, merchantId } }),
+      db.prisma.webhookAttempt.findMany({
+        where: { deliveryId: id, delivery: { merchantId } },
+        orderBy: { number: 'asc' },
+      }),
+    ],
+    { isolationLevel: 'RepeatableRead' },
+  )
+  if (row === null) return undefined
+  const { payload, ...rest } = row
+  return {
+    ...onTheWire(rest),
+    payload: payload as WebhookWithAttempts['payload'],
+    history: history.map((attempt) => ({
+      number: attempt.number,
+      at: attempt.at.toISOString(),
+      duration_ms: attempt.durationMs,
+      response_code: attempt.responseCode,
+      error: attempt.error,
+      response_body: attempt.responseBody,
+    })),
+  }
+}
+
+const onTheWire = (row: Omit<WebhookLog, 'payload'>): Webhook => ({
+  id: row.id,
+  event: row.event,
+  status: row.status as Webhook['status'],
+  attempts: row.attempts,
+  created_at: row.createdAt.toISOString(),
+  last_attempt_at: row.lastAttemptAt?.toISOString() ?? null,
+  next_retry_at: row.nextRetryAt?.toISOString() ?? null,
+  response_code: row.responseCode,
+  response_body: row.responseBody,
+})
