@@ -170,6 +170,24 @@ describe.for(queueBackends)('with the queue on $backend', ({ backend, available 
   )
 })
 
+test('a worker killed with -9 during an attempt: another one makes it within 10 s', async () => {
+  const held: http.ServerResponse[] = []
+  const endpoint = await startEndpoint((_received, response) => {
+    if (endpoint.received.length === 1) held.push(response)
+    else response.end('OK')
+  })
+  const { system } = await startWith(endpoint.url)
+  await system.call(testWebhook, { headers: seededKeys })
+  await waitFor('the attempt', () => endpoint.received.length === 1)
+  await system.workers[0]!.stop('SIGKILL')
+  const killedAt = Date.now()
+  await system.startWorker()
+  await waitFor('the next one', () => endpoint.received.length === 2)
+  expect(Date.now() - killedAt).toBeLessThan(10_000)
+  expect(endpoint.received[1]!.headers['webhook-id']).toBe(endpoint.received[0]!.headers['webhook-id'])
+  await waitFor('its record', async () => (await webhooksOf(system))[0]?.status === 'success')
+})
+
 test('without a URL nothing is written; a new secret signs beside the old one', async () => {
   const endpoint = await startEndpoint(ok)
   const { system, shop } = await startWith(endpoint.url)

@@ -3,8 +3,11 @@
 import type { Database } from '../platform/database.ts'
 import type { Outcome } from './outcome.ts'
 
-/** Longer than an attempt can take, with its record: after it the delivery is anybody's again. */
-const LEASE_MS = 20_000
+/**
+ * Longer than a claim, an attempt and its record take together (deliver.ts): after it the delivery is anybody's again.
+ * Short enough for another worker to take over from a dead one within ten seconds.
+ */
+const LEASE_MS = 9000
 
 /** How many attempts of each kind an endpoint may begin now. */
 export interface Wish {

@@ -42,7 +42,9 @@ export interface Deliveries {
 const LOOK_INTERVAL_MS = 100
 /** An endpoint that takes longer to answer gets no more slots than one that does not. */
 const SLOW_MS = 2500
-const RECORD_TRIES_MS = 8000
+/** What of a lease is for the claim's answer and for recording; an attempt has its five seconds in between. */
+const CLAIM_MS_MAX = 750
+const RECORD_MS_MAX = 3000
 /** After the database did not take a claim. */
 const PAUSE_MS = 250
 
@@ -61,7 +63,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
     waitingRowsMax: 10_000,
     waitingBytesMax: 64 * 1024 * 1024,
     concurrentCommitsMax: 2,
-    deadlineMs: RECORD_TRIES_MS + 2000,
+    deadlineMs: RECORD_MS_MAX,
   })
   let isStopped = false
   let claiming: Promise<void> | undefined
@@ -80,8 +82,11 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
 
   async function claim(wishes: readonly Wish[]): Promise<void> {
     endpoints.begin(wishes)
+    const startedAt = performance.now()
     try {
-      const attempts = await claimAttempts(db, wishes)
+      const claimed = await claimAttempts(db, wishes)
+      // Too late to be sent within the lease: when that is over, they are due again.
+      const attempts = performance.now() - startedAt > CLAIM_MS_MAX ? [] : claimed
       endpoints.claimed(wishes, attempts)
       for (const attempt of attempts) {
         const made = makeAttempt(deps, records.submit, attempt).then((isWell) => {
@@ -131,7 +136,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
 
 /** A database that restarts must not make us send again what was sent: recording is tried until the lease is nearly over. */
 async function whileItIsAway(record: () => Promise<void>): Promise<void> {
-  const giveUpAt = performance.now() + RECORD_TRIES_MS
+  const giveUpAt = performance.now() + RECORD_MS_MAX
   for (;;) {
     try {
       return await record()
