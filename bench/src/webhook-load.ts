@@ -26,24 +26,24 @@ export async function makeMerchants(sql: Sql, urls: readonly string[]): Promise<
 /** `count` in all, in turns to these merchants, due now and not rung for, in one commit: as `publish` writes them. */
 export async function makeDeliveries(sql: Sql, merchantIds: readonly string[], count: number): Promise<void> {
   await sql(`
-    INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id, enqueued_at)
+    INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id)
     SELECT gen_random_uuid(), (${idArray(merchantIds)})[1 + n % ${merchantIds.length}], 'payment.success',
            json_build_object('event', 'payment.success', 'timestamp', extract(epoch FROM now())::bigint, 'data', json_build_object(
              'payment', json_build_object('id', 'pay_' || lpad(n::text, 16, '0'), 'order_id', 'order_' || lpad(n::text, 16, '0'),
                'amount', 50000, 'currency', 'INR', 'method', 'upi', 'vpa', 'user@paytm', 'status', 'success', 'captured', false,
                'refunded_amount', 0, 'error_code', NULL, 'error_description', NULL, 'created_at', now(), 'updated_at', now()))),
-           'bench', NULL
+           'bench'
     FROM generate_series(0, ${count - 1}) AS n`)
 }
 
 /** What merchants were told long ago, `count` in all: a claim must not look through it. */
 export async function makeHistory(sql: Sql, merchantIds: readonly string[], count: number): Promise<void> {
   await sql(`
-    INSERT INTO webhook_logs (merchant_id, event, payload, request_id, created_at, enqueued_at, last_attempt_at, settled_at,
+    INSERT INTO webhook_logs (merchant_id, event, payload, request_id, created_at, last_attempt_at, settled_at,
       next_retry_at, status, attempts, attempt_number, response_code, response_body)
     SELECT (${idArray(merchantIds)})[1 + n % ${merchantIds.length}], 'payment.success',
            json_build_object('event', 'payment.success', 'data', json_build_object('filler', repeat('x', 400))), 'history',
-           at, at, at, at, NULL, 'success', 1, 1, 200, 'OK'
+           at, at, at, NULL, 'success', 1, 1, 200, 'OK'
     FROM generate_series(1, ${count}) AS n, LATERAL (SELECT now() - n * interval '1 minute' AS at) AS time`)
   await sql('ANALYZE')
 }

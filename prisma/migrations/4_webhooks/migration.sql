@@ -23,7 +23,6 @@ CREATE TABLE "webhook_logs" (
     "claimed_until" TIMESTAMPTZ(6),
     -- A manual retry that came during an attempt, and takes effect after it.
     "retry_wanted" BOOLEAN NOT NULL DEFAULT false,
-    "enqueued_at" TIMESTAMPTZ(6),
     "settled_at" TIMESTAMPTZ(6),
 
     CONSTRAINT "webhook_logs_pkey" PRIMARY KEY ("id"),

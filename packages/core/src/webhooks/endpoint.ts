@@ -102,7 +102,7 @@ const samplePayment = (now: Date) => ({
   updated_at: now.toISOString(),
 })
 
-/** Attempts back to none, and the next one now; during an attempt, right after it. Answers the delivery's id. @throws NOT_FOUND_ERROR */
+/** Attempts back to none, and the next one now; during an attempt, right after it. @throws NOT_FOUND_ERROR */
 export async function retryWebhook(
   { db, webhooks }: { db: Database; webhooks: Ringer },
   merchantId: string,
@@ -116,10 +116,9 @@ export async function retryWebhook(
         UPDATE webhook_logs SET
           retry_wanted = coalesce(claimed_until > now(), false),
           status = 'pending', settled_at = NULL, next_retry_at = now(),
-          attempts = CASE WHEN claimed_until > now() THEN attempts ELSE 0 END,
-          enqueued_at = CASE WHEN $3::boolean THEN now() END
+          attempts = CASE WHEN claimed_until > now() THEN attempts ELSE 0 END
         WHERE id = $1 AND merchant_id = $2 RETURNING id, nextval('webhook_changes')`,
-      values: [id, merchantId, webhooks.willRing()],
+      values: [id, merchantId],
     })
     if (rows.length === 0) throw notFound('Webhook')
     afterCommit(() => webhooks.ring(bellOf(merchantId, id)))
@@ -151,7 +150,7 @@ export async function replayWebhooks(
     }
     const rows = await tx.query({
       text: `
-        UPDATE webhook_logs w SET status = 'pending', settled_at = NULL, attempts = 0, enqueued_at = NULL,
+        UPDATE webhook_logs w SET status = 'pending', settled_at = NULL, attempts = 0,
           next_retry_at = now() + (nth - 1) * interval '1 second' / ${REPLAYS_PER_SECOND}
         FROM (${matching}) AS matching WHERE w.id = matching.id AND w.settled_at IS NOT NULL RETURNING w.id, nextval('webhook_changes')`,
       values,

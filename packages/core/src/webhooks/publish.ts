@@ -23,7 +23,7 @@ export interface Publication {
 
 /** Deliveries that are about to be written. */
 export interface Deliveries {
-  /** Writes those whose merchant has a URL; answers their ids and merchants. */
+  /** Writes those whose merchant has a URL; answers a row for each. */
   insert: Statement
   /** After the commit. */
   ring: () => void
@@ -36,8 +36,8 @@ export function prepareDeliveries(webhooks: Ringer, publications: readonly Publi
   const insert = {
     name: 'publish-webhooks',
     text: `
-      INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id, enqueued_at)
-      SELECT p.id, m.id, p.event, p.payload::json, p.request_id, CASE WHEN $6::boolean THEN now() END
+      INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id)
+      SELECT p.id, m.id, p.event, p.payload::json, p.request_id
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS p(id, merchant_id, event, payload, request_id)
       JOIN merchants m ON m.id = p.merchant_id AND m.webhook_url IS NOT NULL
       RETURNING id, nextval('webhook_changes')`,
@@ -48,7 +48,6 @@ export function prepareDeliveries(webhooks: Ringer, publications: readonly Publi
       // Written once: whoever parses it and writes it again gets the same bytes.
       publications.map(({ event, data }) => JSON.stringify({ event, timestamp, data })),
       publications.map(({ requestId }) => requestId),
-      webhooks.willRing(),
     ],
   }
   // One that was not written has no effect on whoever hears its bell.
