@@ -1,9 +1,8 @@
 // Capturing a successful payment: once, in full, and before anything of it is refunded.
-import type { Database, Tx } from '../platform/database.ts'
-import { badRequest, notFound, SluiceError } from '../platform/errors.ts'
+import type { Database } from '../platform/database.ts'
+import { badRequest, SluiceError } from '../platform/errors.ts'
 import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
-import { isOwnId } from '../platform/ids.ts'
-import { type PaymentRow, paymentColumns, paymentOnTheWire } from './payment.ts'
+import { lockPayment, paymentOnTheWire } from './payment.ts'
 import { movePayment, paymentMoves } from './payment-status.ts'
 
 export interface Capture {
@@ -41,15 +40,3 @@ export async function capturePayment(
 
 const notCapturable = (reason: string) =>
   new SluiceError('BAD_REQUEST_ERROR', 'Payment not in capturable state', { reason })
-
-/** The merchant's payment, held until the end of the transaction. @throws NOT_FOUND_ERROR */
-export async function lockPayment(tx: Tx, merchantId: string, paymentId: string): Promise<PaymentRow> {
-  if (!isOwnId('pay', paymentId)) throw notFound('Payment')
-  const [payment] = await tx.query<PaymentRow>({
-    name: 'lock-payment',
-    text: `SELECT ${paymentColumns} FROM payments WHERE id = $1 AND merchant_id = $2 FOR NO KEY UPDATE`,
-    values: [paymentId, merchantId],
-  })
-  if (payment === undefined) throw notFound('Payment')
-  return payment
-}

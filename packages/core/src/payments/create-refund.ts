@@ -1,13 +1,12 @@
 // Creating a refund: refunds of one payment take turns at its row, and the database keeps their sum within its amount.
-import type { Payment, RefundRequest } from '@sluice/contracts'
+import type { RefundRequest } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import { SluiceError } from '../platform/errors.ts'
 import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
 import { insertWithNewId } from '../platform/ids.ts'
 import type { Ringer } from '../platform/ring.ts'
 import { publish } from '../webhooks/index.ts'
-import { lockPayment } from './capture.ts'
-import { type PaymentRow, paymentColumns, paymentOnTheWire } from './payment.ts'
+import { lockPayment, readPayment } from './payment.ts'
 import { type RefundRow, refundColumns, refundOnTheWire } from './refund.ts'
 
 export interface NewRefund {
@@ -52,16 +51,6 @@ export async function createRefund(
     await publish(tx, { webhooks, afterCommit }, [created])
     return { status: 201, body: JSON.stringify(refund) }
   })
-}
-
-/** A refund's payment, as it is within the transaction. */
-export async function readPayment(tx: Tx, paymentId: string): Promise<Payment> {
-  const [row] = await tx.query<PaymentRow>({
-    name: 'read-payment',
-    text: `SELECT ${paymentColumns} FROM payments WHERE id = $1`,
-    values: [paymentId],
-  })
-  return paymentOnTheWire(row!)
 }
 
 interface Insertable {

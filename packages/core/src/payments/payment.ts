@@ -1,5 +1,8 @@
 // A payment's row as statements and Prisma read it, and as the wire shows it.
 import type { CardNetwork, Payment, PublicPayment } from '@sluice/contracts'
+import type { Tx } from '../platform/database.ts'
+import { notFound } from '../platform/errors.ts'
+import { isOwnId } from '../platform/ids.ts'
 
 export interface PaymentRow {
   id: string
@@ -53,3 +56,25 @@ export const publicPaymentOnTheWire = (row: PaymentRow): PublicPayment => ({
   error_code: row.errorCode,
   error_description: row.errorDescription,
 })
+
+/** The merchant's payment, held until the end of the transaction. @throws NOT_FOUND_ERROR */
+export async function lockPayment(tx: Tx, merchantId: string, paymentId: string): Promise<PaymentRow> {
+  if (!isOwnId('pay', paymentId)) throw notFound('Payment')
+  const [payment] = await tx.query<PaymentRow>({
+    name: 'lock-payment',
+    text: `SELECT ${paymentColumns} FROM payments WHERE id = $1 AND merchant_id = $2 FOR NO KEY UPDATE`,
+    values: [paymentId, merchantId],
+  })
+  if (payment === undefined) throw notFound('Payment')
+  return payment
+}
+
+/** A refund's payment, as it is within the transaction. */
+export async function readPayment(tx: Tx, paymentId: string): Promise<Payment> {
+  const [row] = await tx.query<PaymentRow>({
+    name: 'read-payment',
+    text: `SELECT ${paymentColumns} FROM payments WHERE id = $1`,
+    values: [paymentId],
+  })
+  return paymentOnTheWire(row!)
+}
