@@ -44,7 +44,7 @@ test.each<[string, Partial<RefundAtWork>, object]>([
     { bankAnswer: yes, dueInMs: 2999.1 },
     { is: 'look_again', inMs: 3000 },
   ],
-  ['a yes that has settled is processed', { bankAnswer: yes }, { is: 'process' }],
+  ['a yes that has settled is processed', { bankAnswer: yes }, { is: 'succeed' }],
   [
     'a no that has settled fails, with the bank’s words',
     { bankAnswer: no },
@@ -75,7 +75,7 @@ test('whatever the rows say: nothing moves before its time, and money goes back 
       const step = nextRefundStep({ ...fresh, ...over })
       const isIdle = step.is === 'nothing' || step.is === 'look_again'
       expect(isIdle).toBe(over.status !== 'pending' || over.dueInMs > 0)
-      if (step.is === 'process') expect([over.isCovered, over.bankAnswer?.outcome]).toEqual([true, 'success'])
+      if (step.is === 'succeed') expect([over.isCovered, over.bankAnswer?.outcome]).toEqual([true, 'success'])
       if (step.is === 'ask') expect([over.isCovered, over.bankAnswer]).toEqual([true, null])
       if (step.is === 'look_again') {
         expect(Number.isSafeInteger(step.inMs) && step.inMs >= over.dueInMs).toBe(true)

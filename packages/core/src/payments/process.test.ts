@@ -1,7 +1,7 @@
 // What is to be done next for a payment, from its row, its order's and that of the payment which holds the order.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type NextStep, nextStep, type PaymentAtWork } from './process.ts'
+import { nextPaymentStep, type PaymentAtWork } from './process.ts'
 import type { BankAnswer } from './processor.ts'
 
 const ID = 'pay_0000000000000001'
@@ -43,8 +43,8 @@ const alreadyPaid = {
 }
 
 test.each<[string, Partial<PaymentAtWork>, object]>([
-  ['a new payment claims its order, then asks', {}, { is: 'claim_and_ask' }],
-  ['due this very moment is due', { dueInMs: 0 }, { is: 'claim_and_ask' }],
+  ['a new payment claims its order, then asks', {}, { is: 'ask' }],
+  ['due this very moment is due', { dueInMs: 0 }, { is: 'ask' }],
   ['one that is not due is looked at when it is', { dueInMs: 1500 }, { is: 'look_again', inMs: 1500 }],
   ['… never a part of a millisecond early', { dueInMs: 0.2 }, { is: 'look_again', inMs: 1 }],
   [
@@ -52,7 +52,7 @@ test.each<[string, Partial<PaymentAtWork>, object]>([
     { ...asked, bankAnswer: yes, dueInMs: 4999.5 },
     { is: 'look_again', inMs: 5000 },
   ],
-  ['one that holds its order and was not asked about yet asks', { claimedBy: ID }, { is: 'claim_and_ask' }],
+  ['one that holds its order and was not asked about yet asks', { claimedBy: ID }, { is: 'ask' }],
   ['one whose answer was lost by a crash asks again', asked, { is: 'ask' }],
   ['a yes that has settled succeeds', { ...asked, bankAnswer: yes }, { is: 'succeed' }],
   [
@@ -80,7 +80,7 @@ test.each<[string, Partial<PaymentAtWork>, object]>([
   ['failed is for good', { status: 'failed', bankAnswer: yes }, { is: 'nothing' }],
   ['only notifications end created ones', { status: 'created', dueInMs: 1500 }, { is: 'nothing' }],
 ])('%s', (_rule, over, step) => {
-  expect(nextStep({ ...fresh, ...over })).toMatchObject(step)
+  expect(nextPaymentStep({ ...fresh, ...over })).toMatchObject(step)
 })
 
 const answers = fc.constantFrom(null, yes, no)
@@ -96,17 +96,15 @@ const anyPayment: fc.Arbitrary<PaymentAtWork> = fc
   })
   .map((over) => ({ ...fresh, ...over }))
 
-const asks = (step: NextStep) => step.is === 'ask' || step.is === 'claim_and_ask'
-
 test('whatever the rows say: nothing moves before its time, nobody asks or succeeds beside another payment, nobody asks twice, and every wait ends', () => {
   fc.assert(
     fc.property(anyPayment, (payment) => {
-      const step = nextStep(payment)
+      const step = nextPaymentStep(payment)
       const isIdle = step.is === 'nothing' || step.is === 'look_again'
       expect(isIdle).toBe(payment.status !== 'pending' || payment.dueInMs > 0)
       const isAnothers = payment.orderIsPaid || payment.claimedBy === OTHER
-      if (isAnothers) expect(asks(step) || step.is === 'succeed').toBe(false)
-      if (payment.bankAnswer !== null) expect(asks(step)).toBe(false)
+      if (isAnothers) expect(step.is === 'ask' || step.is === 'succeed').toBe(false)
+      if (payment.bankAnswer !== null) expect(step.is === 'ask').toBe(false)
       if (step.is === 'succeed') expect(payment.bankAnswer?.outcome).toBe('success')
       if (step.is === 'look_again') expect(step.inMs).toBeGreaterThanOrEqual(payment.dueInMs)
       if (step.is === 'wait') expect(step.forMs).toBeGreaterThanOrEqual(100)

@@ -1,41 +1,22 @@
-// Processing a payment: claim its order, ask the bank, wait for it without holding anything, settle. Each step is a commit that finds out from the rows where it is, so that a step which runs twice, or is taken over by another worker, changes nothing.
+// Processing a payment: claim its order, and then what the bank makes of it (bank-work.ts).
 import type { ScenarioName } from '@sluice/contracts'
-import type { Database, Tx } from '../platform/database.ts'
-import type { Logger } from '../platform/logger.ts'
-import type { Metrics } from '../platform/metrics.ts'
+import type { Tx } from '../platform/database.ts'
 import type { JobHandler } from '../platform/queue.ts'
-import type { Ringer } from '../platform/ring.ts'
-import type { Tracing } from '../platform/tracing.ts'
 import { type Publishing, publish } from '../webhooks/index.ts'
-import { processPaymentJob } from './jobs.ts'
+import { createBankHandler, type NextStep, type ProcessDeps, type RowAtWork } from './bank-work.ts'
+import { paymentWork } from './jobs.ts'
 import { type PaymentRow, paymentOnTheWire } from './payment.ts'
-import { type Failure, movePayment } from './payment-status.ts'
-import type { BankAnswer, PaymentProcessor } from './processor.ts'
-
-export interface ProcessDeps {
-  db: Database
-  bank: PaymentProcessor
-  webhooks: Ringer
-  metrics: Metrics
-  log: Logger
-  tracing?: Tracing | undefined
-}
+import { movePayment } from './payment-status.ts'
 
 /** A payment, its order and the payment that holds the order, as they are now. */
-export interface PaymentAtWork {
-  id: string
+export interface PaymentAtWork extends RowAtWork {
   orderId: string
   merchantId: string
-  status: string
   amount: number
   currency: string
   method: 'upi' | 'card'
   scenario: ScenarioName | null
-  requestId: string
-  /** Until it is due; negative when it is overdue. */
-  dueInMs: number
   bankWasAsked: boolean
-  bankAnswer: BankAnswer | null
   orderIsPaid: boolean
   claimedBy: string | null
   /** Of the payment that holds the order. */
@@ -43,16 +24,6 @@ export interface PaymentAtWork {
   /** Since it was made. */
   ageMs: number
 }
-
-export type NextStep =
-  | { is: 'nothing' }
-  | { is: 'look_again'; inMs: number }
-  /** Another payment of the order is at the bank: it may fail. */
-  | { is: 'wait'; forMs: number }
-  | { is: 'claim_and_ask' }
-  | { is: 'ask' }
-  | { is: 'succeed' }
-  | { is: 'fail'; failure: Failure; cause: string }
 
 /** Those that wait for the same order look again the more seldom the longer they have waited: so they don't come all at once. */
 const WAIT_MS_MIN = 100
@@ -65,7 +36,7 @@ const alreadyPaid: NextStep = {
 }
 
 /** What is to be done next for a payment. */
-export function nextStep(payment: PaymentAtWork): NextStep {
+export function nextPaymentStep(payment: PaymentAtWork): NextStep {
   const { bankAnswer, claimedBy } = payment
   if (payment.status !== 'pending') return { is: 'nothing' }
   if (payment.dueInMs > 0) return { is: 'look_again', inMs: Math.ceil(payment.dueInMs) }
@@ -74,58 +45,30 @@ export function nextStep(payment: PaymentAtWork): NextStep {
     const patienceMs = Math.min(Math.max(WAIT_MS_MIN, Math.ceil(payment.ageMs / 4)), WAIT_MS_MAX)
     return { is: 'wait', forMs: Math.max(0, Math.ceil(payment.claimantDueInMs ?? 0)) + patienceMs }
   }
-  if (bankAnswer === null) return { is: payment.bankWasAsked ? 'ask' : 'claim_and_ask' }
+  if (bankAnswer === null) return { is: 'ask' }
   if (bankAnswer.outcome === 'success') return { is: 'succeed' }
   return { is: 'fail', failure: bankAnswer, cause: 'bank' }
 }
 
 /** The handler of a payment's job. */
-export function createPaymentHandler(deps: ProcessDeps): JobHandler {
-  const { db, bank, metrics, tracing } = deps
-  const count = (outcome: string) => metrics.jobs.inc({ queue: processPaymentJob.queue, outcome })
-
-  return async function processPayment(id) {
-    const startedAt = performance.now()
-    for (;;) {
-      const taken = await db.atomically((tx, afterCommit) =>
-        takeStep(tx, { webhooks: deps.webhooks, afterCommit }, id),
-      )
-      if (taken === undefined) return void count('missing')
-      const { payment, step } = taken
-      tracing?.nameRequest(payment.requestId)
-      switch (step.is) {
-        case 'nothing':
-          return void count('already_done')
-        case 'look_again':
-          count('not_due')
-          return { lookAgainInMs: step.inMs }
-        case 'wait':
-          count('waiting')
-          return { lookAgainInMs: step.forMs }
-        case 'claim_and_ask':
-        case 'ask': {
-          const { method, scenario, amount, currency } = payment
-          await storeAnswer(db, id, await bank.charge({ paymentId: id, method, scenario, amount, currency }))
-          break // to the next step, which is to wait for the bank
-        }
-        case 'succeed':
-        case 'fail':
-          logSettled(deps.log, payment, step, performance.now() - startedAt)
-          return void count('done')
-      }
-    }
-  }
-}
+export const createPaymentHandler = (deps: ProcessDeps): JobHandler =>
+  createBankHandler<PaymentAtWork>(deps, {
+    work: paymentWork,
+    takeStep,
+    ask: ({ id, method, scenario, amount, currency }) =>
+      deps.bank.charge({ paymentId: id, method, scenario, amount, currency }),
+    logged: ({ id, orderId }) => ({ payment: id, order: orderId }),
+  })
 
 /** Looks at the payment with its order held, and does in the same commit what needs nobody else. */
 async function takeStep(
   tx: Tx,
   publishing: Publishing,
   id: string,
-): Promise<{ payment: PaymentAtWork; step: NextStep } | undefined> {
+): Promise<{ row: PaymentAtWork; step: NextStep } | undefined> {
   const payment = await lockPaymentAndOrder(tx, id)
   if (payment === undefined) return undefined
-  const step = nextStep(payment)
+  const step = nextPaymentStep(payment)
   const { orderId, requestId } = payment
   switch (step.is) {
     case 'wait':
@@ -135,8 +78,8 @@ async function takeStep(
         values: [id, step.forMs],
       })
       break
-    case 'claim_and_ask':
-      await claimOrder(tx, payment)
+    case 'ask':
+      if (!payment.bankWasAsked) await claimOrder(tx, payment)
       break
     case 'succeed': {
       const moved = movePayment(tx, 'success', { id, cause: 'bank', requestId })
@@ -150,7 +93,7 @@ async function takeStep(
       break
     }
   }
-  return { payment, step }
+  return { row: payment, step }
 }
 
 const tell = (
@@ -216,28 +159,3 @@ const releaseOrder = (tx: Tx, { id, orderId }: PaymentAtWork) =>
     text: `UPDATE orders SET claimed_by = NULL WHERE id = $1 AND claimed_by = $2 AND status <> 'paid'`,
     values: [orderId, id],
   })
-
-/** Once, before anything follows from it: of two answers the first one counts. */
-async function storeAnswer(db: Database, id: string, answer: BankAnswer): Promise<void> {
-  await db.batch({
-    name: 'store-bank-answer-to-payment',
-    text: `
-      UPDATE payments SET bank_answer = $2, due_at = clock_timestamp() + $3::float8 * interval '1 millisecond'
-      WHERE id = $1 AND bank_answer IS NULL AND status = 'pending'`,
-    values: [id, JSON.stringify(answer), answer.settlesInMs],
-  })
-}
-
-function logSettled(log: Logger, payment: PaymentAtWork, step: NextStep, durationMs: number): void {
-  const { id, orderId, requestId } = payment
-  log.info(
-    {
-      payment: id,
-      order: orderId,
-      requestId,
-      outcome: step.is === 'fail' ? step.failure.errorCode : 'success',
-      durationMs: Math.round(durationMs * 10) / 10,
-    },
-    'payment settled',
-  )
-}
