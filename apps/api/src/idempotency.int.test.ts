@@ -404,6 +404,18 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
   })
 })
 
+test('the order of keys makes no other request at any depth, and a value does', async () => {
+  const key = newKey()
+  const order = (notes: string) => ({ path: '/api/v1/orders', key, body: `{"amount":700,"notes":${notes}}` })
+  const first = await send(order('{"a":{"x":1,"y":[2]},"b":"ü"}'))
+  expect(first).toMatchObject({ status: 201, replayed: null })
+  const again = await send(order('{"b":"\\u00fc","a":{"y":[2],"x":1}}'))
+  expect(again).toEqual({ ...first, replayed: 'true' })
+  for (const notes of ['{"a":{"x":1,"y":[3]},"b":"ü"}', '{"a":{"x":1,"y":[2]},"b":["ü"]}']) {
+    expect(await send(order(notes))).toMatchObject({ status: 400 })
+  }
+})
+
 test('keys of two merchants do not meet', async () => {
   const [one, two] = [await addMerchant(system.database), await addMerchant(system.database)]
   const key = newKey()

@@ -1,5 +1,6 @@
 // Idempotency keys: the claim of a key, the work and its stored answer are one commit, so that a request which is sent again has one effect and one answer, byte for byte.
 import { createHash } from 'node:crypto'
+import { stringify } from 'safe-stable-stringify'
 import type { Database, Tx } from './database.ts'
 import { SluiceError } from './errors.ts'
 
@@ -28,7 +29,7 @@ export interface Claim {
 
 /**
  * The claim of a request's key, if it has one. What is sent again is the same request when method, path and `body` are:
- * a body reduced to what may be kept, without card data.
+ * a body reduced to what may be kept, without card data. The order of keys is nothing in JSON, at any depth.
  */
 export const claimOf = (
   request: KeyedRequest | undefined,
@@ -39,7 +40,7 @@ export const claimOf = (
     scope,
     key: request.key,
     fingerprint: createHash('sha256')
-      .update(JSON.stringify([request.method, request.path, body]))
+      .update(stringify([request.method, request.path, body]))
       .digest('hex'),
   }
 
