@@ -347,3 +347,28 @@ test('endpoints that hang keep only themselves waiting, and are served once they
   expect(receiver.problems).toEqual([])
   expect(await findBroken(system.database.url)).toEqual([])
 })
+
+test('hundreds of endpoints that hang do not hold all slots: who is known to answer is served meanwhile', async () => {
+  const hanging = new Set<string>()
+  await start({
+    merchants: 303,
+    answer: (endpoint, respond) => hanging.has(endpoint) || inAMoment(endpoint, respond),
+  })
+  const [known, silent] = [merchants.slice(0, 3), merchants.slice(3)]
+  await writeDeliveries(30, known)
+  await allSettled(10_000)
+  for (const { id } of silent) hanging.add(id)
+  await writeDeliveries(2 * silent.length, silent)
+  await soon('as many to hang as may', () => receiver.waiting() >= SLOTS / 4)
+  await writeDeliveries(300, known)
+  const open = await waitFor('the known ones to be served', async () => {
+    const rows = await system.database.query<{ merchant_id: string }>(
+      'SELECT merchant_id FROM webhook_logs WHERE settled_at IS NULL',
+    )
+    return known.some(({ id }) => rows.some(({ merchant_id }) => merchant_id === id)) ? undefined : rows
+  })
+  expect(open).toHaveLength(2 * silent.length)
+  // None of those that hang was given up meanwhile, so no slot of theirs was free in between.
+  expect(await system.database.query('SELECT FROM webhook_attempts WHERE error IS NOT NULL')).toEqual([])
+  expect(receiver.problems).toEqual([])
+})

@@ -15,7 +15,7 @@ import {
   type Wish,
 } from './attempts.ts'
 import { ensureSecret } from './endpoint.ts'
-import { createEndpoints } from './endpoints.ts'
+import { createEndpoints, type Manner } from './endpoints.ts'
 import { merchantOfBell } from './jobs.ts'
 import type { Outbound } from './outbound-http.ts'
 import { outcomeOf } from './outcome.ts'
@@ -40,8 +40,11 @@ export interface Deliveries {
 }
 
 const LOOK_INTERVAL_MS = 100
-/** An endpoint that takes longer to answer gets no more slots than one that does not. */
-const SLOW_MS = 2500
+/** Where very many endpoints have something open a look takes its time, and is followed by a pause of so many times that. */
+const LOOK_PAUSE = 4
+const LOOK_PAUSE_MS_MAX = 1000
+/** An endpoint that takes longer to answer is late: it gets fewer slots. */
+const SOON_MS = 1000
 /** What of a lease is for the claim's answer and for recording; an attempt has its five seconds in between. */
 const CLAIM_MS_MAX = 750
 const RECORD_MS_MAX = 3000
@@ -89,9 +92,9 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
       const attempts = performance.now() - startedAt > CLAIM_MS_MAX ? [] : claimed
       endpoints.claimed(wishes, attempts)
       for (const attempt of attempts) {
-        const made = makeAttempt(deps, records.submit, attempt).then((isWell) => {
+        const made = makeAttempt(deps, records.submit, attempt).then((manner) => {
           underWay.delete(made)
-          endpoints.finished(attempt.merchantId, attempt.failedBefore > 0, isWell)
+          endpoints.finished(attempt.merchantId, attempt.failedBefore > 0, manner)
           pump()
         })
         underWay.add(made)
@@ -104,6 +107,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
   }
 
   async function look(): Promise<void> {
+    const startedAt = performance.now()
     try {
       for (const { merchantId, isRetry } of await findDue(db)) endpoints.wake(merchantId, isRetry)
       pump()
@@ -111,7 +115,8 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
       log.debug({ err }, 'cannot look for due webhooks')
     }
     metrics.webhookEndpointsAtLimit.set(endpoints.countAtLimit())
-    if (!isStopped) looking = setTimeout(look, LOOK_INTERVAL_MS)
+    const pauseMs = Math.min((performance.now() - startedAt) * LOOK_PAUSE, LOOK_PAUSE_MS_MAX)
+    if (!isStopped) looking = setTimeout(look, Math.max(LOOK_INTERVAL_MS, pauseMs))
   }
 
   return {
@@ -147,12 +152,12 @@ async function whileItIsAway(record: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Signs, posts, records; answers whether the endpoint answered, and soon. Never rejects. */
+/** Signs, posts, records; answers how the endpoint took it. Never rejects. */
 async function makeAttempt(
   { db, outbound, log, metrics, testIntervals }: DeliveryDeps,
   record: (finished: FinishedAttempt) => Promise<undefined>,
   attempt: ClaimedAttempt,
-): Promise<boolean> {
+): Promise<Manner> {
   const { deliveryId, url, secret, previousSecret, number, failedBefore, event, merchantId, requestId } =
     attempt
   const ids = { delivery: deliveryId, merchant: merchantId, event, attempt: number, requestId }
@@ -161,7 +166,7 @@ async function makeAttempt(
       log.info({ ...ids, outcome: 'no_url' }, 'webhook given up')
       metrics.webhookAttempts.inc({ outcome: 'no_url' })
       await record({ attempt, made: undefined, nextAt: undefined })
-      return true
+      return 'soon'
     }
     const body = Buffer.from(attempt.body)
     const at = new Date()
@@ -203,10 +208,11 @@ async function makeAttempt(
     metrics.webhookDuration.observe(durationMs / 1000)
     metrics.webhookAge.observe(Math.max(0, attempt.lateMs) / 1000)
     await record({ attempt, made: { at, durationMs, outcome }, nextAt })
-    return error === null && durationMs < SLOW_MS
+    if (error !== null) return 'silent'
+    return durationMs < SOON_MS ? 'soon' : 'late'
   } catch (err) {
     // The lease runs out, and the delivery is due again.
     log.error({ ...ids, err }, 'an attempt could not be recorded')
-    return true
+    return 'soon'
   }
 }

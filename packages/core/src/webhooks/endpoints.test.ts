@@ -1,7 +1,7 @@
 // Who may begin how many attempts: limits, the share of retries, the order of those who wait, and an endpoint that hangs.
 import { describe, expect, test } from 'vitest'
 import type { ClaimedAttempt, Wish } from './attempts.ts'
-import { createEndpoints, type Endpoints } from './endpoints.ts'
+import { createEndpoints, type Endpoints, type Manner } from './endpoints.ts'
 
 const SLOTS = 256
 const RETRY_SLOTS = 64
@@ -21,10 +21,22 @@ function claim(endpoints: Endpoints, there: (wish: Wish) => number = ({ count })
   return attempts
 }
 
-const end = (endpoints: Endpoints, attempts: readonly ClaimedAttempt[], hasAnswered = true) => {
+const end = (endpoints: Endpoints, attempts: readonly ClaimedAttempt[], manner: Manner = 'soon') => {
   for (const { merchantId, failedBefore } of attempts) {
-    endpoints.finished(merchantId, failedBefore > 0, hasAnswered)
+    endpoints.finished(merchantId, failedBefore > 0, manner)
   }
+}
+/** Endpoints that have answered soon, once. */
+const knowing = (merchants: readonly string[]): Endpoints => {
+  const endpoints = createEndpoints()
+  for (const merchant of merchants) {
+    first(endpoints, merchant)
+    end(
+      endpoints,
+      claim(endpoints, () => 1),
+    )
+  }
+  return endpoints
 }
 const onlyFirst = ({ isRetry, count }: Wish) => (isRetry ? 0 : count)
 const onlyRetries = ({ isRetry, count }: Wish) => (isRetry ? count : 0)
@@ -105,21 +117,33 @@ describe('the limit of an endpoint', () => {
     first(endpoints, 'hangs')
     const attempts = claim(endpoints, onlyFirst)
     for (let left = attempts.length; left > 1; left -= 1) {
-      end(endpoints, attempts.splice(0, 1), false)
+      end(endpoints, attempts.splice(0, 1), 'silent')
       first(endpoints, 'hangs')
       expect(endpoints.wishes(), `${left - 1} under way`).toEqual([])
     }
-    end(endpoints, attempts, false)
+    end(endpoints, attempts, 'silent')
     expect(claim(endpoints, onlyFirst)).toHaveLength(1)
     expect(endpoints.countAtLimit()).toBe(1)
     first(endpoints, 'hangs')
     expect(endpoints.wishes()).toEqual([])
   })
 
+  test('is 8 at most for who answers late', () => {
+    const endpoints = createEndpoints()
+    const sizes = Array.from({ length: 40 }, (_, round) => {
+      first(endpoints, 'a')
+      const attempts = claim(endpoints, onlyFirst)
+      end(endpoints, attempts, round < 20 ? 'soon' : 'late')
+      return attempts.length
+    })
+    expect(sizes[20]).toBe(32)
+    expect(sizes.slice(21)).toEqual(Array(19).fill(8))
+  })
+
   test('recovers with the answers of an endpoint that has come back', () => {
     const endpoints = createEndpoints()
     first(endpoints, 'a')
-    end(endpoints, claim(endpoints, onlyFirst), false)
+    end(endpoints, claim(endpoints, onlyFirst), 'silent')
     for (const expected of [1, 2, 4, 8, 16, 32, 32]) {
       first(endpoints, 'a')
       const attempts = claim(endpoints, onlyFirst)
@@ -131,7 +155,7 @@ describe('the limit of an endpoint', () => {
 
 describe('the slots of the process', () => {
   test('are 192 for first attempts and 64 for retries, however many endpoints have something due', () => {
-    const endpoints = createEndpoints()
+    const endpoints = knowing(names(100))
     wakeAll(endpoints, names(100))
     expect(claim(endpoints, onlyFirst)).toHaveLength(SLOTS - RETRY_SLOTS)
     wakeAll(endpoints, names(100))
@@ -141,7 +165,7 @@ describe('the slots of the process', () => {
   })
 
   test('that retries fill leave those of first attempts free', () => {
-    const endpoints = createEndpoints()
+    const endpoints = knowing(names(100))
     wakeAll(endpoints, names(100))
     while (claim(endpoints, onlyRetries).length > 0) wakeAll(endpoints, names(100))
     wakeAll(endpoints, names(100))
@@ -151,7 +175,7 @@ describe('the slots of the process', () => {
   })
 
   test('that a claim did not need are free again', () => {
-    const endpoints = createEndpoints()
+    const endpoints = knowing(names(100))
     for (let round = 0; round < 100; round += 1) {
       wakeAll(endpoints, names(100))
       claim(endpoints, () => 0)
@@ -163,19 +187,55 @@ describe('the slots of the process', () => {
 
   test('are free again when attempts end, whatever their end', () => {
     const endpoints = createEndpoints()
-    for (let round = 0; round < 50; round += 1) {
+    for (let round = 0; round < 51; round += 1) {
       wakeAll(endpoints, names(100))
-      end(endpoints, claim(endpoints), round % 2 === 0)
+      end(endpoints, claim(endpoints), (['soon', 'late', 'silent'] as const)[round % 3])
     }
-    wakeAll(endpoints, names(300))
-    expect(claim(endpoints, onlyFirst)).toHaveLength(SLOTS - RETRY_SLOTS)
+    for (let round = 0; round < 10; round += 1) {
+      wakeAll(endpoints, names(100))
+      end(endpoints, claim(endpoints))
+    }
+    wakeAll(endpoints, names(100))
+    expect(total(endpoints.wishes())).toBe(SLOTS)
+  })
+
+  test.for<Manner>(['silent', 'late'])(
+    'are shared by all that are %s: half of them stay for those that answer, and these get them at once',
+    (manner) => {
+      const bad = names(1000).map((name) => `bad-${name}`)
+      const endpoints = knowing(names(50))
+      let under: ClaimedAttempt[] = []
+      // Each of them had its turns: what they hold does not grow with their number.
+      for (let round = 0; round < 30; round += 1) {
+        wakeAll(endpoints, bad)
+        end(endpoints, under, manner)
+        under = claim(endpoints)
+        expect(under.length).toBeLessThanOrEqual(SLOTS / 2)
+      }
+      expect(under).toHaveLength(SLOTS / 2)
+      wakeAll(endpoints, [...bad, ...names(50)])
+      const wishes = endpoints.wishes()
+      expect(wishes.filter(({ merchantId }) => merchantId.startsWith('bad'))).toEqual([])
+      expect(total(wishes)).toBe(SLOTS / 2)
+    },
+  )
+
+  test('beyond half are not for who is not known yet, and are from the first answer on', () => {
+    const endpoints = createEndpoints()
+    first(endpoints, ...names(100))
+    const attempts = claim(endpoints)
+    expect(attempts).toHaveLength((SLOTS - RETRY_SLOTS) / 2)
+    expect(endpoints.wishes()).toEqual([])
+    end(endpoints, attempts.splice(0, 1))
+    first(endpoints, 'm0')
+    expect(total(endpoints.wishes())).toBeGreaterThan(1)
   })
 
   test('are not held by endpoints that hang: the others get theirs at once', () => {
     const endpoints = createEndpoints()
     const hanging = ['h0', 'h1', 'h2']
     wakeAll(endpoints, hanging)
-    end(endpoints, claim(endpoints), false)
+    end(endpoints, claim(endpoints), 'silent')
     wakeAll(endpoints, [...hanging, ...names(7)])
     const wishes = endpoints.wishes()
     const of = (merchant: string) => total(wishes.filter(({ merchantId }) => merchantId === merchant))
@@ -186,8 +246,8 @@ describe('the slots of the process', () => {
 
 describe('in turn', () => {
   test('who waited longest comes first, and who was served waits behind all others', () => {
-    const endpoints = createEndpoints()
     const merchants = names(60)
+    const endpoints = knowing(merchants)
     wakeAll(endpoints, merchants)
     const served: string[] = []
     for (let round = 0; round < 5; round += 1) {
@@ -196,21 +256,21 @@ describe('in turn', () => {
       end(endpoints, attempts)
       wakeAll(endpoints, merchants)
     }
-    // 192 slots: two dozen endpoints at most in each round, and all of them before anybody is served twice.
+    // 192 slots: two dozen endpoints or so in each round, and all of them before anybody is served twice.
     expect(served.slice(0, 60)).toEqual(merchants)
   })
 
   test('retries are in turn too, for their own slots', () => {
-    const endpoints = createEndpoints()
     const merchants = names(20)
+    const endpoints = knowing(merchants)
     for (const merchant of merchants) endpoints.wake(merchant, true)
     const served: string[] = []
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       const attempts = claim(endpoints, onlyRetries)
       served.push(...new Set(attempts.map(({ merchantId }) => merchantId)))
       end(endpoints, attempts)
     }
-    // 64 slots: eight endpoints at most in each round.
+    // 64 slots: seven endpoints or so in each round.
     expect(served.slice(0, 20)).toEqual(merchants)
   })
 
