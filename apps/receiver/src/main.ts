@@ -20,7 +20,9 @@ function start(): void {
     // A listener on all addresses is reached at this one.
     const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
     const url = `http://${name}:${bound}`
-    const whose = secret === SANDBOX_SECRET ? "the sandbox's webhook secret" : 'WEBHOOK_SECRET'
+    // The one secret that is none may be shown.
+    const whose =
+      secret === SANDBOX_SECRET ? `the sandbox merchant's secret, ${secret}` : 'the secret in WEBHOOK_SECRET'
     console.log(`Waiting for webhooks, verified with ${whose}. Your webhook URL: ${url}/webhook`)
     console.log(`To watch retries: ${url}/fail?times=2 or ${url}/slow?ms=6000`)
     process.send?.({ type: 'ready', url })

@@ -65,40 +65,49 @@ async function startReceiver(env: Record<string, string> = {}) {
   }
 }
 
+const WHAT_TO_DO = "start me again with WEBHOOK_SECRET=<the merchant's webhook_secret>"
 const LINE = 'payment.success  pay_H8sK3jD9s2L1pQrT  500.00 INR  webhook w1'
 
 test('a verified webhook is one line, its repetition is told from it, and what is not verified is refused with the reason', async () => {
   const { url, post, printed, greeting } = await startReceiver()
   expect(greeting()[0]).toBe(
-    `Waiting for webhooks, verified with the sandbox's webhook secret. Your webhook URL: ${url}/webhook`,
+    `Waiting for webhooks, verified with the sandbox merchant's secret, ${SANDBOX_SECRET}. Your webhook URL: ${url}/webhook`,
   )
   expect(await post('/webhook')).toBe(200)
   expect(await post('/webhook')).toBe(200)
   expect(await post('/', { id: 'w2\u009b' })).toBe(200)
   expect(await post('/webhook', { secret: 'another' })).toBe(401)
-  expect(await post('/webhook', { text: body.replace('50000', '50001') })).toBe(401)
+  expect(await post('/webhook', { id: 'w3\u009b', text: body.replace('50000', '50001') })).toBe(401)
   expect((await fetch(`${url}/webhook`, { method: 'POST', body })).status).toBe(401)
   expect(await printed(6)).toEqual([
     LINE,
     `${LINE}  again (2nd time)`,
     LINE.replace('w1', 'w2\\u009b'),
-    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}answered 401$/),
-    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}answered 401$/),
-    expect.stringMatching(/^NOT VERIFIED \(missing_header\): .+ {2}answered 401$/),
+    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}webhook w1 {2}answered 401$/),
+    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}webhook w3\\u009b {2}answered 401$/),
+    expect.stringMatching(/^NOT VERIFIED \(missing_header\): .+ {2}webhook \(no id\) {2}answered 401$/),
   ])
+  for (const line of (await printed(6)).slice(3)) expect(line).toContain(WHAT_TO_DO)
 })
 
 test('a generated secret is verified by the better signature only', async () => {
   const secret = `whsec_${randomBytes(32).toString('base64')}`
   const { post, printed, greeting } = await startReceiver({ WEBHOOK_SECRET: secret })
-  expect(greeting()[0]).toContain('verified with WEBHOOK_SECRET.')
-  const signed = {
-    'webhook-timestamp': String(Math.floor(Date.now() / 1000)),
-    'webhook-signature': new Webhook(secret).sign('w1', new Date(), body),
-  }
-  expect(await post('/webhook', { secret, ...signed })).toBe(200)
+  expect(greeting()[0]).toContain('verified with the secret in WEBHOOK_SECRET.')
+  expect(greeting().join()).not.toContain(secret)
+  const signed = (at: Date) => ({
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+    'webhook-signature': new Webhook(secret).sign('w1', at, body),
+  })
+  expect(await post('/webhook', { secret, ...signed(new Date()) })).toBe(200)
   expect(await post('/webhook', { secret })).toBe(401)
-  expect((await printed(2))[1]).toMatch(/^NOT VERIFIED \(missing_header\)/)
+  expect(await post('/webhook', { secret, ...signed(new Date(0)) })).toBe(401)
+  const [, missing, late] = await printed(3)
+  expect(missing).toMatch(/^NOT VERIFIED \(missing_header\)/)
+  expect(missing).toContain(WHAT_TO_DO)
+  // Another secret would not make it any younger.
+  expect(late).toMatch(/^NOT VERIFIED \(bad_timestamp\): .+ {2}webhook w1 {2}answered 401$/)
+  expect(late).not.toContain('WEBHOOK_SECRET')
 })
 
 test('it fails when asked to, always or so many times for each webhook, but never takes what is not verified', async () => {

@@ -44,7 +44,10 @@ export function createReceiver({ secret, print }: ReceiverOptions): Server {
       return verify(body, request.headers, secret)
     } catch (error) {
       if (!(error instanceof WebhookVerificationError)) throw error
-      tell(`NOT VERIFIED (${error.code}): ${error.message}  answered 401`)
+      const id = `webhook ${request.headers['webhook-id'] ?? '(no id)'}`
+      tell(
+        [`NOT VERIFIED (${error.code}): ${error.message}${remedyOf(error)}`, id, 'answered 401'].join('  '),
+      )
       return undefined
     }
   }
@@ -59,6 +62,12 @@ export function createReceiver({ secret, print }: ReceiverOptions): Server {
     })
   })
 }
+
+/** What to do where another secret may be the right one: its webhooks may even be signed in the other way. */
+const remedyOf = ({ code }: WebhookVerificationError): string =>
+  code === 'no_match' || code === 'missing_header'
+    ? "; start me again with WEBHOOK_SECRET=<the merchant's webhook_secret>"
+    : ''
 
 function answer(response: ServerResponse, status: number, text = ''): void {
   // What is left of a body that is too large is not read.

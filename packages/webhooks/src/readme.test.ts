@@ -1,4 +1,5 @@
 // The README's examples do what they say: each is taken from the text and run, with real requests.
+import { spawnSync } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -17,12 +18,13 @@ const secret = `whsec_${randomBytes(32).toString('base64')}`
 // Spaces and escapes that JSON.stringify would not give back.
 const body =
   '{ "event": "payment.success", "timestamp": 1705315870, "data": { "payment": { "id": "pay_\\u0031" } } }'
-const signed = () => ({
+const signed = (at = new Date()) => ({
   'content-type': 'application/json',
   'webhook-id': 'a delivery',
-  'webhook-timestamp': String(Math.floor(Date.now() / 1000)),
-  'webhook-signature': new Webhook(secret).sign('a delivery', new Date(), body),
+  'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+  'webhook-signature': new Webhook(secret).sign('a delivery', at, body),
 })
+const hexOf = (text: string, by: string) => createHmac('sha256', by).update(text).digest('hex')
 
 const servers: Server[] = []
 afterEach(() => {
@@ -38,7 +40,7 @@ interface Running {
 }
 
 /** Runs a module's text with its imports loaded from here, on a port of its own. */
-async function run(code: string): Promise<Running> {
+async function run(code: string, env: object = { WEBHOOK_SECRET: secret }): Promise<Running> {
   const parts = code
     .replaceAll(/^import (\{.+\}) from '(.+)'$/gm, "const $1 = await load('$2')")
     .replaceAll(/^import (\w+) from '(.+)'$/gm, "const { default: $1 } = await load('$2')")
@@ -56,7 +58,7 @@ async function run(code: string): Promise<Running> {
   )
   const logged: unknown[][] = []
   const log = (...words: unknown[]) => void logged.push(words)
-  const server = await main(load, { env: { WEBHOOK_SECRET: secret } }, { log, error: log })
+  const server = await main(load, { env }, { log, error: log })
   servers.push(server)
   if (!server.listening) await once(server, 'listening')
   return { url: `http://127.0.0.1:${(server.address() as { port: number }).port}/webhook`, logged }
@@ -122,10 +124,58 @@ describe.each(["from 'node:http'", "from 'fastify'", "from 'express'"])('the exa
     const { url, logged } = await run(exampleOf(mark))
     const post = async (headers: Record<string, string>, text: string) =>
       (await fetch(url, { method: 'POST', headers, body: text })).status
-    const hex = createHmac('sha256', secret).update(body).digest('hex')
+    const hex = hexOf(body, secret)
     expect(await post(signed(), body.replace('pay_', 'PAY_'))).toBe(401)
     expect(await post({ ...signed(), 'webhook-timestamp': '1705315870' }, body)).toBe(401)
     expect(await post({ 'content-type': 'application/json', 'x-webhook-signature': hex }, body)).toBe(401)
     expect(logged).toEqual([['no_match'], ['bad_timestamp'], ['missing_header']])
   })
+
+  test.each([{}, { WEBHOOK_SECRET: '' }, { WEBHOOK_SECRET: '\n' }])(
+    'does not start without a secret, and says which',
+    async (env) => {
+      await expect(run(exampleOf(mark), env)).rejects.toThrow(/^Set WEBHOOK_SECRET to /)
+    },
+  )
+
+  test('takes a secret with the line break of its file', async () => {
+    const { url } = await run(exampleOf(mark), { WEBHOOK_SECRET: `${secret}\n` })
+    expect((await fetch(url, { method: 'POST', headers: signed(), body })).status).toBe(200)
+  })
 })
+
+// Where there is a Python to run it.
+if (spawnSync('python3', ['--version']).status === 0) {
+  test('the example in Python takes what is signed, by the bytes, and nothing else', () => {
+    const [, code] = /^```python\n(.*?)^```$/ms.exec(readme)!
+    const plain = 'whsec_test_abc123'
+    const older = `whsec_${randomBytes(32).toString('base64')}`
+    const good = signed()
+    const { 'webhook-signature': signature } = good
+    const hex = { 'x-webhook-signature': hexOf(body, plain) }
+    const cases: [name: string, body: string, headers: object, secret: string, expected: boolean][] = [
+      ['is_genuine', body, good, secret, true],
+      ['is_genuine', body, { ...good, 'webhook-signature': `v1,bm9uZQ== ${signature}` }, secret, true],
+      ['is_genuine', body, good, older, false],
+      ['is_genuine', body.replace('pay_', 'PAY_'), good, secret, false],
+      ['is_genuine', body, { ...good, 'webhook-id': 'another' }, secret, false],
+      ['is_genuine', body, signed(new Date(Date.now() - 310_000)), secret, false],
+      ['is_genuine', body, { ...good, 'webhook-timestamp': 'now' }, secret, false],
+      ['is_genuine', body, { ...good, 'webhook-signature': '' }, secret, false],
+      ['is_genuine', body, {}, secret, false],
+      ['is_genuine_hex', body, hex, plain, true],
+      ['is_genuine_hex', body, hex, 'another', false],
+      ['is_genuine_hex', `${body} `, hex, plain, false],
+      ['is_genuine_hex', body, {}, plain, false],
+    ]
+    const program = `${code}
+import json, sys
+print(json.dumps([globals()[name](body.encode(), headers, secret) for name, body, headers, secret, _ in json.load(sys.stdin)]))`
+    const { stdout, stderr } = spawnSync('python3', ['-c', program], {
+      input: JSON.stringify(cases),
+      encoding: 'utf8',
+    })
+    expect(stderr).toBe('')
+    expect(JSON.parse(stdout)).toEqual(cases.map((one) => one.at(-1)))
+  })
+}
