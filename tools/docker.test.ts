@@ -15,6 +15,12 @@ const bin = (name: string) => path.join(root, 'node_modules', '.bin', name)
 /** A variable of compose, for which JavaScript has a meaning of its own. */
 const variable = (text: string) => `\${${text}}`
 
+/** A value as compose hands it on: variables with defaults, the innermost first. */
+function interpolated(text: string, env: Record<string, string>): string {
+  const replaced = text.replaceAll(/\$\{(\w+):-([^{}]*)\}/g, (_, name, fallback) => env[name] || fallback)
+  return replaced === text ? text : interpolated(replaced, env)
+}
+
 type Service = {
   image?: string
   build?: { context: string; dockerfile: string; target?: string }
@@ -30,6 +36,7 @@ type Service = {
 const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   services: Record<string, Service>
   volumes: Record<string, unknown>
+  networks: Record<string, { ipam: { config: { subnet: string; gateway: string; ip_range: string }[] } }>
 }
 const services = Object.entries(compose.services)
 
@@ -149,10 +156,28 @@ describe('docker-compose.yml', () => {
     expect(compose.services.api?.environment).toHaveProperty('RATE_LIMIT_PER_MINUTE', null)
   })
 
-  test("the API believes the page server's containers about their callers, unless told whom to believe", () => {
-    const value = String(compose.services.api?.environment?.TRUST_PROXY)
-    const [, ranges] = /^\$\{TRUST_PROXY:-(.+)\}$/.exec(value) ?? []
-    expect(readConfig({ TRUST_PROXY: ranges }).trustProxy).toEqual(['172.16.0.0/12', '192.168.0.0/16'])
+  test('the API believes its own containers about their callers, and nobody else, unless told whom to believe', () => {
+    const network = (env: Record<string, string>) => {
+      const [config] = compose.networks.default?.ipam.config ?? []
+      const [subnet, gateway, containers] = [config?.subnet, config?.gateway, config?.ip_range].map((text) =>
+        interpolated(text!, env),
+      )
+      const value = interpolated(String(compose.services.api?.environment?.TRUST_PROXY), env)
+      return { subnet, gateway, containers, trusted: readConfig({ TRUST_PROXY: value }).trustProxy }
+    }
+    expect(network({})).toEqual({
+      subnet: '10.89.34.0/24',
+      gateway: '10.89.34.1',
+      containers: '10.89.34.128/25',
+      trusted: ['10.89.34.128/25'],
+    })
+    expect(network({ NETWORK_PREFIX: '172.30.7' })).toMatchObject({
+      subnet: '172.30.7.0/24',
+      trusted: ['172.30.7.128/25'],
+    })
+    expect(network({ TRUST_PROXY: '203.0.113.7' }).trusted).toEqual(['203.0.113.7'])
+    // All are in that network, and nobody has an address of his own choice there.
+    for (const [name, service] of services) expect(service, name).not.toHaveProperty('networks')
     // The pages have no such proxy before them unless somebody says so.
     expect(compose.services.dashboard?.environment).toHaveProperty('TRUST_PROXY', null)
   })
