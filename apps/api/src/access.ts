@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null on routes that ask nobody who he is. */
     caller: Viewer | null
+    /** How long asking who calls took. */
+    recognisedInMs: number
   }
 }
 
@@ -21,6 +23,7 @@ type AccessDeps = Pick<ApiDeps, 'config' | 'db'>
 
 export async function recogniseCallers(app: App): Promise<void> {
   app.decorateRequest('caller', null)
+  app.decorateRequest('recognisedInMs', 0)
   await app.register(cookie)
 }
 
@@ -32,6 +35,7 @@ export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
   return [
     async (request: FastifyRequest, reply: FastifyReply) => {
       request.caller = isOpen ? 'anybody' : await recognise(deps, request)
+      request.recognisedInMs = performance.now() - request.receivedAtMs
       if (!isOpen) reply.header('cache-control', 'no-store')
     },
   ]
@@ -60,12 +64,13 @@ async function recognise({ config, db }: AccessDeps, request: FastifyRequest): P
     return merchant
   }
   const token = request.cookies[SESSION_COOKIE]
+  if (token === undefined) throw invalidCredentials()
   // Browsers send cookies along whoever makes them call; only the Origin tells who did.
-  const isTrusted = isRead(request) || isDashboard(config, request)
-  const merchant =
-    token === undefined || !isTrusted
-      ? undefined
-      : await core.findSession({ db, sandbox: config.sandbox }, token)
+  if (!isRead(request) && !isDashboard(config, request)) {
+    const problem = "A write with the dashboard's session needs the dashboard's Origin header"
+    throw new SluiceError('AUTHENTICATION_ERROR', problem)
+  }
+  const merchant = await core.findSession({ db, sandbox: config.sandbox }, token)
   if (merchant === undefined) throw invalidCredentials()
   return merchant
 }

@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The body's bytes as they were sent, valid UTF-8; empty when there was none. */
     rawBody: Buffer
+    /** When the body was here, by performance.now(); 0 when there was none. */
+    bodyAtMs: number
   }
 }
 
@@ -15,16 +17,13 @@ declare module 'fastify' {
 export function parseJsonBodies(app: App): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.decorateRequest('rawBody')
+  app.decorateRequest('bodyAtMs', 0)
   app.removeContentTypeParser(['text/plain', 'application/json'])
   app.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer' },
     (request: FastifyRequest, body: Buffer, done: (error: Error | null, value?: unknown) => void) => {
-      // Many clients say what a body would be where there is none.
-      if (body.length === 0 && request.routeOptions.schema?.body === undefined) {
-        done(null)
-        return
-      }
+      request.bodyAtMs = performance.now()
       try {
         request.routeOptions.config.verifyBody?.(request, body)
       } catch (error) {
@@ -38,16 +37,23 @@ export function parseJsonBodies(app: App): void {
         return
       }
       request.rawBody = body
+      // Many clients say what a body would be where there is none: whether there must be one, the contract says.
+      if (body.length === 0) {
+        done(null)
+        return
+      }
       // The parser's own message quotes the body, and errors end in logs and traces.
       parseJson(request, body.toString('utf8'), (error, value) =>
-        error === null ? done(null, value) : done(invalidJson()),
+        error === null ? done(null, value) : done(invalidJson(error)),
       )
     },
   )
 }
 
-const invalidJson = () =>
+const invalidJson = ({ message }: Error) =>
   new SluiceError(
     'BAD_REQUEST_ERROR',
-    'The body must be valid JSON, without keys such as __proto__ or constructor.prototype',
+    /prototype/.test(message)
+      ? 'The body must not have keys such as __proto__ or constructor.prototype'
+      : 'The body must be valid JSON',
   )

@@ -100,12 +100,20 @@ test('a path that cannot be decoded is 400', async () => {
   await expectError(await request('/v1/transactions/%zz'), 'BAD_REQUEST_ERROR')
 })
 
-test.each(['limit=0', 'limit=101', 'limit=x', 'limit=1.5', 'offset=-1', 'limit=1&limit=2'])(
-  'the query %s is 400',
-  async (query) => {
-    await expectError(await request(`/v1/transactions?${query}`), 'BAD_REQUEST_ERROR')
-  },
-)
+test.each([
+  'limit=0',
+  'limit=101',
+  'limit=x',
+  'limit=1.5',
+  'limit=Infinity',
+  'limit=1e400',
+  'offset=-1',
+  'offset=Infinity',
+  'offset=-1e400',
+  'limit=1&limit=2',
+])('the query %s is 400', async (query) => {
+  await expectError(await request(`/v1/transactions?${query}`), 'BAD_REQUEST_ERROR')
+})
 
 test('the greatest offset is an empty page, one more is 400', async () => {
   expect((await request('/v1/transactions?offset=2147483647')).status).toBe(200)

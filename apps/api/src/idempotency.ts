@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 export function keyed(request: FastifyRequest): KeyedRequest | undefined {
   const key = request.headers['idempotency-key']
   if (key === undefined || key === '') return undefined
-  return { key: String(key), method: request.method, path: request.url.split('?')[0] ?? '' }
+  return { key: String(key), method: request.method, target: [request.routeOptions.url, request.params] }
 }
 
 /** Sends the answer as it was made, or stored. */

@@ -1,6 +1,33 @@
 // The OpenAPI document as somebody who has only it would use it: what it shows can be sent, and is what comes.
-import { errorStatus } from '@sluice/contracts'
-import { openShop, SEEDED_MERCHANT_ID, seededKeys, startSystem, type TestSystem } from '@sluice/testing'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import AjvCompiler from '@fastify/ajv-compiler'
+import {
+  errorStatus,
+  postPaymentEvent,
+  postTransaction,
+  putWebhook,
+  regenerateWebhookSecret,
+  testWebhook,
+  webhookEvents,
+} from '@sluice/contracts'
+import {
+  expectStatus,
+  openShop,
+  paymentEventBody,
+  SEEDED_MERCHANT_ID,
+  seededKeys,
+  startSystem,
+  type TestSystem,
+  transactionBody,
+  untilKnown,
+  waitFor,
+} from '@sluice/testing'
+import { verify, type WebhookEvent } from '@sluice/webhooks'
 import Value from 'typebox/value'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 
@@ -22,11 +49,12 @@ const isOpen = ({ security }: Operation) =>
 
 test('the examples of every POST are taken as they are, at the path of their own examples', async () => {
   // What they speak of: an order that is to be paid, a successful payment of another one, a webhook and where it went.
-  const order = `INSERT INTO orders (id, merchant_id, amount) VALUES ($1, $2, 50000)`
-  await system.database.query(order, ['order_NXhj67fGH2jk9mPq', SEEDED_MERCHANT_ID])
-  await system.database.query(order, ['order_0000000000000000', SEEDED_MERCHANT_ID])
   await system.database.query(
-    `INSERT INTO payments (id, order_id, merchant_id, amount, method, status, vpa, request_id, settled_at)
+    `WITH paid AS (
+       INSERT INTO orders (id, merchant_id, amount, status, claimed_by)
+       VALUES ('order_NXhj67fGH2jk9mPq', $1, 50000, 'created', NULL),
+         ('order_0000000000000000', $1, 50000, 'paid', 'pay_H8sK3jD9s2L1pQrT'))
+     INSERT INTO payments (id, order_id, merchant_id, amount, method, status, vpa, request_id, settled_at)
      VALUES ('pay_H8sK3jD9s2L1pQrT', 'order_0000000000000000', $1, 50000, 'upi', 'success', 'user@paytm', 'x', now())`,
     [SEEDED_MERCHANT_ID],
   )
@@ -76,7 +104,8 @@ test('the examples fit their schemas, and every error has one of its status', ()
         for (const example of examplesOf(media)) {
           expect([...Value.Errors(media.schema, example)], `${method} ${path} ${status}`).toEqual([])
         }
-        if (!('properties' in media.schema) || !('error' in (media.schema.properties as object))) continue
+        const isError = Number(status) >= 400 && 'error' in (media.schema.properties as object)
+        if (!isError) continue
         expect(examplesOf(media), `${method} ${path} ${status}`).not.toEqual([])
         for (const { error } of examplesOf(media) as ErrorExample[]) {
           expect(errorStatus[error.code], `${method} ${path}`).toBe(Number(status))
@@ -189,7 +218,7 @@ test('deliveries may be signed; what is a merchant’s wants its keys or its ses
 
 test('an Idempotency-Key is shown where it is looked at, and nowhere else', () => {
   const withKey = operations.filter(({ parameters = [] }) =>
-    parameters.some(({ name }) => name === 'idempotency-key'),
+    parameters.some(({ name }) => name === 'Idempotency-Key'),
   )
   expect(withKey.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
     'post /api/v1/orders',
@@ -247,6 +276,143 @@ test('the tags are in order, each with a line about it', () => {
   expect(new Set(operations.flatMap(({ tags }) => tags))).toEqual(new Set(names))
 })
 
+describe('webhooks', () => {
+  const bodyOf = (event: string) => document.webhooks[event]!.post!.requestBody!.content['application/json']!
+
+  test('every event is shown with a line about it, the headers that sign it, its body and what to answer', () => {
+    expect(Object.keys(document.webhooks)).toEqual(webhookEvents)
+    for (const [event, { post }] of Object.entries(document.webhooks)) {
+      expect(post, event).toMatchObject({ summary: expect.any(String), tags: ['Webhooks'] })
+      expect(Object.keys(post!.responses), event).toEqual(['2XX', 'default'])
+      expect(post!.parameters!.map(({ name, required }) => [name, required])).toEqual([
+        ['webhook-id', true],
+        ['webhook-timestamp', true],
+        ['webhook-signature', false],
+        ['X-Webhook-Signature', true],
+      ])
+      const { example } = bodyOf(event)
+      expect(example).toMatchObject({ event })
+      expect(problemsOf(bodyOf(event).schema, example), event).toEqual([])
+    }
+    const ids = [...operations, ...Object.values(document.webhooks).map(({ post }) => post!)].map(
+      ({ operationId }) => operationId,
+    )
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  test('what merchants get is what is shown, to the last field, for every event there is', async () => {
+    const received = await webhooksOfEveryKind()
+    expect(new Set(received.map(({ event }) => event.name))).toEqual(new Set(webhookEvents))
+    for (const { event, headers, text } of received) {
+      // Known to the merchants' helper by its own name, too.
+      expect(event.event).toBe(event.name)
+      expect(problemsOf(bodyOf(event.name).schema, JSON.parse(text)), text).toEqual([])
+      for (const { name, required, schema } of document.webhooks[event.name]!.post!.parameters!) {
+        const value = headers[name.toLowerCase()]
+        if (value === undefined) expect(required, name).toBe(false)
+        else expect(value).toMatch(new RegExp(schema.pattern!))
+      }
+    }
+  })
+
+  test('a body with a field more or less would not pass', () => {
+    const { schema, example } = bodyOf('refund.processed')
+    const { event, timestamp, data } = example as {
+      event: string
+      timestamp: number
+      data: { refund: object }
+    }
+    const { id, ...others } = data.refund as { id: string }
+    const body = (refund: object) => ({ event, timestamp, data: { ...data, refund } })
+    expect(problemsOf(schema, body({ id, ...others }))).toEqual([])
+    expect(problemsOf(schema, body(others))).not.toEqual([])
+    expect(problemsOf(schema, body({ id, ...others, more: 1 }))).not.toEqual([])
+    expect(problemsOf(schema, { event: 'payment.created', timestamp, data })).not.toEqual([])
+  })
+
+  test('the bodies in the README of @sluice/webhooks are such bodies', () => {
+    const readme = readFileSync(
+      path.resolve(import.meta.dirname, '../../../packages/webhooks/README.md'),
+      'utf8',
+    )
+    const bodies = [...readme.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text]) => JSON.parse(text!))
+    expect(bodies.map(({ event }) => event)).toEqual([
+      'payment.success',
+      'refund.processed',
+      'transaction.processed',
+      'external_payment.completed',
+    ])
+    for (const body of bodies) expect(problemsOf(bodyOf(body.event).schema, body), body.event).toEqual([])
+  })
+})
+
+interface Received {
+  event: WebhookEvent
+  headers: IncomingHttpHeaders
+  text: string
+}
+
+/** From a system with a worker: what its merchant's endpoint gets, by the sandbox's secret and then by a generated one. */
+async function webhooksOfEveryKind(): Promise<Received[]> {
+  const received: Received[] = []
+  let secret = 'whsec_test_abc123'
+  const endpoint = createServer(async (request, response) => {
+    const body = await buffer(request)
+    received.push({ event: verify(body, request.headers, secret), headers: request.headers, text: `${body}` })
+    response.end()
+  }).listen(0, '127.0.0.1')
+  await once(endpoint, 'listening')
+  const { port } = endpoint.address() as AddressInfo
+  const running = await startSystem({ postgresUrl: inject('postgresUrl') })
+  try {
+    const call: typeof running.call = (route, input) => untilKnown(() => running.call(route, input))
+    const input = { headers: seededKeys }
+    await call(putWebhook, { ...input, body: { webhook_url: `http://127.0.0.1:${port}/` } })
+    const shop = openShop(call)
+    await shop.settled((await shop.pay((await shop.order()).id, 'failure@test')).id)
+    await shop.refundSettled((await shop.refund((await shop.paid()).id, 100)).id)
+    await shop.refundSettled((await shop.refund((await shop.paid(1000, 'refundfail@test')).id, 100)).id)
+    await shop.settled((await shop.payByCard((await shop.order()).id, '4111111111111111')).id)
+    await call(postTransaction, { body: transactionBody('txn_shown') })
+    const statuses = ['pending', 'failed', 'completed', 'refunded'] as const
+    for (const [i, status] of statuses.entries()) {
+      const fields = { event: `payment.${status}` as const, timestamp: 1710000000 + i }
+      await call(postPaymentEvent, { body: paymentEventBody(`evt_${i}`, 'pay_shown', fields) })
+    }
+    await waitFor('all but the test', () => received.length >= 4 * 3 + 2 * 2 + 1 + statuses.length)
+    secret = expectStatus(await call(regenerateWebhookSecret, { ...input, body: {} }), 200).webhook_secret!
+    await call(testWebhook, input)
+    await waitFor('the test', () => received.some(({ event }) => event.name === 'webhook.test'))
+    return received
+  } finally {
+    await running.stop()
+    endpoint.closeAllConnections()
+    endpoint.close()
+  }
+}
+
+/** By Ajv, as merchants would check it; a field that the schema doesn't know is a problem. */
+function problemsOf(schema: object, value: unknown): unknown[] {
+  const compile = AjvCompiler()(
+    {},
+    { customOptions: { allErrors: true, coerceTypes: false, removeAdditional: false } },
+  )
+  const validate = compile({ schema: closed(schema) } as never) as ((value: unknown) => boolean) & {
+    errors?: unknown[] | null
+  }
+  return validate(value) ? [] : validate.errors!
+}
+
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const parts = Object.entries(schema).map(([key, part]) => [key, closed(part)])
+  return {
+    ...Object.fromEntries(parts),
+    ...('properties' in schema && { additionalProperties: false }),
+  }
+}
+
 /** The webhook of the examples, with an attempt, and a URL that it went to. */
 async function addWebhook(): Promise<string> {
   const id = '550e8400-e29b-41d4-a716-446655440001'
@@ -290,12 +456,14 @@ interface Media {
 }
 
 interface Operation {
+  operationId: string
+  summary: string
   tags: string[]
   parameters?: {
     name: string
     required?: boolean
     example?: unknown
-    schema: { type?: unknown; default?: unknown }
+    schema: { type?: unknown; default?: unknown; pattern?: string }
   }[]
   requestBody?: { content: Record<string, Media> }
   responses: Record<string, { content?: Record<string, Media>; headers?: Record<string, unknown> }>
@@ -306,4 +474,5 @@ interface OpenApi {
   tags: unknown
   components: { securitySchemes: Record<string, unknown> }
   paths: Record<string, Record<string, Operation>>
+  webhooks: Record<string, Record<string, Operation>>
 }

@@ -1,7 +1,13 @@
 // OpenAPI 3.1 from the contracts, and the reference page.
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { merchantSchemes, signatureHeaders } from '@sluice/contracts'
+import {
+  merchantSchemes,
+  signatureHeaders,
+  type WebhookEventName,
+  webhookEvents,
+  webhookPayload,
+} from '@sluice/contracts'
 import type { ApiDeps, App } from './app.ts'
 
 export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>): Promise<void> {
@@ -11,8 +17,7 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
       info: {
         title: 'Sluice',
         version: '0.1.0',
-        description:
-          "Payment events: recorded durably before they are answered, processed in the background, exactly once in effect. And a payment gateway with a simulated bank: amounts are minor units there, merchants call with `X-Api-Key` and `X-Api-Secret` (the sandbox's: `key_test_abc123`, `secret_test_xyz789`).",
+        description: `Payment events: recorded durably before they are answered, processed in the background, exactly once in effect. And a payment gateway with a simulated bank: amounts are minor units there, merchants call with \`X-Api-Key\` and \`X-Api-Secret\`${config.sandbox ? " (the sandbox's: `key_test_abc123`, `secret_test_xyz789`)" : ''}.`,
         license: { name: 'MIT', identifier: 'MIT' },
       },
       // The page's own origin first: it may be opened as localhost, and browsers keep origins apart.
@@ -31,6 +36,7 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
         { name: 'Sandbox', description: 'What testers look at; not there with SANDBOX=false' },
         { name: 'Operations', description: 'Health, and what operators look into' },
       ],
+      webhooks: Object.fromEntries(webhookEvents.map((event) => [event, { post: describeWebhook(event) }])),
       components: {
         securitySchemes: {
           ...merchantSchemes,
@@ -56,15 +62,91 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
 /** What the document says otherwise than the schemas that the server itself runs on. */
 const transform: NonNullable<FastifyDynamicSwaggerOptions['transform']> = ({ schema, url }) => {
   if (schema === undefined) return { schema, url }
-  const { querystring, response } = schema as RouteParts
+  const { querystring, headers, response } = schema as RouteParts
+  const isIdempotent = headers?.properties?.['idempotency-key'] !== undefined
+  const withHeaders = (answer: JsonSchema, status: string) =>
+    byMediaType({ ...headersOf(status, isIdempotent), ...answer })
   return {
     url,
     schema: {
       ...schema,
       ...(querystring === undefined ? {} : { querystring: asSent(querystring) }),
-      ...(response === undefined ? {} : { response: mapValues(response, byMediaType) }),
+      ...(isIdempotent ? { headers: { properties: { 'Idempotency-Key': idempotencyKey } } } : {}),
+      ...(response === undefined ? {} : { response: mapValues(response, withHeaders) }),
     },
   }
+}
+
+/** A webhook as an operation of the merchant's server. */
+function describeWebhook(event: WebhookEventName) {
+  const { summary, schema, example } = webhookPayload(event)
+  return {
+    operationId: `on${event.split(/[._]/).map(capitalized).join('')}`,
+    summary,
+    tags: ['Webhooks'],
+    parameters: webhookHeaders,
+    requestBody: { required: true, content: { 'application/json': { schema, example } } },
+    responses: webhookAnswers,
+  }
+}
+
+const capitalized = (word: string) => word.charAt(0).toUpperCase() + word.slice(1)
+
+const webhookHeader = (name: string, pattern: string, description: string, required = true) => ({
+  name,
+  in: 'header',
+  required,
+  schema: { type: 'string' as const, pattern },
+  description,
+})
+
+const webhookHeaders = [
+  webhookHeader(
+    'webhook-id',
+    '^[0-9a-f-]{36}$',
+    "The delivery's id, the same on every attempt and in `GET /api/v1/webhooks`. Webhooks come at least once: who has seen it, has handled it.",
+  ),
+  webhookHeader('webhook-timestamp', '^\\d+$', 'When this attempt was made, in Unix seconds'),
+  webhookHeader(
+    'webhook-signature',
+    '^v1,[A-Za-z0-9+/]+=*( v1,[A-Za-z0-9+/]+=*)*$',
+    '`v1,` and the base64 of HMAC-SHA256 over `webhook-id.webhook-timestamp.body`, by the bytes whose base64 follows `whsec_` in your webhook secret; another after a space for each secret before it that still signs. Not there when no secret is `whsec_` and the base64 of 24 to 64 bytes, as generated ones are.',
+    false,
+  ),
+  webhookHeader(
+    'X-Webhook-Signature',
+    '^[0-9a-f]{64}$',
+    'The lower-case hex HMAC-SHA256 of the body by your current webhook secret as text. It signs no time: where there is a `webhook-signature`, verify that.',
+  ),
+]
+
+const webhookAnswers = {
+  '2XX': { description: 'Taken. The body of the answer does not matter.' },
+  default: {
+    description:
+      'A failed attempt, as is no answer within 5 s; redirects are not followed. The next attempts come 1, 5, 30 and 120 minutes after the one before, with `Retry-After` of a 429 or 503 not sooner than that, up to an hour; after five the webhook is `failed` until it is retried.',
+  },
+}
+
+const idempotencyKey = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+  pattern: '^[\\x21-\\x7e]*$',
+  description:
+    'Up to 255 visible ASCII characters. The same request sent again with the same key, within 24 hours, has no second effect and gets the first answer, byte for byte, with `Idempotent-Replayed: true`; 409 while the first one runs. Errors are not kept: after one the key is free.',
+}
+
+/** The headers of an answer that mean something to clients. */
+function headersOf(status: string, isIdempotent: boolean): { headers?: Record<string, JsonSchema> } {
+  if (['409', '429', '503'].includes(status)) {
+    return {
+      headers: { 'Retry-After': { type: 'integer', description: 'Seconds to wait before trying again' } },
+    }
+  }
+  if (!isIdempotent || !status.startsWith('2')) return {}
+  const description = 'There when this is the stored answer to an earlier request with the same key'
+  return { headers: { 'Idempotent-Replayed': { type: 'string', enum: ['true'], description } } }
 }
 
 /** A query as clients send it: what has a default is there for handlers, yet clients may leave it out. */
@@ -84,15 +166,19 @@ function byMediaType(answer: JsonSchema): JsonSchema | { description?: string; c
   }
 }
 
-const mapValues = <T, U>(record: Record<string, T>, map: (value: T) => U): Record<string, U> =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))
+const mapValues = <T, U>(record: Record<string, T>, map: (value: T, key: string) => U): Record<string, U> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]))
 
 interface RouteParts {
   querystring?: JsonSchema
+  headers?: JsonSchema
   response?: Record<string, JsonSchema>
 }
 
 interface JsonSchema {
+  type?: string
+  enum?: string[]
+  headers?: Record<string, JsonSchema>
   properties?: Record<string, JsonSchema>
   required?: string[]
   default?: unknown

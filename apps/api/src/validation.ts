@@ -16,10 +16,11 @@ export function validateByContract(app: App): void {
   app.setSchemaController({
     compilersFactory: {
       buildValidator(externalSchemas: unknown) {
-        const compile = (coerceTypes: boolean) =>
-          compilers(externalSchemas as never, { customOptions: { ...strict, coerceTypes } } as never)
-        const asIs = compile(false)
-        const coercing = compile(true)
+        const compile = (options: object) =>
+          compilers(externalSchemas as never, { customOptions: { ...strict, ...options } } as never)
+        const asIs = compile({})
+        // Text such as 1e400 becomes an infinite number, whose limits Ajv would otherwise leave unchecked.
+        const coercing = compile({ coerceTypes: true, strictNumbers: false })
         // The default factory hands on the route part to be compiled, which its types don't tell.
         return (part: unknown) =>
           ((part as { httpPart: string }).httpPart === 'body' ? asIs : coercing)(part as never)

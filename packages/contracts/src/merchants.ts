@@ -1,6 +1,6 @@
 // Merchants: who they are, and how their dashboard logs in (SPEC 2 and 5).
 import { type Static, Type } from 'typebox'
-import { Nullable, Timestamp } from './fields.ts'
+import { Nullable, PlainText, Timestamp } from './fields.ts'
 import { PAYMENTS_CHANGED } from './payment-events.ts'
 import { defineRoute, SESSION_COOKIE } from './route.ts'
 
@@ -73,12 +73,8 @@ export const streamChanges = defineRoute({
 
 export const SessionRequest = Type.Object(
   {
-    email: Type.String({ maxLength: 255, description: 'the e-mail of a merchant, up to 255 characters' }),
-    password: Type.String({
-      minLength: 1,
-      maxLength: 1000,
-      description: 'a string of 1 to 1000 characters',
-    }),
+    email: PlainText(255, 1),
+    password: PlainText(1000, 1),
   },
   { examples: [{ email: example.email, password: 'any, in the sandbox' }] },
 )
@@ -111,8 +107,6 @@ export const createSession = defineRoute({
     'BAD_REQUEST_ERROR',
     'AUTHENTICATION_ERROR',
     'FORBIDDEN',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
     'RATE_LIMIT_ERROR',
     'SERVICE_UNAVAILABLE',
   ],

@@ -95,14 +95,7 @@ export const createOrder = defineRoute({
   idempotent: true,
   body: OrderRequest,
   response: { 201: Order },
-  errors: [
-    'BAD_REQUEST_ERROR',
-    'AUTHENTICATION_ERROR',
-    'CONFLICT_ERROR',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
-    'SERVICE_UNAVAILABLE',
-  ],
+  errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'CONFLICT_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
 export const getOrder = defineRoute({

@@ -211,13 +211,7 @@ export const postPaymentEvent = defineRoute({
   signed: true,
   body: PaymentEventDelivery,
   response: { 202: AcceptedPaymentEvent },
-  errors: [
-    'BAD_REQUEST_ERROR',
-    'AUTHENTICATION_ERROR',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
-    'SERVICE_UNAVAILABLE',
-  ],
+  errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
 export const listExternalPayments = defineRoute({

@@ -217,8 +217,6 @@ export const createPayment = defineRoute({
     'AUTHENTICATION_ERROR',
     'NOT_FOUND_ERROR',
     'CONFLICT_ERROR',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
     'SERVICE_UNAVAILABLE',
   ],
 })
@@ -244,8 +242,6 @@ export const createPublicPayment = defineRoute({
     'EXPIRED_CARD',
     'NOT_FOUND_ERROR',
     'CONFLICT_ERROR',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
     'RATE_LIMIT_ERROR',
     'SERVICE_UNAVAILABLE',
   ],
@@ -330,8 +326,6 @@ export const capturePayment = defineRoute({
     'AUTHENTICATION_ERROR',
     'NOT_FOUND_ERROR',
     'CONFLICT_ERROR',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
     'SERVICE_UNAVAILABLE',
   ],
 })

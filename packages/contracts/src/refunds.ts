@@ -72,8 +72,6 @@ export const createRefund = defineRoute({
     'AUTHENTICATION_ERROR',
     'NOT_FOUND_ERROR',
     'CONFLICT_ERROR',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
     'SERVICE_UNAVAILABLE',
   ],
 })

@@ -30,7 +30,7 @@ export interface RouteContract {
   body?: TSchema
   /** Success answers by status. */
   response: Readonly<Record<number, TSchema>>
-  /** What may go wrong, beyond 500, which every route has. */
+  /** What may go wrong, besides what may with any route of its kind (`impliedErrors`). */
   errors: readonly ErrorCode[]
   /** What the API says, where it is not what it says of other routes. */
   errorExamples?: Partial<Record<ErrorCode, { description: string; field?: string }>>
@@ -66,8 +66,7 @@ const IdempotencyHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({
       pattern: '^[\\x21-\\x7e]{0,255}$',
-      description:
-        'a text of 1 to 255 visible ASCII characters. The same request sent again with the same key, within 24 hours, has no second effect and gets the first answer, byte for byte, with `Idempotent-Replayed: true`; 409 while the first one runs. Errors are not kept: after one the key is free',
+      description: 'a text of 1 to 255 visible ASCII characters',
     }),
   ),
 })
@@ -77,7 +76,7 @@ const optionallySigned = [Object.fromEntries(Object.keys(signatureHeaders).map((
 
 /** The `schema` option that Fastify takes for a contract: its parts, and the error shape for each of its error statuses. */
 export function routeSchema<R extends RouteContract>(route: R): RouteSchema<R> {
-  const statuses = new Set([...route.errors.map((code) => errorStatus[code]), errorStatus.INTERNAL_ERROR])
+  const statuses = new Set(errorsOf(route).map((code) => errorStatus[code]))
   const errors = Object.fromEntries([...statuses].map((status) => [status, errorAnswer(route, status)]))
   const { operationId, summary, description, tags, params, querystring, body, response } = route
   const security = securityOf(route)
@@ -106,8 +105,19 @@ function securityOf({ signed, access }: RouteContract) {
   return access === 'merchant' ? merchantSecurity : [...merchantSecurity, {}]
 }
 
+const errorsOf = (route: RouteContract): ErrorCode[] => [
+  ...new Set([...route.errors, ...impliedErrors(route)]),
+]
+
+/** A path may be one that can't be decoded, and a body may come where none belongs. */
+function impliedErrors({ method, params }: RouteContract): ErrorCode[] {
+  if (method === 'GET')
+    return [...(params === undefined ? [] : ['BAD_REQUEST_ERROR' as const]), 'INTERNAL_ERROR']
+  return ['BAD_REQUEST_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'INTERNAL_ERROR']
+}
+
 function errorAnswer(route: RouteContract, status: number) {
-  const codes = [...route.errors, 'INTERNAL_ERROR' as const].filter((code) => errorStatus[code] === status)
+  const codes = errorsOf(route).filter((code) => errorStatus[code] === status)
   return {
     ...ErrorBody,
     description: codes.map((code) => `\`${code}\``).join(', '),
@@ -124,7 +134,15 @@ function errorExample(route: RouteContract, code: ErrorCode): { description: str
   switch (code) {
     case 'BAD_REQUEST_ERROR': {
       const { properties = {} } = (route.body ?? route.querystring ?? {}) as { properties?: Properties }
-      const [field = 'body', schema] = Object.entries(properties)[0] ?? []
+      const [field, schema] = Object.entries(properties)[0] ?? []
+      if (field === undefined) {
+        return {
+          description:
+            route.method === 'GET'
+              ? 'The path is not valid: ids in paths must be percent-encoded UTF-8'
+              : 'The body must be valid JSON',
+        }
+      }
       return { description: `${field} must be ${(schema?.anyOf?.[0] ?? schema)?.description}`, field }
     }
     case 'INVALID_VPA':

@@ -86,13 +86,7 @@ export const postTransaction = defineRoute({
   signed: true,
   body: TransactionDelivery,
   response: { 202: Accepted },
-  errors: [
-    'BAD_REQUEST_ERROR',
-    'AUTHENTICATION_ERROR',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
-    'SERVICE_UNAVAILABLE',
-  ],
+  errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
 export const getTransaction = defineRoute({

@@ -101,10 +101,6 @@ const frameworkProblems: Record<string, Problem> = {
     code: 'PAYLOAD_TOO_LARGE',
     description: 'The body must be at most 1 MiB (1,048,576 bytes)',
   },
-  FST_ERR_CTP_EMPTY_JSON_BODY: {
-    code: 'BAD_REQUEST_ERROR',
-    description: 'The body is empty; it must be a JSON object',
-  },
   // Longer than any id can be: as unknown as others.
   FST_ERR_MAX_PARAM_LENGTH: { code: 'NOT_FOUND_ERROR', description: 'Nothing has an id as long as this one' },
   FST_ERR_BAD_URL: {
@@ -127,12 +123,6 @@ function problemOf(error: FastifyError, { method }: FastifyRequest): Problem {
       : 'The service cannot store this right now; send it again'
     return { code: 'SERVICE_UNAVAILABLE', description }
   }
-  if (error instanceof SyntaxError || error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') {
-    return {
-      code: 'BAD_REQUEST_ERROR',
-      description: 'The body must be valid JSON, without keys such as __proto__ or constructor.prototype',
-    }
-  }
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
     return { code: 'BAD_REQUEST_ERROR', description: error.message }
   }
@@ -145,7 +135,10 @@ function validationProblem(error: FastifyError): Problem {
   const missing = first?.keyword === 'required' ? String(first.params.missingProperty) : undefined
   const path = (first?.instancePath ?? '').split('/').slice(1).map(unescapePointer)
   if (missing !== undefined) path.push(missing)
-  const field = path.join('.')
+  const unknown =
+    first?.keyword === 'additionalProperties' ? String(first.params.additionalProperty) : undefined
+  if (unknown !== undefined) path.push(unknown)
+  const field = error.validationContext === 'headers' ? asHeaderName(path[0] ?? '') : path.join('.')
   const { parentSchema } = (first ?? {}) as { parentSchema?: { description?: string } }
   if (field === '') {
     return {
@@ -154,8 +147,14 @@ function validationProblem(error: FastifyError): Problem {
     }
   }
   if (missing !== undefined) return { code: 'BAD_REQUEST_ERROR', description: `${field} is required`, field }
+  if (unknown !== undefined) {
+    return { code: 'BAD_REQUEST_ERROR', description: `${field} is nothing that this request takes`, field }
+  }
   const description = `${field} must be ${parentSchema?.description ?? first?.message?.replace(/^must be /, '')}`
   return { code: 'BAD_REQUEST_ERROR', description, field }
 }
+
+/** `Idempotency-Key`, which Node keeps as `idempotency-key`. */
+const asHeaderName = (key: string) => key.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase())
 
 const unescapePointer = (part: string) => part.replaceAll('~1', '/').replaceAll('~0', '~')

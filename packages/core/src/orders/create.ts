@@ -51,6 +51,12 @@ function notesAsText(notes: object): string {
       description: `notes must be nested at most ${NOTES_DEPTH_MAX} levels deep`,
     })
   }
+  if (hasInexactNumber(notes)) {
+    throw badRequest({
+      field: 'notes',
+      description: `numbers in notes must be exact: between -${Number.MAX_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER}; send others as strings`,
+    })
+  }
   const text = JSON.stringify(notes)
   if (Buffer.byteLength(text) > NOTES_BYTES_MAX) {
     throw badRequest({
@@ -60,6 +66,12 @@ function notesAsText(notes: object): string {
   }
   return text
 }
+
+/** Whether a number is too large for reading it to have kept all its digits. */
+const hasInexactNumber = (value: unknown): boolean =>
+  typeof value === 'number'
+    ? Math.abs(value) > Number.MAX_SAFE_INTEGER
+    : typeof value === 'object' && value !== null && Object.values(value).some(hasInexactNumber)
 
 const isDeeperThan = (value: unknown, depth: number): boolean =>
   typeof value === 'object' &&

@@ -15,7 +15,8 @@ export interface Answer {
 export interface KeyedRequest {
   key: string
   method: string
-  path: string
+  /** What the request is for, however its path spells it. */
+  target: unknown
 }
 
 export interface Claim {
@@ -28,7 +29,7 @@ export interface Claim {
 }
 
 /**
- * The claim of a request's key, if it has one. What is sent again is the same request when method, path and `body` are:
+ * The claim of a request's key, if it has one. What is sent again is the same request when method, target and `body` are:
  * a body reduced to what may be kept, without card data. The order of keys is nothing in JSON, at any depth.
  */
 export const claimOf = (
@@ -40,7 +41,7 @@ export const claimOf = (
     scope,
     key: request.key,
     fingerprint: createHash('sha256')
-      .update(stringify([request.method, request.path, body]))
+      .update(stringify([request.method, request.target, body]))
       .digest('hex'),
   }
 
