@@ -21,13 +21,12 @@ async function verdict(spoil = 'SELECT 1', unacknowledged: number[] = []): Promi
   const run = newRun()
   await makeOrders(sql, run, SENT)
   const own = `order_id LIKE 'order\\_%${run}'`
+  // One commit: an order and its payment may not disagree.
   await sql(`
     INSERT INTO payments (id, order_id, merchant_id, amount, currency, method, vpa, status, request_id, settled_at)
     SELECT replace(id, 'order_', 'pay_'), id, merchant_id, amount, currency, 'upi', 'a@b', 'success', 'r', now() + interval '2 seconds'
-    FROM orders WHERE id LIKE 'order\\_%${run}'`)
-  await sql(
-    `UPDATE orders o SET status = 'paid', claimed_by = p.id FROM payments p WHERE p.order_id = o.id AND ${own}`,
-  )
+    FROM orders WHERE id LIKE 'order\\_%${run}';
+    UPDATE orders o SET status = 'paid', claimed_by = p.id FROM payments p WHERE p.order_id = o.id AND ${own}`)
   await sql(`
     INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
     SELECT id, 'success', amount, 'bank', 'r' FROM payments WHERE ${own}`)

@@ -26,11 +26,11 @@ export async function openSession(
   { email, password }: { email: string; password: string },
 ): Promise<OpenedSession | undefined> {
   const known = await findLogin(db, email)
+  const isVerified = await verifyPassword(password, known?.passwordHash ?? null)
   const isOpen = sandbox && known?.merchant.id === SEEDED_MERCHANT_ID && password !== ''
-  const isRight = isOpen || (await verifyPassword(password, known?.passwordHash ?? null))
-  if (!isRight || known === undefined) return undefined
+  if (known === undefined || !(isVerified || isOpen)) return undefined
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
-  const expiresAt = await insertSession(db, known, token)
+  const expiresAt = await insertSession(db, known, { token, isVerified })
   return expiresAt && { token, expiresAt, merchant: known.merchant }
 }
 
@@ -57,22 +57,22 @@ async function findLogin(db: Database, email: string): Promise<Login | undefined
 async function insertSession(
   db: Database,
   { merchant, passwordHash }: Login,
-  token: string,
+  { token, isVerified }: { token: string; isVerified: boolean },
 ): Promise<Date | undefined> {
   const { rows } = await db.batch({
     name: 'insert-session',
     text: `
       WITH login AS (
         SELECT id FROM merchants WHERE id = $1 AND is_active AND password_hash IS NOT DISTINCT FROM $2 FOR SHARE)
-      INSERT INTO sessions (token_hash, merchant_id, expires_at)
-      SELECT $3, id, now() + interval '12 hours' FROM login RETURNING expires_at`,
-    values: [merchant.id, passwordHash, hashOf(token)],
+      INSERT INTO sessions (token_hash, merchant_id, password_verified, expires_at)
+      SELECT $3, id, $4, now() + interval '12 hours' FROM login RETURNING expires_at`,
+    values: [merchant.id, passwordHash, hashOf(token), isVerified],
   })
   return rows[0]?.[0] as Date | undefined
 }
 
 /**
- * The merchant whose unexpired session this is, if active; or undefined. Sessions that the sandbox opened without a
+ * The merchant whose unexpired session this is, if active; or undefined. Sessions that the sandbox opened for whatever
  * password end with it: the database may go on without.
  */
 export async function findSession(
@@ -84,7 +84,7 @@ export async function findSession(
     name: 'session',
     text: `
       SELECT merchants.id, name, email FROM sessions JOIN merchants ON merchants.id = merchant_id
-      WHERE token_hash = $1 AND expires_at > now() AND is_active AND ($2 OR password_hash IS NOT NULL)`,
+      WHERE token_hash = $1 AND expires_at > now() AND is_active AND ($2 OR password_verified)`,
     values: [hashOf(token), sandbox],
   })
   return rows.map(asMerchant)[0]

@@ -3,12 +3,12 @@ import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/t
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { type Database, openDatabase } from '../platform/database.ts'
+import { type Database, openDatabase, type Tx } from '../platform/database.ts'
 import { newId } from '../platform/ids.ts'
 import type { Ringer } from '../platform/ring.ts'
 import { createRefund } from './create-refund.ts'
 import { paymentOnTheWire } from './payment.ts'
-import { movePayment, moveRefund } from './payment-status.ts'
+import { type Moved, movePayment, moveRefund, type paymentMoves } from './payment-status.ts'
 import { findPayment, findRefund } from './read.ts'
 import { refundOnTheWire } from './refund.ts'
 
@@ -40,30 +40,48 @@ async function insertPayment(place: Place): Promise<string> {
   const orderId = newId('order')
   const status = place in settledPlaces ? settledPlaces[place as keyof typeof settledPlaces] : 'success'
   const isSettled = status === 'success' || status === 'failed'
-  await query('INSERT INTO orders (id, merchant_id, amount) VALUES ($1, $2, $3)', [
-    orderId,
-    SEEDED_MERCHANT_ID,
-    AMOUNT,
-  ])
-  await query(
-    `INSERT INTO payments (id, order_id, merchant_id, amount, method, vpa, status, error_code, settled_at, captured,
-                           request_id)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9::boolean THEN now() END, $10, 'set-up')`,
-    [
-      id,
-      orderId,
-      SEEDED_MERCHANT_ID,
-      AMOUNT,
-      status === 'created' ? 'gateway' : 'upi',
-      status === 'created' ? null : 'a@b',
-      status,
-      status === 'failed' ? 'SET_UP' : null,
-      isSettled,
-      place === 'captured',
-    ],
-  )
+  await db.atomically(async (tx) => {
+    await tx.query({
+      text: 'INSERT INTO orders (id, merchant_id, amount) VALUES ($1, $2, $3)',
+      values: [orderId, SEEDED_MERCHANT_ID, AMOUNT],
+    })
+    await tx.query({
+      text: `
+        INSERT INTO payments (id, order_id, merchant_id, amount, method, vpa, status, error_code, settled_at, captured,
+                              request_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9::boolean THEN now() END, $10, 'set-up')`,
+      values: [
+        id,
+        orderId,
+        SEEDED_MERCHANT_ID,
+        AMOUNT,
+        status === 'created' ? 'gateway' : 'upi',
+        status === 'created' ? null : 'a@b',
+        status,
+        status === 'failed' ? 'SET_UP' : null,
+        isSettled,
+        place === 'captured',
+      ],
+    })
+    if (status === 'success') await payOrderOf(tx, id)
+  })
   if (place === 'refunded in part') await insertRefund('pending', id)
   return id
+}
+
+const payOrderOf = (tx: Tx, paymentId: string) =>
+  tx.query({
+    text: `
+      UPDATE orders SET status = 'paid', claimed_by = payments.id FROM payments
+      WHERE payments.id = $1 AND orders.id = payments.order_id`,
+    values: [paymentId],
+  })
+
+/** As a worker does it: a success pays the order in the same commit. */
+async function moveWithOrder(tx: Tx, change: keyof typeof paymentMoves, moved: Moved) {
+  const row = await movePayment(tx, change, moved)
+  if (row !== undefined && change === 'success') await payOrderOf(tx, moved.id)
+  return row
 }
 
 async function insertRefund(status: string, paymentId?: string): Promise<string> {
@@ -121,7 +139,7 @@ describe.each(changes)('a payment is moved by %s', (change) => {
   test.each(places)('only from where it may: %s', async (place) => {
     const id = await insertPayment(place)
     const before = await stateOf(id)
-    const row = await db.atomically((tx) => movePayment(tx, change, moved(id)))
+    const row = await db.atomically((tx) => moveWithOrder(tx, change, moved(id)))
     if (!paymentMovesFrom[change].includes(place)) {
       expect(row).toBeUndefined()
       expect(await stateOf(id)).toEqual(before)
@@ -141,7 +159,7 @@ describe.each(changes)('a payment is moved by %s', (change) => {
     ])
     // Once: the second time is no move.
     const after = await stateOf(id)
-    expect(await db.atomically((tx) => movePayment(tx, change, moved(id)))).toBeUndefined()
+    expect(await db.atomically((tx) => moveWithOrder(tx, change, moved(id)))).toBeUndefined()
     expect(await stateOf(id)).toEqual(after)
     expect(await logOf(id)).toHaveLength(1)
   })
@@ -149,7 +167,7 @@ describe.each(changes)('a payment is moved by %s', (change) => {
   test('once, by however many at once', async () => {
     const id = await insertPayment(paymentMovesFrom[change].at(-1)!)
     const rows = await Promise.all(
-      Array.from({ length: 10 }, () => db.atomically((tx) => movePayment(tx, change, moved(id)))),
+      Array.from({ length: 10 }, () => db.atomically((tx) => moveWithOrder(tx, change, moved(id)))),
     )
     expect(rows.filter((row) => row !== undefined)).toHaveLength(1)
     expect(await logOf(id)).toHaveLength(1)
@@ -158,7 +176,7 @@ describe.each(changes)('a payment is moved by %s', (change) => {
   test('a millisecond later than ever before, even where the clock was set back', async () => {
     const id = await insertPayment(paymentMovesFrom[change][0]!)
     await query(`UPDATE payments SET updated_at = '2099-01-01T00:00:00.123Z' WHERE id = $1`, [id])
-    const row = await db.atomically((tx) => movePayment(tx, change, moved(id)))
+    const row = await db.atomically((tx) => moveWithOrder(tx, change, moved(id)))
     expect(row!.updatedAt.toISOString()).toBe('2099-01-01T00:00:00.124Z')
   })
 
@@ -166,7 +184,7 @@ describe.each(changes)('a payment is moved by %s', (change) => {
     const id = await insertPayment(paymentMovesFrom[change][0]!)
     const before = await stateOf(id)
     const failing = db.atomically(async (tx) => {
-      expect(await movePayment(tx, change, moved(id))).toBeDefined()
+      expect(await moveWithOrder(tx, change, moved(id))).toBeDefined()
       throw new Error('on purpose')
     })
     await expect(failing).rejects.toThrow('on purpose')
@@ -286,7 +304,7 @@ test('any moves in any order, at once or not, kept or rolled back, never lead th
           if (change === 'refund_processed' || change === 'refund_failed') {
             const refundId = refunds[which % Math.max(1, refunds.length)]
             if (refundId !== undefined) await moveRefund(tx, change, { id: refundId, ...moved })
-          } else await movePayment(tx, change, { id, ...moved })
+          } else await moveWithOrder(tx, change, { id, ...moved })
           if (rolledBack) throw new Error('on purpose')
         })
         await moving.catch((error) => expect(error.message).toBe('on purpose'))
