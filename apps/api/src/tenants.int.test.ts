@@ -355,15 +355,15 @@ describe('what takes no id', () => {
 
   test('a replay of B’s, and B’s webhook settings, touch nothing of A’s', async () => {
     await addWebhooks(theirMerchantId)
-    const before = await everything()
-    const replay = { since: '2000-01-01' }
-    const { text } = await send('POST', '/api/v1/webhooks/replay', mine.headers, replay)
-    expect(JSON.parse(text)).toEqual({ matched: 0, scheduled: 0 })
-    expect(await everything()).toEqual(before)
     const settingsOfA = async () => (await send('GET', '/api/v1/merchant', theirs.headers)).text
     const profile = await settingsOfA()
     const url = { webhook_url: 'https://8.8.8.8/b' }
     expect((await send('PUT', '/api/v1/merchant/webhook', mine.headers, url)).status).toBe(200)
+    const before = await everything()
+    const replay = { since: '2000-01-01' }
+    const { text } = await send('POST', '/api/v1/webhooks/replay', mine.headers, replay)
+    expect(JSON.parse(text)).toEqual({ matched: 0, scheduled: 0, spread_seconds: 0 })
+    expect(await everything()).toEqual(before)
     expect((await send('POST', '/api/v1/merchant/webhook/secret', mine.headers, {})).status).toBe(200)
     expect(await settingsOfA()).toBe(profile)
     await send('PUT', '/api/v1/merchant/webhook', mine.headers, { webhook_url: null })

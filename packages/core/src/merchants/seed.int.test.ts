@@ -64,8 +64,6 @@ test('several starts on an empty database make one merchant, with its account, a
       api_secret: 'secret_test_xyz789',
       webhook_url: null,
       webhook_secret: 'whsec_test_abc123',
-      previous_webhook_secret: null,
-      previous_webhook_secret_until: null,
       password_hash: null,
       is_active: true,
       created_at: expect.any(Date),
@@ -150,4 +148,19 @@ test('outside of the sandbox the webhook secret is a random one, and without cre
     secrets.add(row!.webhook_secret)
   }
   expect(secrets.size).toBe(3)
+})
+
+test('a database that goes on outside of the sandbox signs with a secret of its own from then on', async () => {
+  await empty()
+  expect(await seed(sandbox)).toBe(true)
+  const secretOf = async () =>
+    (await database.query<{ webhook_secret: string }>('SELECT webhook_secret FROM merchants'))[0]!
+      .webhook_secret
+  await seed(sandbox)
+  expect(await secretOf()).toBe('whsec_test_abc123')
+  await seed({ sandbox: false, seededMerchant: undefined })
+  const own = await secretOf()
+  expect(own).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/)
+  await seed({ sandbox: false, seededMerchant: undefined })
+  expect(await secretOf()).toBe(own)
 })

@@ -1,5 +1,6 @@
 // The dispatcher rings again for rows left behind: rows that never got a job, and rows whose job got lost. Rows are found by their state and due time in PostgreSQL; any number of workers may run it at once.
 import type { Database } from './database.ts'
+import { isUnavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { Queueing } from './queue.ts'
@@ -112,9 +113,11 @@ function dispatchTable(deps: DispatcherDeps, table: WorkTable): Dispatcher {
   async function tick(intervalMs: number): Promise<void> {
     const startedAt = performance.now()
     if (deps.queueing.isReady()) {
-      await round().catch((err) =>
-        deps.log.warn({ err, kind: table.kind }, 'a dispatch round failed; the next one looks again'),
-      )
+      await round().catch((err) => {
+        // A database that is slow or away is nothing to debug: a line will do.
+        const reason = isUnavailable(err) ? { reason: (err as Error).message } : { err }
+        deps.log.warn({ ...reason, kind: table.kind }, 'a dispatch round failed; the next one looks again')
+      })
     }
     if (stopped) return
     const spent = performance.now() - startedAt

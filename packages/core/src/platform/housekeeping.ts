@@ -39,8 +39,9 @@ const expiredIdempotencyKeys: Chore = {
 const oldWebhookSecrets: Chore = {
   name: 'old webhook secrets',
   run: (db, rowsMax) => db.prisma.$executeRaw`
-    UPDATE merchants SET previous_webhook_secret = NULL, previous_webhook_secret_until = NULL WHERE id IN (
-      SELECT id FROM merchants WHERE previous_webhook_secret_until < now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
+    DELETE FROM previous_webhook_secrets WHERE (merchant_id, secret) IN (
+      SELECT merchant_id, secret FROM previous_webhook_secrets
+      WHERE expires_at <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
 }
 
 /** Attempts of webhooks that are over; the webhook itself, with its last answer, stays. */
@@ -108,22 +109,35 @@ export const standardChores = (retentionDays: number | undefined): Chore[] => [
 
 export function startHousekeeping(deps: { db: Database; log: Logger; retentionDays: number | undefined }) {
   const chores = standardChores(deps.retentionDays)
-  const timer = setInterval(() => {
-    runChores(deps, chores).catch((err) => deps.log.warn({ err }, 'housekeeping failed; it will run again'))
-  }, INTERVAL_MS)
-  return { stop: () => clearInterval(timer) }
+  let isStopped = false
+  let timer = setTimeout(round, INTERVAL_MS)
+  async function round(): Promise<void> {
+    await runChores(deps, chores)
+    if (!isStopped) timer = setTimeout(round, INTERVAL_MS)
+  }
+  return {
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+    },
+  }
 }
 
+/** One after the other; one that fails keeps none of the others from their turn. */
 export async function runChores(
   { db, log }: { db: Database; log: Logger },
   chores: readonly Chore[],
 ): Promise<void> {
   for (const chore of chores) {
     let rows = 0
-    for (let batch = 0; batch < BATCHES_PER_ROUND_MAX; batch++) {
-      const changed = await chore.run(db, BATCH_ROWS)
-      rows += changed
-      if (changed < BATCH_ROWS) break
+    try {
+      for (let batch = 0; batch < BATCHES_PER_ROUND_MAX; batch++) {
+        const changed = await chore.run(db, BATCH_ROWS)
+        rows += changed
+        if (changed < BATCH_ROWS) break
+      }
+    } catch (err) {
+      log.warn({ err, chore: chore.name }, 'housekeeping failed; it will run again')
     }
     if (rows > 0) log.info({ chore: chore.name, rows }, 'housekeeping')
   }

@@ -76,7 +76,7 @@ export function createMetrics() {
     }),
     webhookAttempts: new Counter({
       name: 'sluice_webhook_attempts_total',
-      help: 'Attempts to deliver webhooks, by outcome (success, refused_by_receiver, no_url, or why no answer came)',
+      help: 'Attempts to deliver webhooks, by outcome (success, refused_by_receiver, no_url, not_begun in time, or why no answer came)',
       labelNames: ['outcome'],
       registers,
     }),

@@ -112,6 +112,8 @@ export function postgresBackend(options: QueueingOptions): Backend {
     options: `-c search_path=${DEFAULT_SCHEMA}`,
   })
   pool.on('error', (err) => log.debug({ err }, 'an idle queue connection broke'))
+  // BullMQ listens once more for each queue and worker, which are more than Node thinks no leak.
+  pool.setMaxListeners(0)
   let isUp = false
   let closed = false
   const up = (async () => {

@@ -26,10 +26,10 @@ async function gaugeQueue(queueing: Queueing, metrics: Metrics, { job }: WorkTab
 async function gaugeOverdue(
   db: Database,
   metrics: Metrics,
-  { kind, table, dueColumn, doneColumn }: WorkTable,
+  { kind, table, dueColumn, doneColumn, openWhen = `${doneColumn} IS NULL` }: WorkTable,
 ): Promise<void> {
   const { rows } = await db.batch({
-    text: `SELECT greatest(0, extract(epoch FROM now() - min(${dueColumn})))::float8 FROM ${table} WHERE ${doneColumn} IS NULL`,
+    text: `SELECT greatest(0, extract(epoch FROM now() - min(${dueColumn})))::float8 FROM ${table} WHERE ${openWhen}`,
     values: [],
   })
   metrics.oldestOverdue.set({ kind }, (rows[0]?.[0] as number | null) ?? 0)

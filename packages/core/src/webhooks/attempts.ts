@@ -20,6 +20,8 @@ export interface Wish {
 export interface ClaimedAttempt {
   deliveryId: string
   merchantId: string
+  /** Whether it was claimed as one. */
+  isRetry: boolean
   event: string
   body: string
   /** Running, never beginning anew. */
@@ -30,7 +32,8 @@ export interface ClaimedAttempt {
   /** Of the moment; null when it has been taken away meanwhile. */
   url: string | null
   secret: string | null
-  previousSecret: string | null
+  /** Those from before, which sign too. */
+  previousSecrets: string[]
   /** Since its time had come. */
   lateMs: number
 }
@@ -41,7 +44,7 @@ export async function claimAttempts(db: Database, wishes: readonly Wish[]): Prom
     name: 'claim-webhook-attempts',
     text: `
       WITH due AS (
-        SELECT picked.id FROM unnest($1::uuid[], $2::boolean[], $3::int[]) AS wish(merchant_id, is_retry, count)
+        SELECT picked.id, wish.is_retry FROM unnest($1::uuid[], $2::boolean[], $3::int[]) AS wish(merchant_id, is_retry, count)
         CROSS JOIN LATERAL (
           SELECT w.id FROM webhook_logs w
           WHERE w.merchant_id = wish.merchant_id AND w.settled_at IS NULL AND (w.attempts > 0) = wish.is_retry
@@ -50,12 +53,16 @@ export async function claimAttempts(db: Database, wishes: readonly Wish[]): Prom
         ) AS picked
       )
       UPDATE webhook_logs w
-      SET attempt_number = attempt_number + 1, claimed_until = now() + interval '${LEASE_MS} milliseconds'
+      SET attempt_number = attempt_number + 1, claimed_until = now() + interval '${LEASE_MS} milliseconds',
+        -- A manual retry during an attempt that was never recorded takes effect now.
+        attempts = CASE WHEN retry_wanted THEN 0 ELSE attempts END, retry_wanted = false
       FROM due, merchants m
       WHERE w.id = due.id AND m.id = w.merchant_id
       RETURNING w.id, w.merchant_id, w.event, w.payload::text, w.attempt_number, w.attempts, w.request_id, m.webhook_url,
-        m.webhook_secret, CASE WHEN m.previous_webhook_secret_until > now() THEN m.previous_webhook_secret END,
-        (extract(epoch FROM clock_timestamp() - w.next_retry_at) * 1000)::float8`,
+        m.webhook_secret,
+        ARRAY(SELECT secret FROM previous_webhook_secrets p WHERE p.merchant_id = m.id AND p.expires_at > now()
+              ORDER BY expires_at DESC),
+        (extract(epoch FROM clock_timestamp() - w.next_retry_at) * 1000)::float8, due.is_retry`,
     values: [
       wishes.map(({ merchantId }) => merchantId),
       wishes.map(({ isRetry }) => isRetry),
@@ -72,9 +79,23 @@ export async function claimAttempts(db: Database, wishes: readonly Wish[]): Prom
     requestId: row[6] as string,
     url: row[7] as string | null,
     secret: row[8] as string | null,
-    previousSecret: row[9] as string | null,
+    previousSecrets: row[9] as string[],
     lateMs: row[10] as number,
+    isRetry: row[11] as boolean,
   }))
+}
+
+/** Gives claims back that are too old for their attempts to be made: the deliveries are due as before. */
+export async function releaseAttempts(db: Database, attempts: readonly ClaimedAttempt[]): Promise<void> {
+  await db.batch({
+    name: 'release-webhook-attempts',
+    text: `
+      UPDATE webhook_logs w SET claimed_until = NULL, attempt_number = attempt_number - 1, retry_wanted = false,
+        attempts = CASE WHEN retry_wanted THEN 0 ELSE attempts END
+      FROM unnest($1::uuid[], $2::int[]) AS claim(id, number)
+      WHERE w.id = claim.id AND w.attempt_number = claim.number AND w.claimed_until IS NOT NULL`,
+    values: [attempts.map(({ deliveryId }) => deliveryId), attempts.map(({ number }) => number)],
+  })
 }
 
 /** What came of a claimed attempt. */
@@ -82,8 +103,8 @@ export interface FinishedAttempt {
   attempt: ClaimedAttempt
   /** Undefined when none was made, since the URL has been taken away. */
   made: { at: Date; durationMs: number; outcome: Outcome } | undefined
-  /** When the next one is due; undefined when the delivery is over. */
-  nextAt: Date | undefined
+  /** When the next one is due, from now; undefined when the delivery is over. */
+  nextInMs: number | undefined
 }
 
 /**
@@ -95,8 +116,8 @@ export async function recordAttempts(db: Database, finished: readonly FinishedAt
     name: 'record-webhook-attempts',
     text: `
       WITH finished AS (
-        SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
-          AS f(id, number, at, duration_ms, response_code, error, response_body, status, next_at)
+        SELECT * FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::float8[])
+          AS f(id, number, at, duration_ms, response_code, error, response_body, status, next_in_ms)
       ), told AS (
         INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, response_code, error, response_body)
         SELECT id, number, at, duration_ms, response_code, error, response_body FROM finished WHERE at IS NOT NULL
@@ -108,8 +129,9 @@ export async function recordAttempts(db: Database, finished: readonly FinishedAt
         last_attempt_at = coalesce(f.at, last_attempt_at),
         response_code = CASE WHEN f.at IS NULL THEN w.response_code ELSE f.response_code END,
         response_body = CASE WHEN f.at IS NULL THEN w.response_body ELSE f.response_body END,
+        error = CASE WHEN f.at IS NULL THEN 'no_url' ELSE f.error END,
         status = CASE WHEN retry_wanted THEN 'pending' ELSE f.status END,
-        next_retry_at = CASE WHEN retry_wanted THEN now() WHEN f.status = 'pending' THEN f.next_at END,
+        next_retry_at = CASE WHEN retry_wanted THEN now() WHEN f.status = 'pending' THEN now() + f.next_in_ms * interval '1 millisecond' END,
         settled_at = CASE WHEN NOT retry_wanted AND f.status <> 'pending' THEN now() END
       FROM finished f
       WHERE w.id = f.id AND w.attempt_number = f.number AND w.claimed_until IS NOT NULL
@@ -123,19 +145,26 @@ export async function recordAttempts(db: Database, finished: readonly FinishedAt
       finished.map(({ made }) => made?.outcome.error ?? null),
       finished.map(({ made }) => made?.outcome.responseBody ?? null),
       finished.map(statusAfter),
-      finished.map(({ nextAt }) => nextAt ?? null),
+      finished.map(({ nextInMs }) => nextInMs ?? null),
     ],
   })
 }
 
-const statusAfter = ({ made, nextAt }: FinishedAttempt): string => {
+const statusAfter = ({ made, nextInMs }: FinishedAttempt): string => {
   if (made?.outcome.status === 'success') return 'success'
-  return nextAt === undefined ? 'failed' : 'pending'
+  return nextInMs === undefined ? 'failed' : 'pending'
+}
+
+/** An endpoint that has something due. */
+export interface DueEndpoint {
+  merchantId: string
+  isRetry: boolean
+  /** Whether it was silent when its next retry was last tried, whoever tried. */
+  wasSilent: boolean
 }
 
 /** Which endpoints have something due that nobody has in hand, and of which kind. */
-export async function findDue(db: Database): Promise<Array<Omit<Wish, 'count'>>> {
-  const isDue = `w.settled_at IS NULL AND w.next_retry_at <= now() AND (w.claimed_until IS NULL OR w.claimed_until < now())`
+export async function findDue(db: Database): Promise<DueEndpoint[]> {
   const { rows } = await db.batch({
     name: 'find-due-webhooks',
     // From merchant to merchant along the index of open deliveries: what is settled costs nothing, however much it is.
@@ -147,14 +176,23 @@ export async function findDue(db: Database): Promise<Array<Omit<Wish, 'count'>>>
                 WHERE w.settled_at IS NULL AND w.merchant_id > open.merchant_id ORDER BY w.merchant_id LIMIT 1)
         FROM open WHERE open.merchant_id IS NOT NULL
       )
-      SELECT open.merchant_id, kind.is_retry FROM open CROSS JOIN (VALUES (false), (true)) AS kind(is_retry)
-      WHERE EXISTS (
+      SELECT open.merchant_id, kind.is_retry, coalesce(tried.was_silent, false)
+      FROM open CROSS JOIN (VALUES (false), (true)) AS kind(is_retry)
+      -- One row of the index each; an EXISTS would be planned as a join over the whole backlog.
+      CROSS JOIN LATERAL (
         SELECT FROM webhook_logs w
-        WHERE w.merchant_id = open.merchant_id AND (w.attempts > 0) = kind.is_retry AND ${isDue})`,
+        WHERE w.merchant_id = open.merchant_id AND w.settled_at IS NULL AND (w.attempts > 0) = kind.is_retry
+          AND w.next_retry_at <= now() AND (w.claimed_until IS NULL OR w.claimed_until < now())
+        ORDER BY w.next_retry_at LIMIT 1) AS due
+      LEFT JOIN LATERAL (
+        SELECT w.error IS NOT NULL AS was_silent FROM webhook_logs w
+        WHERE w.merchant_id = open.merchant_id AND w.settled_at IS NULL AND (w.attempts > 0) = true
+        ORDER BY w.next_retry_at LIMIT 1) AS tried ON true`,
     values: [],
   })
-  return rows.map(([merchantId, isRetry]) => ({
+  return rows.map(([merchantId, isRetry, wasSilent]) => ({
     merchantId: merchantId as string,
     isRetry: isRetry as boolean,
+    wasSilent: wasSilent as boolean,
   }))
 }

@@ -12,6 +12,7 @@ import {
   type FinishedAttempt,
   findDue,
   recordAttempts,
+  releaseAttempts,
   type Wish,
 } from './attempts.ts'
 import { ensureSecret } from './endpoint.ts'
@@ -19,7 +20,7 @@ import { createEndpoints, type Manner } from './endpoints.ts'
 import { merchantOfBell } from './jobs.ts'
 import type { Outbound } from './outbound-http.ts'
 import { outcomeOf } from './outcome.ts'
-import { nextAttemptAt } from './retry-schedule.ts'
+import { retryDelayMs } from './retry-schedule.ts'
 import { signatureHeaders } from './signature.ts'
 
 export interface DeliveryDeps {
@@ -45,10 +46,10 @@ const LOOK_PAUSE = 4
 const LOOK_PAUSE_MS_MAX = 1000
 /** An endpoint that takes longer to answer is late: it gets fewer slots. */
 const SOON_MS = 1000
-/** What of a lease is for the claim's answer and for recording; an attempt has its five seconds in between. */
-const CLAIM_MS_MAX = 750
-const RECORD_MS_MAX = 3000
-/** After the database did not take a claim. */
+/** What of a lease is for what comes before the POST and for recording; an attempt has its five seconds in between. */
+const CLAIM_MS_MAX = 2000
+const RECORD_MS_MAX = 2000
+/** After the database did not take a claim, or took too long. */
 const PAUSE_MS = 250
 
 export function createDeliveries(deps: DeliveryDeps): Deliveries {
@@ -60,7 +61,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
       await whileItIsAway(() => recordAttempts(db, finished))
       return finished.map(() => undefined)
     },
-    sizeBytes: ({ made }) => 200 + (made?.outcome.responseBody.length ?? 0),
+    sizeBytes: ({ made }) => 200 + (made?.outcome.responseBody?.length ?? 0),
     rowsPerCommitMax: 500,
     bytesPerCommitMax: 4 * 1024 * 1024,
     waitingRowsMax: 10_000,
@@ -85,34 +86,36 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
 
   async function claim(wishes: readonly Wish[]): Promise<void> {
     endpoints.begin(wishes)
-    const startedAt = performance.now()
-    try {
-      const claimed = await claimAttempts(db, wishes)
-      // Too late to be sent within the lease: when that is over, they are due again.
-      const attempts = performance.now() - startedAt > CLAIM_MS_MAX ? [] : claimed
-      endpoints.claimed(wishes, attempts)
-      for (const attempt of attempts) {
-        const made = makeAttempt(deps, records.submit, attempt).then((manner) => {
-          underWay.delete(made)
-          endpoints.finished(attempt.merchantId, attempt.failedBefore > 0, manner)
-          pump()
-        })
-        underWay.add(made)
-      }
-    } catch (err) {
+    const isLate = timeLimit(CLAIM_MS_MAX)
+    const claimed = await claimAttempts(db, wishes).catch((err) => {
       log.warn({ err }, 'webhooks could not be claimed; they stay due')
-      endpoints.claimed(wishes, [])
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+      return undefined
+    })
+    const isInTime = claimed !== undefined && !isLate()
+    const attempts = isInTime ? claimed : []
+    endpoints.claimed(wishes, attempts)
+    for (const attempt of attempts) {
+      const made = makeAttempt(deps, { record: records.submit, isLate }, attempt).then((manner) => {
+        underWay.delete(made)
+        endpoints.finished(attempt.merchantId, attempt.isRetry, manner)
+        pump()
+      })
+      underWay.add(made)
     }
+    if (isInTime) return
+    if (claimed !== undefined) await giveBack(deps, claimed)
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
 
   async function look(): Promise<void> {
     const startedAt = performance.now()
     try {
-      for (const { merchantId, isRetry } of await findDue(db)) endpoints.wake(merchantId, isRetry)
+      for (const { merchantId, isRetry, wasSilent } of await findDue(db)) {
+        endpoints.wake(merchantId, isRetry, wasSilent)
+      }
       pump()
     } catch (err) {
-      log.debug({ err }, 'cannot look for due webhooks')
+      log.warn({ err }, 'cannot look for due webhooks')
     }
     metrics.webhookEndpointsAtLimit.set(endpoints.countAtLimit())
     const pauseMs = Math.min((performance.now() - startedAt) * LOOK_PAUSE, LOOK_PAUSE_MS_MAX)
@@ -152,44 +155,71 @@ async function whileItIsAway(record: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Signs, posts, records; answers how the endpoint took it. Never rejects. */
+/**
+ * A question that is answered with true once so much time has passed. By two clocks: one stands still while a laptop
+ * sleeps, the other may be set back.
+ */
+function timeLimit(ms: number): () => boolean {
+  const [ticks, time] = [performance.now(), Date.now()]
+  return () => performance.now() - ticks > ms || Date.now() - time > ms
+}
+
+/** What was claimed too long ago must not be sent: its lease could end, and somebody else begin, meanwhile. */
+async function giveBack(
+  { db, log, metrics }: Pick<DeliveryDeps, 'db' | 'log' | 'metrics'>,
+  attempts: readonly ClaimedAttempt[],
+): Promise<void> {
+  log.warn({ count: attempts.length }, 'claims of webhooks took too long; they are due again')
+  metrics.webhookAttempts.inc({ outcome: 'not_begun' }, attempts.length)
+  await releaseAttempts(db, attempts).catch((err) =>
+    log.warn({ err }, 'claims could not be given back; their leases run out'),
+  )
+}
+
+interface Attempting {
+  record: (finished: FinishedAttempt) => Promise<undefined>
+  /** Whether it is too late to be sent within the lease. */
+  isLate: () => boolean
+}
+
+/** Signs, posts, records; answers how the endpoint took it, if it was tried. Never rejects. */
 async function makeAttempt(
-  { db, outbound, log, metrics, testIntervals }: DeliveryDeps,
-  record: (finished: FinishedAttempt) => Promise<undefined>,
+  deps: DeliveryDeps,
+  { record, isLate }: Attempting,
   attempt: ClaimedAttempt,
-): Promise<Manner> {
-  const { deliveryId, url, secret, previousSecret, number, failedBefore, event, merchantId, requestId } =
+): Promise<Manner | undefined> {
+  const { db, outbound, log, metrics, testIntervals } = deps
+  const { deliveryId, url, secret, previousSecrets, number, failedBefore, event, merchantId, requestId } =
     attempt
   const ids = { delivery: deliveryId, merchant: merchantId, event, attempt: number, requestId }
   try {
     if (url === null) {
       log.info({ ...ids, outcome: 'no_url' }, 'webhook given up')
       metrics.webhookAttempts.inc({ outcome: 'no_url' })
-      await record({ attempt, made: undefined, nextAt: undefined })
-      return 'soon'
+      await record({ attempt, made: undefined, nextInMs: undefined })
+      return undefined
     }
     const body = Buffer.from(attempt.body)
     const at = new Date()
     const timestamp = Math.floor(at.getTime() / 1000)
     const current = secret ?? (await ensureSecret(db, merchantId))
-    const secrets = { current, previous: previousSecret ?? undefined }
+    const secrets = { current, previous: previousSecrets }
     const headers = {
       'content-type': 'application/json',
       'user-agent': 'Sluice-Webhooks/1',
       ...signatureHeaders({ id: deliveryId, timestamp, body, secrets }),
     }
+    if (isLate()) {
+      await giveBack(deps, [attempt])
+      return undefined
+    }
     const result = await outbound.post(url, { headers, body })
     const outcome = outcomeOf(result, new Date())
     const { status, responseCode, error, retryAfterMs } = outcome
-    const nextAt =
+    const nextInMs =
       status === 'success'
         ? undefined
-        : nextAttemptAt({
-            attempts: failedBefore + 1,
-            attemptedAt: new Date(),
-            retryAfterMs,
-            test: testIntervals,
-          })
+        : retryDelayMs({ attempts: failedBefore + 1, retryAfterMs, test: testIntervals })
     const durationMs = Math.round(result.durationMs)
     log.info(
       {
@@ -198,7 +228,7 @@ async function makeAttempt(
         ...(result.is === 'failed' ? { problem: result.message } : {}),
         durationMs,
         lateMs: Math.round(attempt.lateMs),
-        ...(nextAt === undefined ? {} : { nextAt }),
+        ...(nextInMs === undefined ? {} : { nextInMs }),
       },
       'webhook attempt',
     )
@@ -207,12 +237,12 @@ async function makeAttempt(
     })
     metrics.webhookDuration.observe(durationMs / 1000)
     metrics.webhookAge.observe(Math.max(0, attempt.lateMs) / 1000)
-    await record({ attempt, made: { at, durationMs, outcome }, nextAt })
+    await record({ attempt, made: { at, durationMs, outcome }, nextInMs })
     if (error !== null) return 'silent'
     return durationMs < SOON_MS ? 'soon' : 'late'
   } catch (err) {
     // The lease runs out, and the delivery is due again.
     log.error({ ...ids, err }, 'an attempt could not be recorded')
-    return 'soon'
+    return undefined
   }
 }

@@ -7,8 +7,7 @@ const SLOTS = 256
 const RETRY_SLOTS = 64
 
 /** What a claim answers, as far as endpoints look at it. */
-const attempt = (merchantId: string, isRetry: boolean) =>
-  ({ merchantId, failedBefore: isRetry ? 1 : 0 }) as ClaimedAttempt
+const attempt = (merchantId: string, isRetry: boolean) => ({ merchantId, isRetry }) as ClaimedAttempt
 
 /** As many as wished for, or as many as there are. */
 function claim(endpoints: Endpoints, there: (wish: Wish) => number = ({ count }) => count): ClaimedAttempt[] {
@@ -22,9 +21,7 @@ function claim(endpoints: Endpoints, there: (wish: Wish) => number = ({ count })
 }
 
 const end = (endpoints: Endpoints, attempts: readonly ClaimedAttempt[], manner: Manner = 'soon') => {
-  for (const { merchantId, failedBefore } of attempts) {
-    endpoints.finished(merchantId, failedBefore > 0, manner)
-  }
+  for (const { merchantId, isRetry } of attempts) endpoints.finished(merchantId, isRetry, manner)
 }
 /** Endpoints that have answered soon, once. */
 const knowing = (merchants: readonly string[]): Endpoints => {
@@ -57,7 +54,7 @@ test('who is not woken wishes nothing, and who has got all that was due neither'
   const endpoints = createEndpoints()
   expect(endpoints.wishes()).toEqual([])
   first(endpoints, 'a')
-  expect(claim(endpoints, ({ isRetry }) => (isRetry ? 0 : 3))).toHaveLength(3)
+  expect(claim(endpoints, ({ isRetry }) => (isRetry ? 0 : 1))).toHaveLength(1)
   claim(endpoints, () => 0)
   expect(endpoints.wishes()).toEqual([])
 })
@@ -74,33 +71,68 @@ test('who is woken while its claim is under way is looked at once more, however 
 })
 
 describe('the limit of an endpoint', () => {
-  test('is 8 at first; the surplus waits, and each answer lets more of it go', () => {
+  const sizesOf = (manners: readonly Manner[], endpoints = createEndpoints()) =>
+    manners.map((manner) => {
+      first(endpoints, 'a')
+      const attempts = claim(endpoints, onlyFirst)
+      end(endpoints, attempts.splice(0, 1), manner) // the others are not tried
+      for (const { merchantId, isRetry } of attempts) endpoints.finished(merchantId, isRetry, undefined)
+      return attempts.length + 1
+    })
+  const times = <T>(count: number, value: T): T[] => Array(count).fill(value)
+
+  test('is 2 until it is tried; the surplus waits, and the first answer lets more of it go', () => {
     const endpoints = createEndpoints()
     first(endpoints, 'a')
     const attempts = claim(endpoints, onlyFirst)
-    expect(attempts).toHaveLength(8)
+    expect(attempts).toHaveLength(2)
     expect(endpoints.countAtLimit()).toBe(1)
     expect(endpoints.wishes()).toEqual([])
     end(endpoints, attempts.splice(0, 1))
-    expect(total(endpoints.wishes())).toBe(2) // its slot, and one for its answer
+    expect(total(endpoints.wishes())).toBe(7) // of 8, one is under way
     expect(endpoints.countAtLimit()).toBe(0)
   })
 
-  test('grows to 32 with answers, and no further', () => {
+  test('grows with answers to 32, and no further', () => {
+    expect(sizesOf(times(30, 'soon'))).toEqual([
+      2,
+      ...Array.from({ length: 25 }, (_, i) => 8 + i),
+      ...times(4, 32),
+    ])
+  })
+
+  test('is 8 at most for who answers late, however soon it answered before', () => {
+    expect(sizesOf([...times(20, 'soon' as const), ...times(3, 'late' as const)]).slice(-3)).toEqual([
+      27, 8, 8,
+    ])
+    expect(sizesOf(times(10, 'late'))).toEqual([2, 3, 4, 5, 6, 7, 8, 8, 8, 8])
+  })
+
+  test('is one for who does not answer, and recovers with its answers', () => {
+    expect(sizesOf(['soon', 'soon', 'silent', 'silent', 'soon', 'late', 'soon'])).toEqual([
+      2, 8, 9, 1, 1, 2, 3,
+    ])
+  })
+
+  test('stays what it is by attempts that were not made', () => {
     const endpoints = createEndpoints()
-    const sizes = Array.from({ length: 40 }, () => {
-      first(endpoints, 'a')
-      const attempts = claim(endpoints, onlyFirst)
-      end(endpoints, attempts)
-      return attempts.length
-    })
-    expect(sizes[0]).toBe(8)
-    expect(sizes).toEqual([...sizes].sort((a, b) => a - b))
-    expect(sizes.at(-1)).toBe(32)
+    first(endpoints, 'a')
+    for (const { merchantId, isRetry } of claim(endpoints)) endpoints.finished(merchantId, isRetry, undefined)
+    expect(sizesOf(['soon'], endpoints)).toEqual([2])
+  })
+
+  test('is one for an unknown one that somebody else found silent; who knows it, knows better', () => {
+    const endpoints = knowing(['known'])
+    endpoints.wake('known', false, true)
+    endpoints.wake('unknown', false, true)
+    expect(endpoints.wishes().map(({ merchantId, count }) => [merchantId, count])).toEqual([
+      ['known', 8],
+      ['unknown', 1],
+    ])
   })
 
   test('counts first attempts and retries together', () => {
-    const endpoints = createEndpoints()
+    const endpoints = knowing(['a'])
     wakeAll(endpoints, ['a'])
     const wishes = endpoints.wishes()
     expect(wishes).toEqual([
@@ -112,8 +144,8 @@ describe('the limit of an endpoint', () => {
     expect(endpoints.wishes()).toEqual([])
   })
 
-  test('is one for who does not answer; what is under way beyond that ends, and nothing begins meanwhile', () => {
-    const endpoints = createEndpoints()
+  test('of one who hangs: what is under way beyond one ends, and nothing begins meanwhile', () => {
+    const endpoints = knowing(['hangs'])
     first(endpoints, 'hangs')
     const attempts = claim(endpoints, onlyFirst)
     for (let left = attempts.length; left > 1; left -= 1) {
@@ -126,30 +158,6 @@ describe('the limit of an endpoint', () => {
     expect(endpoints.countAtLimit()).toBe(1)
     first(endpoints, 'hangs')
     expect(endpoints.wishes()).toEqual([])
-  })
-
-  test('is 8 at most for who answers late', () => {
-    const endpoints = createEndpoints()
-    const sizes = Array.from({ length: 40 }, (_, round) => {
-      first(endpoints, 'a')
-      const attempts = claim(endpoints, onlyFirst)
-      end(endpoints, attempts, round < 20 ? 'soon' : 'late')
-      return attempts.length
-    })
-    expect(sizes[20]).toBe(32)
-    expect(sizes.slice(21)).toEqual(Array(19).fill(8))
-  })
-
-  test('recovers with the answers of an endpoint that has come back', () => {
-    const endpoints = createEndpoints()
-    first(endpoints, 'a')
-    end(endpoints, claim(endpoints, onlyFirst), 'silent')
-    for (const expected of [1, 2, 4, 8, 16, 32, 32]) {
-      first(endpoints, 'a')
-      const attempts = claim(endpoints, onlyFirst)
-      expect(attempts).toHaveLength(expected)
-      end(endpoints, attempts)
-    }
   })
 })
 
@@ -210,7 +218,7 @@ describe('the slots of the process', () => {
         wakeAll(endpoints, bad)
         end(endpoints, under, manner)
         under = claim(endpoints)
-        expect(under.length).toBeLessThanOrEqual(SLOTS / 2)
+        expect(under.length).toBeLessThanOrEqual((SLOTS * 3) / 4)
       }
       expect(under).toHaveLength(SLOTS / 2)
       wakeAll(endpoints, [...bad, ...names(50)])
@@ -220,27 +228,32 @@ describe('the slots of the process', () => {
     },
   )
 
-  test('beyond half are not for who is not known yet, and are from the first answer on', () => {
-    const endpoints = createEndpoints()
-    first(endpoints, ...names(100))
-    const attempts = claim(endpoints)
-    expect(attempts).toHaveLength((SLOTS - RETRY_SLOTS) / 2)
-    expect(endpoints.wishes()).toEqual([])
-    end(endpoints, attempts.splice(0, 1))
-    first(endpoints, 'm0')
-    expect(total(endpoints.wishes())).toBeGreaterThan(1)
+  test('are shared by all that were never tried: a quarter stays for those that answer, and a quarter for them beside the silent', () => {
+    const bad = names(1000).map((name) => `bad-${name}`)
+    const fresh = names(1000).map((name) => `fresh-${name}`)
+    const endpoints = knowing(names(50))
+    wakeAll(endpoints, bad)
+    end(endpoints, claim(endpoints), 'silent')
+    for (const merchant of bad) endpoints.wake(merchant, false, true)
+    const counts: number[] = []
+    for (const merchants of [bad, fresh, names(50)]) {
+      wakeAll(endpoints, merchants)
+      counts.push(claim(endpoints).length)
+    }
+    expect(counts).toEqual([SLOTS / 2, SLOTS / 4, SLOTS / 4])
   })
 
-  test('are not held by endpoints that hang: the others get theirs at once', () => {
+  test('of retries that others hold keep nobody from its first attempt, whose turn was a retry', () => {
     const endpoints = createEndpoints()
-    const hanging = ['h0', 'h1', 'h2']
-    wakeAll(endpoints, hanging)
-    end(endpoints, claim(endpoints), 'silent')
-    wakeAll(endpoints, [...hanging, ...names(7)])
-    const wishes = endpoints.wishes()
-    const of = (merchant: string) => total(wishes.filter(({ merchantId }) => merchantId === merchant))
-    expect(hanging.map(of)).toEqual([1, 1, 1])
-    expect(names(7).map(of)).toEqual(names(7).map(() => 8))
+    first(endpoints, 'x')
+    end(endpoints, claim(endpoints, onlyFirst), 'silent') // now its one slot is for a retry
+    const dead = names(300)
+    for (const merchant of dead) endpoints.wake(merchant, true, true)
+    while (claim(endpoints, onlyRetries).length > 0) {
+      for (const merchant of dead) endpoints.wake(merchant, true, true)
+    }
+    wakeAll(endpoints, ['x'])
+    expect(endpoints.wishes()).toEqual([{ merchantId: 'x', isRetry: false, count: 1 }])
   })
 })
 
@@ -280,7 +293,7 @@ describe('in turn', () => {
     for (let round = 0; round < 100; round += 1) {
       wakeAll(endpoints, ['busy'])
       const attempts = claim(endpoints)
-      retries += attempts.filter(({ failedBefore }) => failedBefore > 0).length
+      retries += attempts.filter(({ isRetry }) => isRetry).length
       end(endpoints, attempts)
     }
     expect(retries).toBeGreaterThan(0)

@@ -12,6 +12,7 @@ export const webhookWork: WorkTable = {
   idColumn: 'id',
   dueColumn: 'next_retry_at',
   doneColumn: 'settled_at',
+  openWhen: "status = 'pending'",
   failedWhen: "status = 'failed'",
   givesWayForMs: 0,
 }

@@ -3,6 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import net from 'node:net'
 import { buildConnector, Client, type Dispatcher } from 'undici'
+import { SluiceError } from '../platform/errors.ts'
 import { isPublicAddress } from './address-ranges.ts'
 import { explain, Failure, type OutboundResult } from './outcome.ts'
 import { createResolver, type HostResolver, ResolveError } from './resolve-host.ts'
@@ -30,7 +31,7 @@ export interface Outbound {
   post(url: string, request: OutboundRequest): Promise<OutboundResult>
   /** What is wrong with a URL by its looks; undefined when nothing is. */
   urlProblem(url: string): string | undefined
-  /** That, or what is wrong with the addresses that its host has at present. */
+  /** That, or what is wrong with the addresses that its host has at present. @throws SERVICE_UNAVAILABLE when nobody knows these */
   addressProblem(url: string): Promise<string | undefined>
   /** Drops idle connections and waits for the posts under way. */
   close(): Promise<void>
@@ -61,8 +62,18 @@ export function createOutbound({
   async function addressProblem(url: string): Promise<string | undefined> {
     const problem = urlProblem(url)
     if (problem !== undefined || allowPrivate) return problem
-    const vetted = vettedAddresses(new URL(url).hostname)
-    return vetted.then(() => undefined).catch((failure: Failure) => failure.message)
+    try {
+      const addresses = await resolver.resolve(new URL(url).hostname)
+      return addresses.every(isPublicAddress) ? undefined : BLOCKED
+    } catch (error) {
+      if (error instanceof ResolveError && error.reason === 'not_found')
+        return 'must have a host that has an address'
+      const why = error instanceof ResolveError ? error.message : 'the look-up failed'
+      throw new SluiceError(
+        'SERVICE_UNAVAILABLE',
+        `The host of the URL could not be looked up, ${why}; try again`,
+      )
+    }
   }
 
   /** Every address of a host; a Failure if a single one isn't public, for a name that mixes them is up to something. */
@@ -199,6 +210,8 @@ function pinnedConnector(addresses: string[], ca: string | undefined) {
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: ADDRESS_TRY_MS,
     timeout: 0,
+    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+    rejectUnauthorized: true,
     ...(ca === undefined ? {} : { ca }),
   })
   // It returns the socket, which its type doesn't say.
@@ -295,8 +308,10 @@ class Exchange implements Dispatcher.DispatchHandler {
 function syntaxProblem(url: string): string | undefined {
   if (url.length > URL_CHARACTERS_MAX) return `must have at most ${URL_CHARACTERS_MAX} characters`
   // The parser would mend these silently; what is stored should be what is called.
-  if (!/^https?:\/\/[^/?#\\]/i.test(url)) return 'must begin with http:// or https:// and a host'
   if (/[\s\p{Cc}\\]/u.test(url)) return 'must not contain spaces, control characters or backslashes'
+  if (!/^https?:\/\/[^/?#]/i.test(url)) return 'must begin with http:// or https:// and a host'
+  if (!URL.canParse(url) && /:\d+([/?#]|$)/.test(url))
+    return 'must be a valid URL, with a port from 1 to 65535'
   if (!URL.canParse(url)) return 'must be a valid URL, such as https://shop.example/webhooks'
   const { username, password, href, port } = new URL(url)
   if (username !== '' || password !== '') return 'must not contain a user name or password'

@@ -11,7 +11,7 @@ const answered = (status: number, body: string | Buffer = '', retryAfter?: strin
   body: Buffer.from(body),
   durationMs: 1,
 })
-const textOf = (body: string | Buffer) => outcomeOf(answered(200, body), now).responseBody
+const textOf = (body: string | Buffer) => outcomeOf(answered(200, body), now).responseBody!
 
 test.each([
   [200, 'success'],
@@ -52,7 +52,7 @@ test.each<ErrorClass>([
     status: 'failed',
     responseCode: null,
     error,
-    responseBody: '',
+    responseBody: null,
     retryAfterMs: undefined,
   })
 })

@@ -29,8 +29,8 @@ export interface Outcome {
   responseCode: number | null
   /** Why no complete header came, null when one did. */
   error: ErrorClass | null
-  /** The first 4 KiB of the body as text that any database and any page takes. */
-  responseBody: string
+  /** The first 4 KiB of the body as text that any database and any page takes; null when no complete header came. */
+  responseBody: string | null
   /** What a 429 or 503 asked for, 0 to an hour. */
   retryAfterMs: number | undefined
 }
@@ -42,7 +42,7 @@ export function outcomeOf(result: OutboundResult, now: Date): Outcome {
       status: 'failed',
       responseCode: null,
       error: result.error,
-      responseBody: '',
+      responseBody: null,
       retryAfterMs: undefined,
     }
   }

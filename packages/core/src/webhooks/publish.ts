@@ -1,20 +1,14 @@
 // Publishing: a delivery is written in the commit of what it tells of, with the state of that moment; after it the bell is rung.
 import { randomUUID } from 'node:crypto'
+import type { WebhookEventName } from '@sluice/contracts'
 import type { Statement, Tx } from '../platform/database.ts'
 import type { Ringer } from '../platform/ring.ts'
 import { bellOf } from './jobs.ts'
 
-type WebhookEvent =
-  | `payment.${'created' | 'pending' | 'success' | 'failed'}`
-  | `refund.${'created' | 'processed' | 'failed'}`
-  | 'transaction.processed'
-  | `external_payment.${'pending' | 'completed' | 'failed' | 'refunded'}`
-  | 'webhook.test'
-
 /** What a merchant is told. */
 export interface Publication {
   merchantId: string
-  event: WebhookEvent
+  event: WebhookEventName
   /** What `data` holds, as the wire shows it. */
   data: Record<string, unknown>
   /** Of the request that began it. */
@@ -50,10 +44,10 @@ export function prepareDeliveries(webhooks: Ringer, publications: readonly Publi
       publications.map(({ requestId }) => requestId),
     ],
   }
-  // One that was not written has no effect on whoever hears its bell.
+  // One that was not written has no effect on whoever hears its bell; what is not rung for is found by the next look.
   const ring = () =>
     publications.forEach(({ merchantId }, i) => {
-      webhooks.ring(bellOf(merchantId, ids[i]!))
+      if (webhooks.willRing()) webhooks.ring(bellOf(merchantId, ids[i]!))
     })
   return { insert, ring }
 }

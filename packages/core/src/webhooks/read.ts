@@ -1,5 +1,10 @@
 // Reading deliveries and their attempts, as their merchant sees them.
-import type { PageQuery, Webhook, WebhookWithAttempts } from '@sluice/contracts'
+import {
+  type PageQuery,
+  WEBHOOK_HISTORY_MAX,
+  type Webhook,
+  type WebhookWithAttempts,
+} from '@sluice/contracts'
 import type { WebhookLog } from '../generated/client.ts'
 import type { Database } from '../platform/database.ts'
 
@@ -49,7 +54,8 @@ export async function findWebhook(
       db.prisma.webhookLog.findFirst({ where: { id, merchantId } }),
       db.prisma.webhookAttempt.findMany({
         where: { deliveryId: id, delivery: { merchantId } },
-        orderBy: { number: 'asc' },
+        orderBy: { number: 'desc' },
+        take: WEBHOOK_HISTORY_MAX,
       }),
     ],
     { isolationLevel: 'RepeatableRead' },
@@ -59,7 +65,7 @@ export async function findWebhook(
   return {
     ...onTheWire(rest),
     payload: payload as WebhookWithAttempts['payload'],
-    history: history.map((attempt) => ({
+    history: history.reverse().map((attempt) => ({
       number: attempt.number,
       at: attempt.at.toISOString(),
       duration_ms: attempt.durationMs,
@@ -80,4 +86,5 @@ const onTheWire = (row: Omit<WebhookLog, 'payload'>): Webhook => ({
   next_retry_at: row.nextRetryAt?.toISOString() ?? null,
   response_code: row.responseCode,
   response_body: row.responseBody,
+  error: row.error,
 })

@@ -50,8 +50,10 @@ export function createResolver({
   const hosts = whenChanged(hostsFile, () => parseHosts(readFileSync(hostsFile, 'utf8')))
   // A laptop that changes networks gets other name servers; a channel of c-ares keeps those it began with.
   const channel = whenChanged(servers === undefined ? SERVERS_FILE : undefined, () => {
-    // The second try waits twice as long as the first: together they are the whole time.
-    const resolver = new Resolver({ timeout: Math.max(1, Math.floor(timeoutMs / 3)), tries: 2 })
+    // Each server in turn, twice, the second time for twice as long: together they are the whole time.
+    const asked = servers ?? new Resolver().getServers()
+    const timeout = Math.max(1, Math.floor(timeoutMs / (3 * Math.max(1, asked.length))))
+    const resolver = new Resolver({ timeout, tries: 2 })
     if (servers !== undefined) resolver.setServers(servers)
     return resolver
   })

@@ -16,22 +16,18 @@ export function retryDelaysMs(test: boolean): readonly number[] {
 }
 
 /**
- * When the attempt after the `attempts`-th failed one is due, which was made at `attemptedAt`; undefined when that was
- * the last. `retryAfterMs` is what a 429 or 503 asked for: the wait is never shorter than that, up to an hour.
+ * How long after the end of the `attempts`-th failed attempt the next one is due, in milliseconds; undefined when that
+ * was the last. `retryAfterMs` is what a 429 or 503 asked for: the wait is never shorter than that, up to an hour.
  */
-export function nextAttemptAt({
+export function retryDelayMs({
   attempts,
-  attemptedAt,
   retryAfterMs = 0,
   test,
 }: {
   attempts: number
-  attemptedAt: Date
   retryAfterMs?: number | undefined
   test: boolean
-}): Date | undefined {
+}): number | undefined {
   if (attempts >= ATTEMPTS_MAX) return undefined
-  const scheduledMs = retryDelaysMs(test)[attempts] ?? 0
-  const askedMs = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS)
-  return new Date(attemptedAt.getTime() + Math.max(scheduledMs, askedMs))
+  return Math.max(retryDelaysMs(test)[attempts] ?? 0, Math.min(retryAfterMs, RETRY_AFTER_MAX_MS))
 }

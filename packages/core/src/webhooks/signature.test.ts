@@ -60,12 +60,13 @@ test('whatever the notes are, the seed, the reference library and our helper acc
       const event = { event: 'payment.success', timestamp, data: { payment: { id: 'pay_1', notes } } }
       const text = JSON.stringify(event)
       const bytes = Buffer.from(text)
-      const secrets = { current: generateWebhookSecret(), previous: generateWebhookSecret() }
+      const before = generateWebhookSecret()
+      const secrets = { current: generateWebhookSecret(), previous: [before] }
       const present = Math.floor(Date.now() / 1000) // the reference library knows no other time
       const headers = signatureHeaders({ id, timestamp: present, body: bytes, secrets })
 
       expect(headers['X-Webhook-Signature']).toBe(asTheSeed(bytes.toString(), secrets.current))
-      for (const secret of [secrets.current, secrets.previous]) {
+      for (const secret of [secrets.current, before]) {
         expect(new Webhook(secret).verify(bytes, headers)).toEqual(JSON.parse(text))
         expect(verify(bytes, headers, secret)).toMatchObject({ id, event: 'payment.success' })
         expect(verify(text, headers, secret).data).toEqual(JSON.parse(text).data)
@@ -84,18 +85,20 @@ describe('which secrets sign', () => {
   const other = generateWebhookSecret()
   const bare = other.slice('whsec_'.length)
   const by = (secret: string) => new Webhook(secret).sign(id, now, body.toString())
-  const sign = (current: string, previous?: string) =>
+  const third = generateWebhookSecret()
+  const sign = (current: string, previous: readonly string[]) =>
     signatureHeaders({ id, timestamp, body, secrets: { current, previous } })
 
   test.each([
-    ['the current one alone', standard, undefined, [standard]],
-    ['both', standard, other, [standard, other]],
-    ['a previous one of the other kind does not', standard, SEEDED, [standard]],
-    ['nor does one without the prefix', standard, bare, [standard]],
-    ['nor the same one twice', standard, standard, [standard]],
-    ['of two kinds the previous one', SEEDED, other, [other]],
-    ['none', SEEDED, undefined, []],
-    ['none of these', bare, SEEDED, []],
+    ['the current one alone', standard, [], [standard]],
+    ['both', standard, [other], [standard, other]],
+    ['all that came before', standard, [other, third], [standard, other, third]],
+    ['a previous one of the other kind does not', standard, [SEEDED], [standard]],
+    ['nor does one without the prefix', standard, [bare], [standard]],
+    ['nor the same one twice', standard, [standard], [standard]],
+    ['of two kinds the previous one', SEEDED, [other], [other]],
+    ['none', SEEDED, [], []],
+    ['none of these', bare, [SEEDED], []],
   ])('%s', (_what, current, previous, expected) => {
     const headers = sign(current, previous)
     expect(headers['webhook-signature']).toBe(expected.length > 0 ? expected.map(by).join(' ') : undefined)

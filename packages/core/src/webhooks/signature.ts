@@ -4,8 +4,8 @@ import { isWebhookSecret, signWebhook } from '../platform/standard-webhooks.ts'
 
 interface SigningSecrets {
   current: string
-  /** The one before, for as long as it is to sign too (24 h after a regeneration). */
-  previous?: string | undefined
+  /** Those before, for as long as each is to sign too (24 h after it was replaced). */
+  previous?: readonly string[]
 }
 
 export interface OutgoingMessage {
@@ -21,15 +21,15 @@ export interface OutgoingMessage {
 /**
  * The headers that sign a webhook:
  * - `X-Webhook-Signature`: the lower-case hex HMAC-SHA256 of the body by the current secret as text. Always; receivers
- *   that know this one compare it with one value, so the previous secret has no place in it.
+ *   that know this one compare it with one value, so previous secrets have no place in it.
  * - `webhook-id`, `webhook-timestamp`: always.
- * - `webhook-signature`: `v1,` and base64, by the current and then the previous secret, of those that are `whsec_` and
- *   the base64 of 24 to 64 bytes; left out when neither is.
+ * - `webhook-signature`: `v1,` and base64, by the current and then the previous secrets, of those that are `whsec_` and
+ *   the base64 of 24 to 64 bytes; left out when none is.
  */
 export function signatureHeaders({ id, timestamp, body, secrets }: OutgoingMessage): Record<string, string> {
   const message = { id, timestamp: String(timestamp), body }
-  const signing = new Set([secrets.current, secrets.previous])
-  const signatures = [...signing].filter(isStandard).map((secret) => signWebhook(secret, message))
+  const signing = new Set([secrets.current, ...(secrets.previous ?? [])])
+  const signatures = [...signing].filter(signsStandard).map((secret) => signWebhook(secret, message))
   return {
     'X-Webhook-Signature': createHmac('sha256', secrets.current).update(body).digest('hex'),
     'webhook-id': id,
@@ -38,9 +38,12 @@ export function signatureHeaders({ id, timestamp, body, secrets }: OutgoingMessa
   }
 }
 
-/** Receivers tell by the prefix which signature to expect (see @sluice/webhooks), so here it may not be missing. */
-const isStandard = (secret: string | undefined): secret is string =>
-  secret?.startsWith('whsec_') === true && isWebhookSecret(secret)
+/**
+ * Whether a secret signs `webhook-signature`. Receivers tell by the prefix which signature to expect (see
+ * @sluice/webhooks), so here it may not be missing.
+ */
+export const signsStandard = (secret: string): boolean =>
+  secret.startsWith('whsec_') && isWebhookSecret(secret)
 
 const SECRET_BYTES = 32
 
