@@ -17,11 +17,11 @@ import {
   type TestSystem,
   transactionBody,
   waitFor,
+  watchPauses,
 } from '@sluice/testing'
-import { afterEach, describe, expect, inject, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 
 let system: TestSystem
-afterEach(() => system?.stop())
 
 async function expectAllProcessedOnce({ acknowledged }: Ledger): Promise<void> {
   expect(await system.settle(acknowledged)).toEqual([])
@@ -35,12 +35,14 @@ function expectNothingButBreaks({ statuses, acknowledged }: Ledger): void {
 
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`the API, with the queue on ${backend}`, () => {
+    afterEach(() => system?.stop())
+
     test('killed with -9 under load, again and again: every acknowledged id is there and processed', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       let api: AppProcess = system.api
       const stop = new AbortController()
       const load = postDeliveries({ url: () => api.url, signal: stop.signal, connections: 50 })
-      for (let kill = 0; kill < 4; kill++) {
+      for (let kill = 0; kill < 3; kill++) {
         await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 500))
         await api.stop('SIGKILL')
         api = await system.startApi()
@@ -115,16 +117,17 @@ for (const { backend, available } of queueBackends) {
 
   describe.skipIf(!available)(`PostgreSQL, with the queue on ${backend}`, () => {
     let server: TestServer
-
-    async function startOnOwnServer(): Promise<void> {
+    beforeAll(async () => {
       server = await startPostgres()
       await countEndings(server)
       system = await startSystemOn(server, { backend })
-    }
+    })
+    afterAll(() => system?.stop())
 
     /** Load that goes on for a while before and after `what`, sending again what was not acknowledged. */
     async function underLoad(what: () => Promise<void>): Promise<Ledger> {
       const stop = new AbortController()
+      const longestPauseMs = watchPauses()
       const load = postDeliveries({
         url: () => system.api.url,
         signal: stop.signal,
@@ -142,7 +145,7 @@ for (const { backend, available } of queueBackends) {
       const ledger = await load
       expect([...ledger.statuses.keys()].filter((status) => ![202, 503].includes(status))).toEqual([])
       expect(ledger.statuses.get(503)).toBeGreaterThan(0) // the fault was felt
-      expect(ledger.slowest.ms, JSON.stringify(ledger.slowest)).toBeLessThan(1000)
+      expect(ledger.slowest.ms, JSON.stringify(ledger.slowest)).toBeLessThan(1000 + longestPauseMs())
       return ledger
     }
 
@@ -154,7 +157,6 @@ for (const { backend, available } of queueBackends) {
       })
 
     test('frozen: 503 with Retry-After in under a second, reads and health do not hang, then recovery', async () => {
-      await startOnOwnServer()
       const ledger = await underLoad(async () => {
         await server.freeze()
         try {
@@ -184,7 +186,6 @@ for (const { backend, available } of queueBackends) {
     })
 
     test('frozen: whoever creates, captures, refunds, logs in or reads one thing is answered 503 within a second', async () => {
-      await startOnOwnServer()
       const shop = openShop(system.call)
       const { id, order_id } = await shop.paid()
       const payment = { order_id, method: 'upi', vpa: 'success@test' }
@@ -216,11 +217,10 @@ for (const { backend, available } of queueBackends) {
       }
       await server.freeze()
       try {
-        for (const request of asked) {
-          const answer = await ask(request)
-          expect(answer).toMatchObject({ status: 503 })
-          expect(answer.ms, answer.asked).toBeLessThan(1000)
-        }
+        const longestPauseMs = watchPauses()
+        const answers = await Promise.all(asked.map(ask))
+        const limitMs = 1000 + longestPauseMs()
+        expect(answers.filter(({ status, ms }) => status !== 503 || ms >= limitMs)).toEqual([])
       } finally {
         await server.thaw()
       }
@@ -236,7 +236,6 @@ for (const { backend, available } of queueBackends) {
     })
 
     test('restarted under load: 503s, then recovery, nothing lost', async () => {
-      await startOnOwnServer()
       const ledger = await underLoad(async () => {
         await server.stop()
         await new Promise((resolve) => setTimeout(resolve, 1000))
@@ -246,7 +245,6 @@ for (const { backend, available } of queueBackends) {
     })
 
     test('killed with -9 under load: every acknowledged id survives the crash', async () => {
-      await startOnOwnServer()
       const ledger = await underLoad(async () => {
         await server.kill()
         await new Promise((resolve) => setTimeout(resolve, 500))

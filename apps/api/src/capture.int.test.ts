@@ -1,4 +1,5 @@
 // Capture: only what succeeded, once, in full, and before anything of it is refunded.
+import { randomUUID } from 'node:crypto'
 import { capturePayment, Payment } from '@sluice/contracts'
 import {
   expectStatus,
@@ -7,6 +8,7 @@ import {
   type Shop,
   startSystem,
   type TestSystem,
+  untilKnown,
 } from '@sluice/testing'
 import Value from 'typebox/value'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
@@ -19,12 +21,13 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-const capture = (id: string, amount = 50_000, more: Record<string, string> = {}) =>
-  system.call(capturePayment, {
-    headers: { ...headers, ...more },
-    params: { payment_id: id },
-    body: { amount },
-  })
+/** With a key of its own, unless it is given one. */
+const capture = (id: string, amount = 50_000, key: string = randomUUID()) => {
+  const input = { params: { payment_id: id }, body: { amount } }
+  return untilKnown(() =>
+    system.call(capturePayment, { headers: { ...headers, 'idempotency-key': key }, ...input }),
+  )
+}
 
 const refused = (error: object) => ({
   status: 400,
@@ -105,11 +108,13 @@ test.each([
   ['a list', '[50000]'],
 ])('%s in place of an amount is 400', async (_name, body) => {
   const { id } = await shop.paid()
-  const response = await fetch(`${system.api.url}/api/v1/payments/${id}/capture`, {
-    method: 'POST',
-    headers: { ...headers, 'content-type': 'application/json' },
-    body,
-  })
+  const response = await untilKnown(() =>
+    fetch(`${system.api.url}/api/v1/payments/${id}/capture`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body,
+    }),
+  )
   expect(response.status).toBe(400)
   expect(JSON.parse(await response.text())).toMatchObject({ error: { code: 'BAD_REQUEST_ERROR' } })
   expect((await shop.readPayment(id)).captured).toBe(false)
@@ -138,7 +143,7 @@ test('a captured payment may be refunded', async () => {
 
 test('the same capture sent again with its key is answered as the first time', async () => {
   const { id } = await shop.paid()
-  const key = { 'idempotency-key': `capture-${id}` }
+  const key = randomUUID()
   const first = await capture(id, 50_000, key)
   const again = await capture(id, 50_000, key)
   expect([first.status, again.status, again.headers.get('idempotent-replayed')]).toEqual([200, 200, 'true'])

@@ -14,11 +14,11 @@ import {
 import {
   type AppProcess,
   expectStatus,
-  openShop,
   SEEDED_MERCHANT_ID,
   seededKeys,
   startSystem,
   type TestSystem,
+  untilKnown,
   waitFor,
 } from '@sluice/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
@@ -28,7 +28,9 @@ const CALLERS = 20
 /** Races under way at once. */
 const AT_ONCE = 2
 const AMOUNT = 1000
-const RACE_TIMEOUT_MS = 150_000
+const RACE_TIMEOUT_MS = 400_000
+/** For what the races left to the workers. */
+const SETTLE_TIMEOUT_MS = 180_000
 
 let system: TestSystem
 /** Two processes: what one remembers or locks in memory the other does not know. */
@@ -42,10 +44,13 @@ afterAll(() => system?.stop())
 const callOf = (caller: number) => createClient(apis[caller % apis.length]!.url)
 const callers = Array.from({ length: CALLERS }, (_, i) => i)
 
+/** A race begins when another one ends. */
 async function repeat(race: (round: number) => Promise<void>, rounds = ROUNDS): Promise<void> {
-  for (let round = 0; round < rounds; round += AT_ONCE) {
-    await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => race(round + i)))
+  let next = 0
+  const racing = async () => {
+    while (next < rounds) await race(next++)
   }
+  await Promise.all(Array.from({ length: AT_ONCE }, racing))
 }
 
 interface Answer {
@@ -58,21 +63,28 @@ const answerOf = ({ status, body }: { status: number; body: object | null }): An
   description: (body as { error?: { description: string } } | null)?.error?.description,
 })
 
-/** What a machine that is too busy may answer: it is not known whether it was done, and the database is asked instead. */
-const isUnknown = ({ status }: { status: number }) => status === 503
-
 /** As a careful merchant does it: an answer of "unknown, send again" is sent again, under the same key. */
-async function insist<R extends RouteContract>(i: number, route: R, input: CallInput<R>) {
+function insist<R extends RouteContract>(i: number, route: R, input: CallInput<R>) {
   const keyed = { ...input, headers: { ...input.headers, 'idempotency-key': randomUUID() } }
-  for (;;) {
-    const answer = await callOf(i)(route, keyed)
-    if (answer.status !== 503 && answer.status !== 409) return answer
-  }
+  return untilKnown(() => callOf(i)(route, keyed))
+}
+
+const idsOf = (tag: string, count: number) =>
+  Array.from({ length: count }, (_, i) => tag.padEnd(12, '0') + String(i).padStart(4, '0'))
+
+/** As many orders as the API would leave them. */
+async function insertOrders(tag: string, count: number): Promise<string[]> {
+  const rows = await system.database.query<{ id: string }>(
+    `INSERT INTO orders (id, merchant_id, amount)
+     SELECT 'order_' || id, $2, $3 FROM unnest($1::text[]) AS id RETURNING id`,
+    [idsOf(tag, count), SEEDED_MERCHANT_ID, AMOUNT],
+  )
+  return rows.map(({ id }) => id)
 }
 
 /** As the API and the workers leave it, for as many orders: paid, with a payment that succeeded and its log. */
 async function insertPaidPayments(tag: string, count: number): Promise<string[]> {
-  const ids = Array.from({ length: count }, (_, i) => tag.padEnd(12, '0') + String(i).padStart(4, '0'))
+  const ids = idsOf(tag, count)
   const client = await system.database.session()
   const values = [ids, SEEDED_MERCHANT_ID, AMOUNT]
   try {
@@ -191,7 +203,7 @@ test(
       }
       accepted.set(paymentId, sum)
     })
-    expect(await system.settle(new Set(), 60_000)).toEqual([])
+    expect(await system.settle(new Set(), SETTLE_TIMEOUT_MS)).toEqual([])
     const rows = await system.database.query<{ id: string; kept: number; sum: number; open: number }>(
       `SELECT p.id, p.refunded_amount::int AS kept, sum(r.amount)::int AS sum,
             count(*) FILTER (WHERE r.status <> 'processed')::int AS open
@@ -207,64 +219,69 @@ test(
   RACE_TIMEOUT_MS,
 )
 
-test('of payments on one order exactly one succeeds, also after others failed; the rest never reach the bank', async () => {
-  const shop = openShop(system.call)
-  const orders: string[] = []
-  const isPaidAlready = 'The order is already paid; it cannot be paid again'
-  await repeat(async (round) => {
-    const { id } = await shop.order(AMOUNT)
-    orders.push(id)
-    await Promise.all(
-      callers.map(async (i) => {
-        // All succeed; the first half fails; all but one fail; one in three fails.
-        const fails = [false, i < CALLERS / 2, i !== round % CALLERS, i % 3 === 0][round % 4]!
-        const body = {
-          order_id: id,
-          method: 'upi' as const,
-          vpa: fails ? 'failure@test' : 'success@test',
-        }
-        const isPayer = i % 5 === 4
-        const answer = answerOf(
-          isPayer
-            ? await callOf(i)(createPublicPayment, { body })
-            : await callOf(i)(createPayment, { headers: seededKeys, body }),
-        )
-        if (answer.status !== 201 && !isUnknown(answer))
-          expect(answer).toEqual({ status: 400, description: isPaidAlready })
-      }),
-    )
-  })
-  expect(await system.settle(new Set(), 90_000)).toEqual([])
-  const outcomes = await system.database.query<{ outcome: string; asked: boolean; vpa: string }>(
-    `SELECT DISTINCT coalesce(error_code, status) AS outcome, bank_asked_at IS NOT NULL AS asked, vpa
+test(
+  'of payments on one order exactly one succeeds, also after others failed; the rest never reach the bank',
+  async () => {
+    const orders = await insertOrders('race', ROUNDS)
+    const isPaidAlready = 'The order is already paid; it cannot be paid again'
+    await repeat(async (round) => {
+      const id = orders[round]!
+      await Promise.all(
+        callers.map(async (i) => {
+          // All but one fail, which takes longest to end and so begins; one in three; the first half; none.
+          const fails = [i !== round % CALLERS, i % 3 === 0, i < CALLERS / 2, false][
+            Math.floor((round * 4) / ROUNDS)
+          ]!
+          const body = {
+            order_id: id,
+            method: 'upi' as const,
+            vpa: fails ? 'failure@test' : 'success@test',
+          }
+          const isPayer = i % 5 === 4
+          const answer = answerOf(
+            isPayer
+              ? await callOf(i)(createPublicPayment, { body })
+              : await callOf(i)(createPayment, { headers: seededKeys, body }),
+          )
+          // A machine that is too busy may say that nobody knows; the database is asked in the end.
+          if (answer.status !== 201 && answer.status !== 503)
+            expect(answer).toEqual({ status: 400, description: isPaidAlready })
+        }),
+      )
+    })
+    expect(await system.settle(new Set(), SETTLE_TIMEOUT_MS)).toEqual([])
+    const outcomes = await system.database.query<{ outcome: string; asked: boolean; vpa: string }>(
+      `SELECT DISTINCT coalesce(error_code, status) AS outcome, bank_asked_at IS NOT NULL AS asked, vpa
      FROM payments WHERE order_id = ANY ($1) ORDER BY 1, 2, 3`,
-    [orders],
-  )
-  expect(outcomes).toEqual([
-    { outcome: 'ORDER_ALREADY_PAID', asked: false, vpa: 'failure@test' },
-    { outcome: 'ORDER_ALREADY_PAID', asked: false, vpa: 'success@test' },
-    { outcome: 'PAYMENT_FAILED', asked: true, vpa: 'failure@test' },
-    { outcome: 'success', asked: true, vpa: 'success@test' },
-  ])
-  const wrong = await system.database.query(
-    `SELECT o.id, o.status, o.claimed_by FROM orders o WHERE o.id = ANY ($1) AND NOT (
+      [orders],
+    )
+    expect(outcomes).toEqual([
+      { outcome: 'ORDER_ALREADY_PAID', asked: false, vpa: 'failure@test' },
+      { outcome: 'ORDER_ALREADY_PAID', asked: false, vpa: 'success@test' },
+      { outcome: 'PAYMENT_FAILED', asked: true, vpa: 'failure@test' },
+      { outcome: 'success', asked: true, vpa: 'success@test' },
+    ])
+    const wrong = await system.database.query(
+      `SELECT o.id, o.status, o.claimed_by FROM orders o WHERE o.id = ANY ($1) AND NOT (
        o.status = 'paid' AND (SELECT count(*) FROM payments p WHERE p.order_id = o.id AND p.status = 'success') = 1
        AND o.claimed_by = (SELECT p.id FROM payments p WHERE p.order_id = o.id AND p.status = 'success'))`,
-    [orders],
-  )
-  expect(wrong).toEqual([])
-  // The log was written with the order held, so its numbers are in the order of what happened.
-  const together = await system.database.query(
-    `WITH visits AS (
+      [orders],
+    )
+    expect(wrong).toEqual([])
+    // The log was written with the order held, so its numbers are in the order of what happened.
+    const together = await system.database.query(
+      `WITH visits AS (
        SELECT p.order_id, p.id, min(l.id) FILTER (WHERE change = 'bank_asked') AS began,
               min(l.id) FILTER (WHERE change IN ('success', 'failed')) AS ended
        FROM payments p JOIN payment_log l ON l.payment_id = p.id WHERE p.order_id = ANY ($1) GROUP BY p.id)
      SELECT a.id, b.id AS other FROM visits a JOIN visits b USING (order_id)
      WHERE a.began < b.began AND b.began < a.ended`,
-    [orders],
-  )
-  expect(together, 'payments of one order that were at the bank at once').toEqual([])
-}, 240_000)
+      [orders],
+    )
+    expect(together, 'payments of one order that were at the bank at once').toEqual([])
+  },
+  RACE_TIMEOUT_MS,
+)
 
 describe('one idempotency key: one effect, and identical bytes for everybody', () => {
   interface Race {
@@ -274,15 +291,14 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
     /** Counts what took effect. */
     count: { text: string; value: string }
   }
-  const shop = () => openShop(system.call)
   /** The other routes go the same way; fewer rounds show it. */
   const FEWER = 40
   const races: Array<[string, number, (round: number) => Promise<Race>]> = [
     [
       'payments',
       ROUNDS,
-      async () => {
-        const { id } = await shop().order()
+      async (round) => {
+        const id = orders[0]![round]!
         const body = { order_id: id, method: 'upi', vpa: 'success@test' }
         const count = { text: 'SELECT 1 FROM payments WHERE order_id = $1', value: id }
         return { path: createPayment.url, body, headers: seededKeys, count }
@@ -291,8 +307,8 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
     [
       'payments of payers',
       FEWER,
-      async () => {
-        const { id } = await shop().order()
+      async (round) => {
+        const id = orders[1]![round]!
         const body = { order_id: id, method: 'upi', vpa: 'success@test' }
         const count = { text: 'SELECT 1 FROM payments WHERE order_id = $1', value: id }
         return { path: createPublicPayment.url, body, headers: {}, count }
@@ -334,9 +350,11 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
       },
     ],
   ]
+  let orders: string[][]
   let keyed: string[][]
   beforeAll(async () => {
-    keyed = [await insertPaidPayments('keycapture', ROUNDS), await insertPaidPayments('keyrefund', ROUNDS)]
+    orders = [await insertOrders('keymerchant', ROUNDS), await insertOrders('keypayer', FEWER)]
+    keyed = [await insertPaidPayments('keycapture', FEWER), await insertPaidPayments('keyrefund', FEWER)]
   })
 
   test.each(races)(
@@ -362,14 +380,19 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
         const answers = await Promise.all(
           callers.map((i) =>
             // As a client does: 409 means "later", 503 "unknown, send again".
-            waitFor(`an answer for caller ${i}`, async () => {
-              const answer = await send(i)
-              if (answer.status !== 409 && !isUnknown(answer)) return answer
-              if (answer.status === 409) refusals++
-              else unknown++
-              const isTold = /^[1-9]\d*$/.test(answer.headers.get('retry-after') ?? '')
-              return isTold ? undefined : { ...answer, bytes: `${answer.status} without Retry-After` }
-            }),
+            waitFor(
+              `an answer for caller ${i}`,
+              async () => {
+                const answer = await send(i)
+                if (answer.status !== 409 && answer.status !== 503) return answer
+                if (answer.status === 409) refusals++
+                else unknown++
+                const isTold = /^[1-9]\d*$/.test(answer.headers.get('retry-after') ?? '')
+                return isTold ? undefined : { ...answer, bytes: `${answer.status} without Retry-After` }
+              },
+              // Each at a pace of its own: those that are sent the stored answer keep each other waiting.
+              { intervalMs: 5 + 3 * i },
+            ),
           ),
         )
         const done = path.endsWith('/capture') ? 200 : 201
@@ -388,12 +411,16 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
   )
 })
 
-test('the money adds up after all of it', async () => {
-  expect(await system.settle(new Set(), 60_000)).toEqual([])
-  const wrong = await system.database.query(
-    `SELECT p.id FROM payments p
+test(
+  'the money adds up after all of it',
+  async () => {
+    expect(await system.settle(new Set(), SETTLE_TIMEOUT_MS)).toEqual([])
+    const wrong = await system.database.query(
+      `SELECT p.id FROM payments p
      WHERE p.refunded_amount <> (
        SELECT coalesce(sum(r.amount), 0) FROM refunds r WHERE r.payment_id = p.id AND r.status <> 'failed')`,
-  )
-  expect(wrong).toEqual([])
-})
+    )
+    expect(wrong).toEqual([])
+  },
+  SETTLE_TIMEOUT_MS + 60_000,
+)

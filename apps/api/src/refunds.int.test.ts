@@ -1,4 +1,5 @@
 // Refunds: of successful payments only, never more than they have left, ended by the worker, and listed.
+import { randomUUID } from 'node:crypto'
 import { createRefund, getRefund, listRefunds, Refund } from '@sluice/contracts'
 import {
   expectStatus,
@@ -7,6 +8,7 @@ import {
   type Shop,
   startSystem,
   type TestSystem,
+  untilKnown,
 } from '@sluice/testing'
 import Value from 'typebox/value'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
@@ -19,16 +21,26 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-const refund = (id: string, body: { amount: number; reason?: string }, more: Record<string, string> = {}) =>
-  system.call(createRefund, { headers: { ...headers, ...more }, params: { payment_id: id }, body })
+/** With a key of its own, unless it is given one. */
+const refund = (id: string, body: { amount: number; reason?: string }, key: string = randomUUID()) =>
+  untilKnown(() =>
+    system.call(createRefund, {
+      headers: { ...headers, 'idempotency-key': key },
+      params: { payment_id: id },
+      body,
+    }),
+  )
 
-async function send(path: string, init: RequestInit = {}) {
-  const type = init.body === undefined ? {} : { 'content-type': 'application/json' }
-  const response = await fetch(`${system.api.url}/api/v1${path}`, {
-    ...init,
-    headers: { ...headers, ...type },
+function send(path: string, init: RequestInit = {}) {
+  const more =
+    init.body === undefined ? {} : { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
+  return untilKnown(async () => {
+    const response = await fetch(`${system.api.url}/api/v1${path}`, {
+      ...init,
+      headers: { ...headers, ...more },
+    })
+    return { status: response.status, body: JSON.parse(await response.text()) }
   })
-  return { status: response.status, body: JSON.parse(await response.text()) }
 }
 
 const refusal = (error: object) => ({
@@ -149,12 +161,14 @@ test('the worker looks again: a refund that its payment does not cover any more 
   await worker.stop()
   const { id: refundId } = await shop.refund(id, 400)
   // Nobody can bring this about through the API; whoever repairs a database by hand may.
-  await system.database.query('ALTER TABLE refunds DISABLE TRIGGER keep_refunded_amount')
+  const switchTriggers = async (how: 'DISABLE' | 'ENABLE') => {
+    await system.database.query(`ALTER TABLE refunds ${how} TRIGGER keep_refunded_amount`)
+    await system.database.query(`ALTER TABLE payments ${how} TRIGGER refunded_stays_counted`)
+  }
+  await switchTriggers('DISABLE')
   await system.database.query('UPDATE payments SET refunded_amount = 0 WHERE id = $1', [id])
   await system.startWorker()
-  const ended = await shop
-    .refundSettled(refundId)
-    .finally(() => system.database.query('ALTER TABLE refunds ENABLE TRIGGER keep_refunded_amount'))
+  const ended = await shop.refundSettled(refundId).finally(() => switchTriggers('ENABLE'))
   expect(ended).toMatchObject({ status: 'failed', error_code: 'REFUND_NOT_COVERED' })
 })
 
@@ -257,7 +271,7 @@ test('the list of a payment is its refunds only, newest first, in pages', async 
 
 test('the same refund sent again with its key is made once', async () => {
   const { id } = await shop.paid()
-  const key = { 'idempotency-key': `refund-${id}` }
+  const key = randomUUID()
   const first = await refund(id, { amount: 30_000 }, key)
   const again = await refund(id, { amount: 30_000 }, key)
   expect([first.status, again.status, again.headers.get('idempotent-replayed')]).toEqual([201, 201, 'true'])

@@ -12,6 +12,7 @@ import {
   startApp,
   startSystem,
   type TestSystem,
+  untilKnown,
 } from '@sluice/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
 
@@ -21,6 +22,10 @@ const credentialsError = (code: string, description: string) => ({
   error: { code, description, request_id: expect.any(String) },
 })
 const invalidCredentials = credentialsError('AUTHENTICATION_ERROR', 'Invalid API credentials')
+const needsOrigin = credentialsError(
+  'AUTHENTICATION_ERROR',
+  "A write with the dashboard's session needs the dashboard's Origin header",
+)
 const foreignOrigin = credentialsError('FORBIDDEN', "The Origin header must be the dashboard's")
 
 let system: TestSystem
@@ -38,7 +43,10 @@ beforeEach(async () => {
 type Headers = Record<string, string>
 const orders = '/api/v1/orders'
 
-async function send(method: string, url: string, headers: Headers = {}, body?: unknown) {
+/** Sent again where a busy machine answers 503: nothing here is spoilt by being done twice. */
+const send = (...request: Parameters<typeof sendOnce>) => untilKnown(() => sendOnce(...request))
+
+async function sendOnce(method: string, url: string, headers: Headers = {}, body?: unknown) {
   const response = await fetch(url, {
     method,
     headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -117,7 +125,6 @@ describe('logging in', () => {
       [merchant.email, 'wrong horse'],
       [merchant.email, PASSWORD.toUpperCase()],
       ['nobody@merchant.example', PASSWORD],
-      ['nobody\0@merchant.example', PASSWORD],
     ] as const) {
       const { status, headers, body } = await login(email, password)
       expect({ status, body, cookies: headers.getSetCookie() }).toEqual({
@@ -129,6 +136,42 @@ describe('logging in', () => {
     const { headers } = await login(merchant.email.toUpperCase(), PASSWORD)
     const mine = await send('GET', `${system.api.url}/api/v1/merchant`, { cookie: cookieOf(headers).cookie })
     expect(mine).toMatchObject({ status: 200, body: { id: merchant.id, email: merchant.email } })
+  })
+
+  test.each([
+    ['email', '\0nobody@merchant.example', PASSWORD],
+    ['email', 'nobody\ud800@merchant.example', PASSWORD],
+    ['email', '\udfffnobody@merchant.example', PASSWORD],
+    ['password', 'test@example.com', 'any\0thing'],
+    ['password', 'test@example.com', 'anything\ud83d'],
+  ])('NUL and halves of characters are no part of any %s: 400 for %j, %j', async (field, email, password) => {
+    const { status, headers, body } = await login(email, password)
+    expect({ status, body, cookies: headers.getSetCookie() }).toMatchObject({
+      status: 400,
+      body: { error: { code: 'BAD_REQUEST_ERROR', field } },
+      cookies: [],
+    })
+  })
+
+  test('what the sandbox opened for any password ends with it; what the right one opened does not', async () => {
+    const api = await startApp('api', { ...system.env, SANDBOX: 'false' })
+    onTestFinished(async () => {
+      await api.stop()
+      await system.database.query('UPDATE merchants SET password_hash = NULL WHERE id = $1', [
+        SEEDED_MERCHANT_ID,
+      ])
+    })
+    const withoutPassword = await seededSession()
+    expect((await read(withoutPassword)).status).toBe(200)
+    expect(await read(withoutPassword, api.url)).toMatchObject({ status: 401, body: invalidCredentials })
+    await setPassword('test@example.com', PASSWORD)
+    const withAny = await seededSession()
+    expect((await read(withAny)).status).toBe(200)
+    expect(await read(withAny, api.url)).toMatchObject({ status: 401, body: invalidCredentials })
+    const { status, headers } = await login('test@example.com', PASSWORD)
+    expect(status).toBe(200)
+    const withTheRightOne = { cookie: cookieOf(headers).cookie }
+    for (const url of [system.api.url, api.url]) expect((await read(withTheRightOne, url)).status).toBe(200)
   })
 
   test('an inactive merchant has no login, whatever its password', async () => {
@@ -260,7 +303,7 @@ describe('writes with the cookie', () => {
       for (const url of [system.api.url, `${pages.url}/_api`]) {
         expect(await write({ ...session, ...headers }, url)).toMatchObject({
           status: 401,
-          body: invalidCredentials,
+          body: needsOrigin,
         })
         expect((await read({ ...session, ...headers }, url)).status).toBe(200)
       }
@@ -283,10 +326,7 @@ describe('writes with the cookie', () => {
     // The cookie goes to every port of a host; what the browser says of itself must not help, whatever headers it adds.
     const neighbour = { ...session, origin: 'http://127.0.0.1:1' }
     for (const headers of [neighbour, { ...neighbour, 'x-forwarded-host': '127.0.0.1:1' }]) {
-      expect(await write(headers, `${pages.url}/_api`)).toMatchObject({
-        status: 401,
-        body: invalidCredentials,
-      })
+      expect(await write(headers, `${pages.url}/_api`)).toMatchObject({ status: 401, body: needsOrigin })
     }
     expect(await countOrders()).toBe(before)
   })
@@ -307,10 +347,7 @@ describe('writes with the cookie', () => {
       [api.url, api.url],
     ] as const) {
       expect((await read(session, url)).status).toBe(200)
-      expect(await write({ ...session, origin }, url)).toMatchObject({
-        status: 401,
-        body: invalidCredentials,
-      })
+      expect(await write({ ...session, origin }, url)).toMatchObject({ status: 401, body: needsOrigin })
       expect(await login(merchant.email, PASSWORD, { origin }, url)).toMatchObject({ status: 403 })
     }
     expect(await countOrders()).toBe(before)

@@ -1,6 +1,14 @@
 // SPEC 3 against a running API and worker, on both queue backends.
 import { getTransaction, listTransactions, postTransaction } from '@sluice/contracts'
-import { queueBackends, startSystem, type TestSystem, transactionBody, waitFor } from '@sluice/testing'
+import {
+  queueBackends,
+  startSystem,
+  type TestSystem,
+  transactionBody,
+  untilAllKnown,
+  untilKnown,
+  waitFor,
+} from '@sluice/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 
 const DELAY_MS = 1000
@@ -13,7 +21,8 @@ for (const { backend, available } of queueBackends) {
     })
     afterAll(() => system?.stop())
 
-    const post = (body: unknown) => system.call(postTransaction, { body: body as never })
+    const postOnce = (body: object) => system.call(postTransaction, { body: body as never })
+    const post = (body: object) => untilKnown(() => postOnce(body))
     const read = (transaction_id: string) => system.call(getTransaction, { params: { transaction_id } })
     const processed = (transactionId: string) =>
       waitFor(`${transactionId} to be processed`, async () => {
@@ -43,17 +52,19 @@ for (const { backend, available } of queueBackends) {
     })
 
     test('100 concurrent deliveries of one id make one row, processed once', async () => {
-      const answers = await Promise.all(Array.from({ length: 100 }, () => post(transactionBody('txn_100'))))
+      let id = ''
+      const answers = await untilAllKnown((before) => {
+        id = `txn_100_${before}`
+        return Promise.all(Array.from({ length: 100 }, () => postOnce(transactionBody(id))))
+      })
       expect(answers.map((answer) => answer.status)).toEqual(Array(100).fill(202))
       expect(answers.filter((answer) => !('duplicate' in answer.body))).toHaveLength(1)
       expect(answers.filter((answer) => 'conflict' in answer.body)).toHaveLength(0)
-      await processed('txn_100')
+      await processed(id)
       expect(
-        await system.database.query(`SELECT 1 FROM transactions WHERE transaction_id = 'txn_100'`),
+        await system.database.query('SELECT 1 FROM transactions WHERE transaction_id = $1', [id]),
       ).toHaveLength(1)
-      expect((await system.endings()).find((row) => row.id === 'txn_100')).toMatchObject({
-        times: 1,
-      })
+      expect((await system.endings()).find((row) => row.id === id)).toMatchObject({ times: 1 })
     })
 
     const oddIds = [
@@ -83,10 +94,18 @@ for (const { backend, available } of queueBackends) {
       '‮rtl',
       'x'.repeat(100),
     ]
-    test.each(oddIds)('the odd id %j goes the whole way', async (id) => {
-      expect(await post(transactionBody(id))).toMatchObject({ status: 202, body: { transaction_id: id } })
-      expect(await processed(id)).toMatchObject({ transaction_id: id })
-      expect((await post(transactionBody(id))).body).toMatchObject({ duplicate: true })
+    describe('odd ids', () => {
+      const answers = new Map<string, Awaited<ReturnType<typeof post>>>()
+      // All at first, so that they are processed side by side.
+      beforeAll(async () => {
+        await Promise.all(oddIds.map(async (id) => answers.set(id, await post(transactionBody(id)))))
+      })
+
+      test.each(oddIds)('%j goes the whole way', async (id) => {
+        expect(answers.get(id)).toMatchObject({ status: 202, body: { transaction_id: id } })
+        expect(await processed(id)).toMatchObject({ transaction_id: id })
+        expect((await post(transactionBody(id))).body).toMatchObject({ duplicate: true })
+      })
     })
 
     test('the list is newest first, in pages, with a total', async () => {

@@ -9,6 +9,7 @@ import {
   startSystem,
   type TestSystem,
   transactionBody,
+  untilKnown,
   waitFor,
 } from '@sluice/testing'
 import { Webhook } from 'standardwebhooks'
@@ -47,16 +48,15 @@ afterAll(() => system?.stop())
 async function deliver(url: string, body: object): Promise<void> {
   const text = JSON.stringify(body)
   const at = new Date()
-  const response = await fetch(system.api.url + url, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'webhook-id': 'msg_1',
-      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-      'webhook-signature': new Webhook(SECRET).sign('msg_1', at, text),
-    },
-    body: text,
-  })
+  const headers = {
+    'content-type': 'application/json',
+    'webhook-id': 'msg_1',
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+    'webhook-signature': new Webhook(SECRET).sign('msg_1', at, text),
+  }
+  const response = await untilKnown(() =>
+    fetch(system.api.url + url, { method: 'POST', headers, body: text }),
+  )
   expect([response.status, await response.text()]).toMatchObject([202, expect.anything()])
 }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 
 const repository = path.resolve(import.meta.dirname, '../../..')
-const READY_TIMEOUT_MS = 20_000
+const READY_TIMEOUT_MS = 45_000
 
 export interface AppProcess {
   /** The API's or the pages' address, or that of the worker's metrics. */

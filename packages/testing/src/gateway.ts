@@ -13,6 +13,7 @@ import {
   type Refund,
   type RouteContract,
 } from '@sluice/contracts'
+import { untilKnown } from './answers.ts'
 import type { TestDatabase } from './postgres.ts'
 import { waitFor } from './wait.ts'
 
@@ -27,6 +28,15 @@ export interface Keys extends Record<string, string> {
 /** Of the merchant that is seeded in the sandbox. */
 export const seededKeys: Keys = { 'x-api-key': 'key_test_abc123', 'x-api-secret': 'secret_test_xyz789' }
 export const SEEDED_MERCHANT_ID = '550e8400-e29b-41d4-a716-446655440000'
+
+/** Taken, and paid in the sandbox. */
+export const goodCard = {
+  number: '4111111111111111',
+  expiry_month: '12',
+  expiry_year: '2099',
+  cvv: '123',
+  holder_name: 'John Doe',
+}
 
 /** Another merchant, straight into the database. */
 export async function addMerchant(
@@ -66,12 +76,9 @@ export function openShop(call: Call, keys: Keys = seededKeys) {
   const headers = keys
 
   /** As merchants do: with a key, and sent again when the answer is "unknown, send again". */
-  async function create<R extends RouteContract>(route: R, input: CallInput<R>) {
+  function create<R extends RouteContract>(route: R, input: CallInput<R>) {
     const keyed = { ...input, headers: { ...headers, 'idempotency-key': randomUUID() } }
-    for (;;) {
-      const result = await call(route, keyed)
-      if (result.status !== 503 && result.status !== 409) return result
-    }
+    return untilKnown(() => call(route, keyed))
   }
 
   async function order(amount = 50_000, fields: { currency?: string } = {}): Promise<Order> {
@@ -85,16 +92,21 @@ export function openShop(call: Call, keys: Keys = seededKeys) {
     return expectStatus(await create(createPayment, { body }), 201)
   }
 
+  async function payByCard(orderId: string, number: string): Promise<Payment> {
+    const body = { order_id: orderId, method: 'card' as const, card: { ...goodCard, number } }
+    return expectStatus(await create(createPayment, { body }), 201)
+  }
+
   async function refund(paymentId: string, amount: number): Promise<Refund> {
     const input = { params: { payment_id: paymentId }, body: { amount } }
     return expectStatus(await create(createRefund, input), 201)
   }
 
   const readPayment = async (id: string): Promise<Payment> =>
-    expectStatus(await call(getPayment, { headers, params: { payment_id: id } }), 200)
+    expectStatus(await untilKnown(() => call(getPayment, { headers, params: { payment_id: id } })), 200)
 
   const readRefund = async (id: string): Promise<Refund> =>
-    expectStatus(await call(getRefund, { headers, params: { refund_id: id } }), 200)
+    expectStatus(await untilKnown(() => call(getRefund, { headers, params: { refund_id: id } })), 200)
 
   /** Waits for its end. */
   const settled = (id: string, timeoutMs = 15_000): Promise<Payment> => {
@@ -119,7 +131,7 @@ export function openShop(call: Call, keys: Keys = seededKeys) {
     return payment
   }
 
-  return { headers, order, pay, refund, readPayment, readRefund, settled, refundSettled, paid }
+  return { headers, order, pay, payByCard, refund, readPayment, readRefund, settled, refundSettled, paid }
 }
 
 export type Shop = ReturnType<typeof openShop>

@@ -1,4 +1,5 @@
 // Real servers for tests.
+export { untilAllKnown, untilKnown } from './answers.ts'
 export { type AppProcess, startApp } from './app-process.ts'
 export { browserPath, launchBrowser } from './browser.ts'
 export { type DnsAnswer, startDnsServer, type TestDnsServer } from './dns-server.ts'
@@ -6,6 +7,7 @@ export { countEndings, findBroken, findFaults } from './effects.ts'
 export {
   addMerchant,
   expectStatus,
+  goodCard,
   type Keys,
   openShop,
   SEEDED_MERCHANT_ID,
@@ -22,6 +24,7 @@ export {
   startMisbehavingServer,
   testCertificate,
 } from './misbehaving-server.ts'
+export { watchPauses } from './pauses.ts'
 export {
   createDatabase,
   makeTemporaryFolder,
@@ -30,8 +33,10 @@ export {
   type TestDatabase,
   type TestServer,
 } from './postgres.ts'
+export { errorOf, openPosts, type Post } from './posts.ts'
 export { startReceiver, type TestReceiver } from './receiver.ts'
 export { hasRedis, startRedis, type TestRedis } from './redis.ts'
+export { askRedis, dumpRedis, monitorRedis } from './redis-wire.ts'
 export {
   type QueueBackend,
   queueBackends,
