@@ -107,7 +107,7 @@ test('all start from their images, are healthy, and process a transaction togeth
     child.kill('SIGTERM') // what `docker stop` sends
     expect(await once(child, 'exit'), output()).toEqual([0, null])
   }
-}, 60_000)
+}, 120_000)
 
 type Container = { child: ChildProcess; output: () => string }
 

@@ -15,7 +15,7 @@ await main(async () => {
   const script = path.resolve(root, file)
   const dotEnv = path.join(root, '.env')
   if (existsSync(dotEnv)) process.loadEnvFile(dotEnv) // never overrides what is set
-  if (needsDatabase) process.env.DATABASE_URL ||= await runningDatabase()
+  if (needsDatabase && !args.includes('--help')) process.env.DATABASE_URL ||= await runningDatabase()
   process.argv = [process.argv[0], script, ...args]
   process.setSourceMapsEnabled(true)
   await import(script)

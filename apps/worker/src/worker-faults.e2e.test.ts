@@ -1,6 +1,16 @@
 // What was acknowledged is never lost and takes effect exactly once: workers killed, Redis emptied, stopped and restarted.
-import { postDeliveries, queueBackends, startSystem, type TestSystem, waitFor } from '@sluice/testing'
-import { afterEach, describe, expect, inject, test } from 'vitest'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import {
+  postDeliveries,
+  queueBackends,
+  SEEDED_MERCHANT_ID,
+  startSystem,
+  type TestSystem,
+  waitFor,
+} from '@sluice/testing'
+import { afterEach, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { startEndpoint } from './start-endpoint.ts'
+import { findWronglyTold } from './wrongly-told.ts'
 
 let system: TestSystem
 afterEach(() => system?.stop())
@@ -18,22 +28,32 @@ for (const { backend, available } of queueBackends) {
       const release = await lockRows(system)
       await system.startWorker()
       await waitFor('jobs of both kinds to be held up', async () => (await heldUpKinds(system)) === 2)
+      const sessions = await workerSessions(system)
+      await system.startWorker() // now, since that it takes a while to start is not what is measured
       await system.workers[0]!.stop('SIGKILL')
       const killedAt = Date.now()
       // Its sessions would end the transactions they wait for: then nothing would be left to take over.
-      await system.database.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE application_name = 'sluice-worker' AND datname = current_database()`,
-      )
-      await release()
+      await system.database.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [
+        sessions,
+      ])
+      await waitFor('them to be over', async () => {
+        const left = await workerSessions(system)
+        return sessions.every((pid) => !left.includes(pid))
+      })
       expect(await system.endings()).toEqual([])
-      await system.startWorker()
+      await release()
       await expectAllProcessedOnce(ledger.acknowledged, 10_000)
       expect(Date.now() - killedAt).toBeLessThan(10_000)
     })
 
-    test('workers killed with -9 again and again under load: nothing is lost or processed twice', async () => {
+    test('workers killed with -9 again and again under load: nothing is lost, processed or told twice', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
+      // It never answers, so that what matters here, the rows, cost little to deliver.
+      const { url } = await startEndpoint(onTestFinished, () => {})
+      await system.database.query('UPDATE merchants SET webhook_url = $2 WHERE id = $1', [
+        SEEDED_MERCHANT_ID,
+        url,
+      ])
       const stop = new AbortController()
       const load = postDeliveries({
         url: () => system.api.url,
@@ -50,6 +70,7 @@ for (const { backend, available } of queueBackends) {
       const ledger = await load
       expect(ledger.acknowledged.size).toBeGreaterThan(100)
       await expectAllProcessedOnce(ledger.acknowledged, 15_000)
+      expect(await findWronglyTold(system.database)).toEqual([])
     })
 
     test('SIGTERM to a worker: running jobs end, it exits with 0 in time, the next one goes on', async () => {
@@ -90,6 +111,8 @@ for (const { backend, available } of queueBackends) {
 describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
   const underLoad = async (what: () => Promise<void>) => {
     const stop = new AbortController()
+    const pauses = monitorEventLoopDelay({ resolution: 10 })
+    pauses.enable()
     const load = postDeliveries({
       url: () => system.api.url,
       signal: stop.signal,
@@ -101,10 +124,12 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
     await new Promise((resolve) => setTimeout(resolve, 1500))
     stop.abort()
     const ledger = await load
+    pauses.disable()
     // A slow disk may cost a 503 now and then; Redis may not.
     expect([...ledger.statuses.keys()].filter((status) => ![202, 503].includes(status))).toEqual([])
     expect(ledger.statuses.get(503) ?? 0).toBeLessThan(ledger.acknowledged.size / 100)
-    expect(ledger.slowest.ms).toBeLessThan(1000)
+    // What this process itself was held up is not the API's doing.
+    expect(ledger.slowest.ms - pauses.max / 1_000_000, JSON.stringify(ledger.slowest)).toBeLessThan(1000)
     return ledger
   }
 
@@ -170,6 +195,14 @@ async function lockRows({ database }: TestSystem): Promise<() => Promise<void>> 
     await session.query('COMMIT')
     await session.end()
   }
+}
+
+/** The database sessions of all workers, by their servers' pids. */
+async function workerSessions({ database }: TestSystem): Promise<number[]> {
+  const rows = await database.query<{ pid: number }>(
+    `SELECT pid FROM pg_stat_activity WHERE application_name = 'sluice-worker' AND datname = current_database()`,
+  )
+  return rows.map(({ pid }) => pid)
 }
 
 /** Of how many tables rows are waited for. */

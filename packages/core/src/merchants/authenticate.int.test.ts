@@ -7,6 +7,8 @@ import { authenticateByKey, findMerchantByEmail, findMerchantProfile } from './a
 import { createMerchant } from './manage.ts'
 import { SEEDED_MERCHANT_ID } from './seed.ts'
 
+/** Of a busy machine. */
+const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
 /** What reached the database through `db.batch`. */
@@ -14,7 +16,7 @@ let statements: Statement[]
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
   const log = pino({ level: 'silent' })
-  const real = openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 })
+  const real = openDatabase({ url: database.url, applicationName: 'test', log, ...patient })
   statements = []
   db = {
     ...real,

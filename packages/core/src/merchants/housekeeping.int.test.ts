@@ -1,4 +1,4 @@
-// Housekeeping of what merchants leave behind: expired sessions and idempotency keys, in bounded batches.
+// Housekeeping of what merchants leave behind: what has expired, and attempts of old webhooks, in bounded batches.
 import { createDatabase, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
@@ -6,11 +6,13 @@ import { type Database, openDatabase } from '../platform/database.ts'
 import { runChores, standardChores } from '../platform/housekeeping.ts'
 
 const log = pino({ level: 'silent' })
+/** A busy machine takes its time. */
+const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
-  db = openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 })
+  db = openDatabase({ url: database.url, applicationName: 'test', log, ...patient })
 })
 afterEach(async () => {
   await db.close()
@@ -40,6 +42,17 @@ const kinds = [
         [key, expiresIn],
       ),
   },
+  {
+    name: 'old webhook secrets',
+    key: 'secret',
+    table: 'previous_webhook_secrets',
+    add: (key: string, expiresIn: string) =>
+      database.query(
+        `INSERT INTO previous_webhook_secrets (merchant_id, secret, expires_at)
+         SELECT id, $1, now() + $2::interval FROM merchants`,
+        [key, expiresIn],
+      ),
+  },
 ]
 
 test.each(kinds)('$name are removed, those in use are not', async ({ add, key, table }) => {
@@ -64,4 +77,57 @@ test.each(kinds)('$name go in batches and past what is locked', async ({ name, a
     await holder.end()
   }
   expect(await database.query(`SELECT ${key} AS key FROM ${table}`)).toEqual([{ key: 'old3' }])
+})
+
+/** A webhook with an attempt so many days ago, which may be over since. */
+async function addWebhook(event: string, daysAgo: number, settled: boolean): Promise<void> {
+  await database.query(
+    `WITH told AS (
+       INSERT INTO webhook_logs (merchant_id, event, payload, attempts, attempt_number, status, settled_at, next_retry_at)
+       SELECT m.id, $1, '{}', 1, 1, status, settled_at, due FROM merchants m JOIN (
+         VALUES (true, 'failed', now(), NULL), (false, 'pending', NULL, now())) AS state(is_over, status, settled_at, due)
+         ON is_over = $3 RETURNING id)
+     INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, response_code, response_body)
+     SELECT id, 1, now() - $2::float8 * interval '1 day', 5, 500, 'no' FROM told`,
+    [event, daysAgo, settled],
+  )
+}
+const attempted = () =>
+  database.query('SELECT event FROM webhook_attempts JOIN webhook_logs ON id = delivery_id ORDER BY event')
+
+test('attempts of webhooks that are over go after so many days, the webhooks and all others stay', async () => {
+  await addWebhook('over', 7.01, true)
+  await addWebhook('recent', 6.99, true)
+  await addWebhook('still tried', 30, false)
+  const before = await database.query('SELECT * FROM webhook_logs ORDER BY event')
+  await runChores({ db, log }, standardChores(undefined))
+  expect(await attempted()).toHaveLength(3)
+  await runChores({ db, log }, standardChores(7))
+  expect(await attempted()).toEqual([{ event: 'recent' }, { event: 'still tried' }])
+  expect(await database.query('SELECT * FROM webhook_logs ORDER BY event')).toEqual(before)
+})
+
+test('attempts go in batches', async () => {
+  for (let n = 0; n < 5; n++) await addWebhook(`over ${n}`, 8, true)
+  const chore = standardChores(7).find(({ name }) => name === 'old webhook attempts')
+  expect([await chore?.run(db, 2), await chore?.run(db, 2), await chore?.run(db, 2)]).toEqual([2, 2, 1])
+})
+
+test('a chore that fails keeps no other from its turn, and is told of', async () => {
+  const lines: Array<{ chore: string; msg: string }> = []
+  const telling = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  await kinds[0]!.add('old', '-1 minute')
+  const broken = {
+    name: 'broken',
+    run: async () => {
+      throw new Error('no')
+    },
+  }
+  await runChores({ db, log: telling }, [broken, ...standardChores(undefined), broken])
+  expect(await database.query('SELECT * FROM sessions')).toEqual([])
+  expect(lines.map(({ chore, msg }) => [chore, msg])).toEqual([
+    ['broken', 'housekeeping failed; it will run again'],
+    ['expired sessions', 'housekeeping'],
+    ['broken', 'housekeeping failed; it will run again'],
+  ])
 })

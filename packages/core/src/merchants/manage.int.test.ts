@@ -1,48 +1,59 @@
-// The operator's tool, as a process of its own on a real database.
+// The operator's tool on a real database: its commands, and as the process that operators run.
 import { spawn } from 'node:child_process'
 import path from 'node:path'
+import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { createDatabase, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase } from '../platform/database.ts'
 import { authenticateByKey } from './authenticate.ts'
+import { parseCommand, problemOf, USAGE } from './commands.ts'
 import { createMerchant, giveAccounts } from './manage.ts'
+import { readPassword } from './read-password.ts'
 import { SEEDED_MERCHANT_ID } from './seed.ts'
 import { findSession, openSession } from './sessions.ts'
 
+const log = pino({ level: 'silent' })
 const script = path.resolve(import.meta.dirname, '../../dist/merchant.js')
 const email = 'ops@acme.example'
+/** A busy machine takes its time. */
+const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
-  const log = pino({ level: 'silent' })
-  db = openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 })
+  db = openDatabase({ url: database.url, applicationName: 'test', log, ...patient })
 })
 afterEach(async () => {
   await db.close()
   await database.drop()
 })
 
-interface Outcome {
-  code: number
-  stdout: string
-  stderr: string
-}
-
-/** Standard input stays open behind `input`, unless `ends`. */
+/** What a command prints, or the problem that it ends with; `input` is what is piped into it. */
 async function merchant(
   args: string[],
-  { input = '', ends = true, url = database.url }: { input?: string; ends?: boolean; url?: string } = {},
-): Promise<Outcome> {
-  const child = spawn(process.execPath, [script, ...args], {
-    env: { PATH: process.env.PATH, DATABASE_URL: url },
-  })
+  { input = '', on = db }: { input?: string; on?: Database } = {},
+): Promise<{ printed: string } | { problem: string }> {
+  const command = parseCommand(args)
+  if (command === undefined || command === 'help') throw new Error(`${args} ask for nothing`)
+  const stdin = new PassThrough()
+  stdin.end(input)
+  const askForPassword = () => readPassword(stdin as unknown as NodeJS.ReadStream, process.stderr)
+  try {
+    return { printed: await command({ db: on, askForPassword }) }
+  } catch (error) {
+    return { problem: problemOf(error) }
+  }
+}
+
+/** The same as a process. Standard input stays open. */
+async function merchantProcess(args: string[], { input = '', url = database.url } = {}) {
+  const env = { PATH: process.env.PATH, DATABASE_URL: url }
+  const child = spawn(process.execPath, [script, ...args], { env })
   child.stdin.on('error', () => {}) // it may end without having read
   child.stdin.write(input)
-  if (ends) child.stdin.end()
-  const exited = new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? -1)))
+  const exited = new Promise((resolve) => child.on('exit', resolve))
   const [code, stdout, stderr] = await Promise.all([exited, text(child.stdout), text(child.stderr)])
   return { code, stdout, stderr }
 }
@@ -54,28 +65,22 @@ const accounts = () =>
     'SELECT account, email FROM merchant_accounts JOIN merchants ON id = merchant_id ORDER BY account',
   )
 
-/** One line on standard error that says this, and nothing else anywhere. */
-const problem = (what: string | RegExp) => ({
-  code: 1,
-  stdout: '',
-  stderr: expect.stringMatching(new RegExp(`^[^\n]*${what instanceof RegExp ? what.source : what}[^\n]*\n$`)),
-})
+const done = { printed: expect.any(String) }
+/** One line that says this. */
+const problem = (what: string) => ({ problem: expect.stringMatching(new RegExp(`^[^\n]*${what}[^\n]*$`)) })
 
 test('a merchant is made with credentials that work, and that no other command shows', async () => {
-  const { code, stdout, stderr } = await merchant(
-    [
-      'create',
-      '--name',
-      'Acme & Söhne',
-      '--email',
-      'Ops@ACME.example',
-      '--account',
-      'acc_2',
-      '--account',
-      'acc_1',
-    ],
-    { ends: false },
-  )
+  const args = [
+    '--name',
+    'Acme & Söhne',
+    '--email',
+    'Ops@ACME.example',
+    '--account',
+    'acc_2',
+    '--account',
+    'acc_1',
+  ]
+  const { code, stdout, stderr } = await merchantProcess(['create', ...args])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const [, id] = /^ {2}id +(\S+)$/m.exec(stdout) ?? []
   const [, key = ''] = /^ {2}api_key +(\S+)$/m.exec(stdout) ?? []
@@ -91,9 +96,9 @@ test('a merchant is made with credentials that work, and that no other command s
     create(),
   ])
   const [row] = await database.query('SELECT password_hash FROM merchants WHERE email = $1', [email])
-  for (const { stdout, stderr } of shownLater) {
+  for (const shown of shownLater) {
     for (const hidden of [key, secret, 'correct horse', row?.password_hash, 'xyz789', 'abc123']) {
-      expect(stdout + stderr).not.toContain(hidden)
+      expect(JSON.stringify(shown)).not.toContain(hidden)
     }
   }
 })
@@ -107,10 +112,8 @@ test('credentials differ from merchant to merchant', async () => {
 
 test('an e-mail is one merchant’s, in any case and by two operators at once', async () => {
   const outcomes = await Promise.all([create(), create(), create()])
-  expect(outcomes.filter(({ code }) => code === 0)).toHaveLength(1)
-  for (const outcome of outcomes.filter(({ code }) => code !== 0)) {
-    expect(outcome).toEqual(problem(`There is a merchant with the e-mail ${email} already`))
-  }
+  const refused = outcomes.filter((outcome) => 'problem' in outcome)
+  expect(refused).toEqual(Array(2).fill(problem(`There is a merchant with the e-mail ${email} already`)))
   expect(await merchant(['create', '--name', 'Other', '--email', 'TEST@example.com'])).toEqual(
     problem('There is a merchant with the e-mail test@example.com already'),
   )
@@ -160,14 +163,14 @@ test('the longest name, e-mail and account fit', async () => {
 test('a password comes from one line of standard input and ends the sessions', async () => {
   const { id } = await createMerchant(db, { name: 'Acme', email, accounts: [] })
   const logIn = (password: string) => openSession({ db, sandbox: false }, { email, password })
-  const outcome = await merchant(['password', 'OPS@acme.example'], { input: 'correct horse\n', ends: false })
+  const outcome = await merchantProcess(['password', 'OPS@acme.example'], { input: 'correct horse\n' })
   expect(outcome).toEqual({ code: 0, stdout: expect.stringContaining('is set'), stderr: '' })
   const session = (await logIn('correct horse'))!
   expect(session.merchant.id).toBe(id)
   // Without a line's end, with a Windows one, and with what is not its business behind it.
   for (const input of ['battery staple', 'battery staple\r\n', 'battery staple\ncorrect horse\n']) {
     const before = (await logIn('correct horse')) ?? (await logIn('battery staple'))
-    expect(await merchant(['password', email], { input })).toMatchObject({ code: 0 })
+    expect(await merchant(['password', email], { input })).toEqual(done)
     expect(await findSession({ db, sandbox: true }, before!.token)).toBeUndefined()
     expect(await logIn('battery staple')).toBeDefined()
     expect(await logIn('correct horse')).toBeUndefined()
@@ -191,12 +194,10 @@ test('a password that cannot be one changes nothing', async () => {
 test('accounts are given once, all of them or none', async () => {
   await create()
   expect(await merchant(['account', email, 'acc_1', 'a b', 'acc_1'])).toEqual({
-    code: 0,
-    stdout: `${email} has the accounts acc_1, "a b", acc_1.\n`,
-    stderr: '',
+    printed: `${email} has the accounts acc_1, "a b", acc_1.`,
   })
-  expect(await merchant(['account', 'OPS@acme.example', 'acc_1', 'acc_2'])).toMatchObject({ code: 0 })
-  expect(await merchant(['account', email, '--', '-5'])).toMatchObject({ code: 0 })
+  expect(await merchant(['account', 'OPS@acme.example', 'acc_1', 'acc_2'])).toEqual(done)
+  expect(await merchant(['account', email, '--', '-5'])).toEqual(done)
   const given = await accounts()
   expect(given).toEqual([
     { account: '-5', email },
@@ -237,26 +238,24 @@ test('the list has every merchant with its state and accounts', async () => {
   await create('--account', 'acc_2', '--account', 'a,b', '--account', 'x\u009b31m')
   await merchant(['deactivate', 'test@example.com'])
   expect(await merchant(['list'])).toEqual({
-    code: 0,
-    stdout:
+    printed:
       `${email}\tactive\tAcme\t"a,b", acc_2, "x\\u{9b}31m"\n` +
-      'test@example.com\tnot active\tTest Merchant\tacc_merchant_456\n',
-    stderr: '',
+      'test@example.com\tnot active\tTest Merchant\tacc_merchant_456',
   })
 })
 
 test('the list of nobody says so', async () => {
   await database.query('DELETE FROM merchant_accounts; DELETE FROM merchants')
-  expect(await merchant(['list'])).toEqual({ code: 0, stdout: 'There are no merchants.\n', stderr: '' })
+  expect(await merchant(['list'])).toEqual({ printed: 'There are no merchants.' })
 })
 
 test('a deactivated merchant is shut out until it is activated; its sessions are gone', async () => {
   const credentials = ['key_test_abc123', 'secret_test_xyz789'] as const
   const session = await openSession({ db, sandbox: true }, { email: 'test@example.com', password: 'x' })
-  expect(await merchant(['deactivate', 'Test@example.com'])).toMatchObject({ code: 0, stderr: '' })
+  expect(await merchant(['deactivate', 'Test@example.com'])).toEqual(done)
   expect(await authenticateByKey(db, ...credentials)).toBeUndefined()
-  expect(await merchant(['deactivate', 'test@example.com'])).toMatchObject({ code: 0 })
-  expect(await merchant(['activate', 'test@example.com'])).toMatchObject({ code: 0, stderr: '' })
+  expect(await merchant(['deactivate', 'test@example.com'])).toEqual(done)
+  expect(await merchant(['activate', 'test@example.com'])).toEqual(done)
   expect(await authenticateByKey(db, ...credentials)).toMatchObject({ id: SEEDED_MERCHANT_ID })
   expect(await findSession({ db, sandbox: true }, session!.token)).toBeUndefined()
   for (const command of ['activate', 'deactivate']) {
@@ -267,7 +266,7 @@ test('a deactivated merchant is shut out until it is activated; its sessions are
   }
 })
 
-test('wrong arguments are answered with the usage', async () => {
+test('arguments that ask for nothing are known as such', () => {
   const wrong = [
     [],
     ['constructor'],
@@ -285,22 +284,32 @@ test('wrong arguments are answered with the usage', async () => {
     ['activate'],
     ['deactivate', email, 'test@example.com'],
   ]
-  const outcomes = await Promise.all(wrong.map(async (args) => ({ args, ...(await merchant(args)) })))
-  const usage = expect.stringMatching(/^Usage: npm run merchant -- <command>\n( {2}.+\n){6}$/)
-  expect(outcomes).toEqual(wrong.map((args) => ({ args, code: 2, stdout: '', stderr: usage })))
-  expect(await merchants()).toMatchObject([{ email: 'test@example.com', is_active: true }])
+  expect(wrong.filter((args) => parseCommand(args) !== undefined)).toEqual([])
+})
+
+test('wrong arguments are answered with the usage, as an error; those who ask for it get it as an answer', async () => {
+  expect(USAGE).toMatch(/^Usage: npm run merchant -- <command>\n( {2}.+(\n|$)){6}$/)
+  const printed = `${USAGE}\n`
+  expect(await merchantProcess([], { url: '' })).toEqual({ code: 2, stdout: '', stderr: printed })
+  expect(await merchantProcess(['--help'], { url: '' })).toEqual({ code: 0, stdout: printed, stderr: '' })
 })
 
 test('a database that is away is one line', async () => {
   const url = 'postgresql://somebody:topsecret@127.0.0.1:1/nowhere'
+  const away = openDatabase({ url, applicationName: 'test', log })
   for (const args of [['list'], ['create', '--name', 'Acme', '--email', email], ['activate', email]]) {
-    const outcome = await merchant(args, { url })
+    const outcome = await merchant(args, { on: away })
     expect(outcome).toEqual(problem('The database is away or too slow'))
-    expect(outcome.stderr).not.toContain('topsecret')
+    expect(JSON.stringify(outcome)).not.toContain('topsecret')
   }
+  await away.close()
   const missing = Object.assign(new URL(database.url), { pathname: '/nowhere' }).href
-  expect(await merchant(['list'], { url: missing })).toEqual(problem('nowhere'))
-  const unset = await merchant(['list'], { url: '' })
+  expect(await merchantProcess(['list'], { url: missing })).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^[^\n]*nowhere[^\n]*\n$/),
+  })
+  const unset = await merchantProcess(['list'], { url: '' })
   expect(unset).toMatchObject({
     code: 1,
     stdout: '',

@@ -12,12 +12,14 @@ import { type Moved, movePayment, moveRefund, type paymentMoves } from './paymen
 import { findPayment, findRefund } from './read.ts'
 import { refundOnTheWire } from './refund.ts'
 
+/** Of a busy machine. */
+const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
 beforeAll(async () => {
   database = await createDatabase(inject('postgresUrl'))
   const log = pino({ level: 'silent' })
-  db = openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 })
+  db = openDatabase({ url: database.url, applicationName: 'test', log, ...patient })
 })
 afterAll(async () => {
   await db?.close()

@@ -24,11 +24,13 @@ const run = (file: string, args: string[], env: Record<string, string>) =>
 
 const log = pino({ level: 'silent' })
 const metrics = createMetrics()
+/** A busy machine takes its time. */
+const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
-  db = openDatabase({ url: database.url, applicationName: 'test', log, statementTimeoutMs: 5000 })
+  db = openDatabase({ url: database.url, applicationName: 'test', log, ...patient })
 })
 afterEach(async () => {
   await db.close()
@@ -253,14 +255,14 @@ test('batches of several processes that share ids in every order neither deadloc
   const recorders = Array.from({ length: 4 }, () =>
     createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 }),
   )
-  const ids = Array.from({ length: 400 }, (_, n) => `txn_${n}`)
+  const ids = Array.from({ length: 100 }, (_, n) => `txn_${n}`)
   const shuffled = () => ids.toSorted(() => Math.random() - 0.5)
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 20; round++) {
     const outcomes = await Promise.all(
       recorders.flatMap(({ record }) => shuffled().map((id) => record(delivery(`${round}_${id}`)))),
     )
-    expect(outcomes.filter((outcome) => outcome === 'accepted')).toHaveLength(400)
-    expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(1200)
+    expect(outcomes.filter((outcome) => outcome === 'accepted')).toHaveLength(100)
+    expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(300)
   }
 })
 

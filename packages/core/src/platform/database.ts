@@ -51,6 +51,8 @@ export interface DatabaseOptions {
   log: Logger
   /** Client-side limit of one batch statement, and of half a transaction: a frozen server sends no error. */
   statementTimeoutMs?: number
+  /** Client-side limit of a connection's beginning, the wait for a free one included. */
+  connectTimeoutMs?: number
 }
 
 const CONNECT_TIMEOUT_MS = 400
@@ -60,7 +62,7 @@ const TRANSACTION_CONNECTIONS = 10
 const READ_CONNECTIONS = 8
 
 export function openDatabase(options: DatabaseOptions): Database {
-  const { statementTimeoutMs = 500 } = options
+  const { statementTimeoutMs = 500, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options
   const batchPool = openPool(options, {
     max: BATCH_CONNECTIONS,
     idleTimeoutMillis: 0, // a delivery after a quiet while must not wait for a connection
@@ -84,7 +86,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const readPool = openPool(options, { max: READ_CONNECTIONS, query_timeout: READ_TIMEOUT_MS })
   const prisma = new PrismaClient({
     adapter: new PrismaPg(readPool),
-    transactionOptions: { maxWait: CONNECT_TIMEOUT_MS, timeout: READ_TIMEOUT_MS },
+    transactionOptions: { maxWait: connectTimeoutMs, timeout: READ_TIMEOUT_MS },
   })
   return {
     prisma,
@@ -181,11 +183,11 @@ async function allOf<const T extends readonly Promise<unknown>[]>(
 }
 
 function openPool(
-  { url, applicationName, log }: DatabaseOptions,
+  { url, applicationName, log, connectTimeoutMs = CONNECT_TIMEOUT_MS }: DatabaseOptions,
   config: pg.PoolConfig & { query_timeout: number },
 ): pg.Pool {
   const pool = new pg.Pool({
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: connectTimeoutMs,
     ...config,
     connectionString: url,
     application_name: applicationName,

@@ -102,7 +102,7 @@ test('against a server that never answers, rows in flight and waiting are reject
   const first = group.submit('in flight')
   await new Promise((resolve) => setImmediate(resolve))
   const results = await Promise.allSettled([first, group.submit('waiting')])
-  expect(performance.now() - startedAt).toBeLessThan(450)
+  expect(performance.now() - startedAt).toBeLessThan(1000)
   for (const result of results) expect(result).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } })
 })
 

@@ -43,7 +43,7 @@ function ringerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
     )
   /** The add under way is answered, and the next one, if there is one, has begun. */
   async function nextAdd(number: number): Promise<Add> {
-    await expect.poll(() => adds.length, { interval: 1 }).toBe(number)
+    await expect.poll(() => adds.length, { interval: 1, timeout: 15_000 }).toBe(number)
     return adds[number - 1]!
   }
   return { ringer, adds, told, counted, nextAdd }

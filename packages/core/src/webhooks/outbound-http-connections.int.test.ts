@@ -62,7 +62,8 @@ describe('kept connections', () => {
 
   test('whatever a receiver did, the next request to it is whole', async () => {
     for (const name of Object.keys(misbehaviours) as MisbehaviourName[]) {
-      if (/hang|endless|bomb/.test(name)) continue
+      // Those that end a connection later may end it under the next request: they have tests of their own.
+      if (/hang|endless|bomb|idle|second/.test(name)) continue
       await classOf(server.url(name))
       expect([name, await classOf(server.url('ok'))]).toEqual([name, 200])
     }

@@ -21,6 +21,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+const eventually = { timeout: 15_000 }
+
 const resolver = (timeoutMs = 600, reuseMs = 0) =>
   createResolver({ servers: [dns.address], timeoutMs, hostsFile, reuseMs })
 const reasonOf = (promise: Promise<unknown>) =>
@@ -51,10 +53,10 @@ describe('without a question', () => {
     )
     expect(await resolve('NAMED.test.')).toEqual(['10.0.0.9'])
     writeFileSync(hostsFile, 'fd00::1 named.test\n10.0.0.10 named.test')
-    await expect.poll(() => resolve('named.test')).toEqual(['fd00::1', '10.0.0.10'])
+    await expect.poll(() => resolve('named.test'), eventually).toEqual(['fd00::1', '10.0.0.10'])
     expect(dns.questions).toEqual([])
     rmSync(hostsFile)
-    await expect.poll(() => resolve('named.test')).toEqual(['93.184.216.1'])
+    await expect.poll(() => resolve('named.test'), eventually).toEqual(['93.184.216.1'])
   })
 })
 
@@ -98,18 +100,22 @@ describe('by the name server', () => {
   })
 
   test('a look-up ends at its deadline, and holds up nobody else', async () => {
-    dns.answer('silent.test', 'silence')
     dns.answer('fine.test', ['93.184.216.1'])
-    const { resolve } = resolver()
+    const timeoutMs = 2000
+    const { resolve } = resolver(timeoutMs)
     const startedAt = performance.now()
-    const silent = Array.from({ length: 50 }, (_, index) => {
+    let isOver = false
+    const silent = Array.from({ length: 50 }, async (_, index) => {
       dns.answer(`silent-${index}.test`, 'silence')
-      return reasonOf(resolve(`silent-${index}.test`))
+      const reason = await reasonOf(resolve(`silent-${index}.test`))
+      isOver = true
+      return reason
     })
     expect(await resolve('fine.test')).toEqual(['93.184.216.1'])
-    expect(performance.now() - startedAt).toBeLessThan(300)
+    expect(isOver).toBe(false)
     expect(new Set(await Promise.all(silent))).toEqual(new Set(['timeout']))
-    expect(performance.now() - startedAt).toBeLessThan(1100)
+    // All at once, not one after the other.
+    expect(performance.now() - startedAt).toBeLessThan(2 * timeoutMs)
   })
 
   test('those who ask at once share one look-up; a failure is asked again', async () => {
@@ -129,6 +135,6 @@ describe('by the name server', () => {
     await resolve('moving.test')
     dns.answer('moving.test', ['93.184.216.2'])
     expect(await resolve('moving.test')).toEqual(['93.184.216.1'])
-    await expect.poll(() => resolve('moving.test')).toEqual(['93.184.216.2'])
+    await expect.poll(() => resolve('moving.test'), eventually).toEqual(['93.184.216.2'])
   })
 })

@@ -1,0 +1,36 @@
+// For the tests: a merchant's endpoint that keeps what it is sent, and answers as it is told.
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface Received {
+  at: number
+  headers: http.IncomingHttpHeaders
+  body: Buffer
+}
+
+const ok = (_received: Received, response: http.ServerResponse) => void response.end('OK')
+
+/** Ends with its test. */
+export async function startEndpoint(
+  onTestFinished: (end: () => void) => void,
+  answer: (received: Received, response: http.ServerResponse) => void = ok,
+): Promise<{ received: Received[]; url: string }> {
+  const received: Received[] = []
+  const server = http.createServer(async (request, response) => {
+    const at = Date.now()
+    // One whose sender died in the middle was not received.
+    const chunks = await request.toArray().catch(() => undefined)
+    if (chunks === undefined) return
+    const one = { at, headers: request.headers, body: Buffer.concat(chunks) }
+    received.push(one)
+    answer(one, response)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhook` }
+}
