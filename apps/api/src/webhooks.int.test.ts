@@ -79,7 +79,7 @@ describe('the list', () => {
     ['event', 'payment.nonsense'],
     ['event', "x' OR true --"],
     ['event', '\0'],
-  ] as const)('refuses %s=%s', async ([field, value]) => {
+  ] as const)('refuses %s=%j', async ([field, value]) => {
     const { status, error } = await send('GET', `/api/v1/webhooks?${new URLSearchParams({ [field]: value })}`)
     expect({ status, code: error?.code, field: error?.field }).toEqual({
       status: 400,
@@ -307,17 +307,17 @@ describe('a replay', () => {
     expect(await replay({ since })).toEqual({ matched: 0, scheduled: 0, spread_seconds: 0 })
   })
 
-  test('of more than ten thousand sends the oldest ones, and the rest by further calls, at the same rate', async () => {
+  test('of more than five thousand sends the oldest ones, and the rest by further calls, at the same rate', async () => {
     await system.database.query(
       `INSERT INTO webhook_logs (merchant_id, event, payload, request_id, status, next_retry_at, settled_at, created_at)
        SELECT $1, 'payment.success', '{}', 'x', 'success', NULL, now(), '2024-01-15'::timestamptz + n * interval '1 second'
-       FROM generate_series(1, 25000) AS n`,
+       FROM generate_series(1, 12000) AS n`,
       [merchant.id],
     )
     const body = { since: '2024-01-15' }
-    expect(await replay(body)).toEqual({ matched: 25_000, scheduled: 10_000, spread_seconds: 500 })
-    expect(await replay(body)).toEqual({ matched: 15_000, scheduled: 10_000, spread_seconds: 500 })
-    expect(await replay(body)).toEqual({ matched: 5_000, scheduled: 5_000, spread_seconds: 250 })
+    expect(await replay(body)).toEqual({ matched: 12_000, scheduled: 5000, spread_seconds: 250 })
+    expect(await replay(body)).toEqual({ matched: 7000, scheduled: 5000, spread_seconds: 250 })
+    expect(await replay(body)).toEqual({ matched: 2000, scheduled: 2000, spread_seconds: 100 })
     const [spread] = await system.database.query(
       `SELECT count(*)::int AS count, bool_and(in_order) AS in_order,
          extract(epoch FROM max(next_retry_at) - min(next_retry_at))::int AS seconds
@@ -325,7 +325,7 @@ describe('a replay', () => {
              FROM webhook_logs WHERE merchant_id = $1 AND status = 'pending') AS due`,
       [merchant.id],
     )
-    expect(spread).toEqual({ count: 25_000, in_order: true, seconds: 1250 })
+    expect(spread).toEqual({ count: 12_000, in_order: true, seconds: 600 })
   })
 
   test('is refused without a URL, but for counting', async () => {

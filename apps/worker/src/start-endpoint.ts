@@ -5,8 +5,11 @@ import type { AddressInfo } from 'node:net'
 
 export interface Received {
   at: number
+  path: string
   headers: http.IncomingHttpHeaders
   body: Buffer
+  /** `webhook-id`. */
+  id: string
 }
 
 const ok = (_received: Received, response: http.ServerResponse) => void response.end('OK')
@@ -22,7 +25,8 @@ export async function startEndpoint(
     // One whose sender died in the middle was not received.
     const chunks = await request.toArray().catch(() => undefined)
     if (chunks === undefined) return
-    const one = { at, headers: request.headers, body: Buffer.concat(chunks) }
+    const { url: path = '', headers } = request
+    const one = { at, path, headers, body: Buffer.concat(chunks), id: String(headers['webhook-id']) }
     received.push(one)
     answer(one, response)
   })

@@ -1,7 +1,5 @@
 // One attempt at a time against everything that an endpoint may do: a row each that tells it, in time, and never a crash.
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type http from 'node:http'
 import {
   getWebhook,
   listWebhooks,
@@ -24,7 +22,8 @@ import {
   waitFor,
 } from '@sluice/testing'
 import { verify } from '@sluice/webhooks'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { type Received, startEndpoint } from './start-endpoint.ts'
 
 const DEADLINE_MS = 5000
 const LATE_MS = DEADLINE_MS + 500
@@ -79,32 +78,8 @@ const attempted = (headers: Keys, attempts: number, id?: string) =>
 const makeDue = (id: string) =>
   system.database.query('UPDATE webhook_logs SET next_retry_at = now() WHERE id = $1', [id])
 
-interface Received {
-  path: string
-  headers: http.IncomingHttpHeaders
-  body: string
-  id: string
-}
-
-/** An endpoint of the test's own, which answers as it is told. */
-async function startEndpoint(answer: (response: http.ServerResponse, received: Received) => void) {
-  const received: Received[] = []
-  const server = http.createServer(async (request, response) => {
-    const body = Buffer.concat(await request.toArray()).toString()
-    const { url: path = '', headers } = request
-    const one = { path, headers, body, id: String(headers['webhook-id']) }
-    received.push(one)
-    answer(response, one)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  stops.push(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhook` }
-}
-const fails = (response: http.ServerResponse) => response.writeHead(500).end('no')
+const endpointThat = (answer: Parameters<typeof startEndpoint>[1]) => startEndpoint(onTestFinished, answer)
+const fails = (_received: Received, response: http.ServerResponse) => response.writeHead(500).end('no')
 
 /** What is to be recorded: the status of the answer and its text, or why there was none. */
 type Expected = [code: number, text: string | RegExp, waitMs?: number] | [error: string]
@@ -240,7 +215,7 @@ test('every odd answer is one attempt with the right outcome, within 5.5 s, and 
 
 test('no redirect is followed, whatever its kind', async () => {
   const kinds = [300, 301, 302, 303, 307, 308]
-  const endpoint = await startEndpoint((response, { path }) => {
+  const endpoint = await endpointThat(({ path }, response) => {
     response.writeHead(Number(path.slice(1)), { location: '/elsewhere' }).end()
   })
   const merchants = []
@@ -287,7 +262,7 @@ test('private addresses are refused at every attempt, and nothing is sent to the
 })
 
 test('a URL that was taken away meanwhile ends a delivery as failed, without an attempt', async () => {
-  const endpoint = await startEndpoint(fails)
+  const endpoint = await endpointThat(fails)
   const { id: merchantId, keys } = await merchantAt(endpoint.url)
   await addTest(merchantId)
   const before = await attempted(keys, 1)
@@ -328,7 +303,7 @@ describe('Retry-After', () => {
     ['of another status is not looked at', 500, () => '900', FIRST_WAIT_MS],
     ['that says nothing changes nothing', 503, () => 'soon', FIRST_WAIT_MS],
   ])('%s', async ([, status, header, waitMs]) => {
-    const endpoint = await startEndpoint((response) => {
+    const endpoint = await endpointThat((_received, response) => {
       response.writeHead(status, { 'retry-after': header() }).end()
     })
     const { id: merchantId, keys } = await merchantAt(endpoint.url)
@@ -342,7 +317,7 @@ describe('Retry-After', () => {
 })
 
 test('each attempt goes to the URL and is signed by the secret of its moment: same id, same bytes', async () => {
-  const [first, second] = [await startEndpoint(fails), await startEndpoint(fails)]
+  const [first, second] = [await endpointThat(fails), await endpointThat(fails)]
   const { id: merchantId, keys } = await merchantAt(first.url)
   await addTest(merchantId)
   const { id } = await attempted(keys, 1)
@@ -384,7 +359,7 @@ describe('a manual retry', () => {
   ] as const)('during an attempt takes effect after it, when that %s', async ([, status]) => {
     const held: http.ServerResponse[] = []
     const ids: string[] = []
-    const endpoint = await startEndpoint((response, { id }) => {
+    const endpoint = await endpointThat(({ id }, response) => {
       // Only the first attempt is held; whatever is sent later is taken.
       if (ids.push(id) === 1) held.push(response)
       else response.end('taken')
@@ -410,7 +385,7 @@ describe('a manual retry', () => {
   })
 
   test('and a replay begin anew at once; the numbers of attempts do not, nor does the id', async () => {
-    const endpoint = await startEndpoint(fails)
+    const endpoint = await endpointThat(fails)
     const { id: merchantId, keys } = await merchantAt(endpoint.url)
     await addTest(merchantId)
     const { id, created_at } = await attempted(keys, 1)
@@ -432,7 +407,7 @@ describe('a manual retry', () => {
     expect(last).toMatchObject({ attempts: 1, status: 'pending' })
     expect(last.history.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
     expect(new Set(endpoint.received.map((received) => received.id))).toEqual(new Set([id]))
-    expect(new Set(endpoint.received.map(({ body }) => body)).size).toBe(1)
+    expect(new Set(endpoint.received.map(({ body }) => body.toString())).size).toBe(1)
     expect(endpoint.received).toHaveLength(8)
   })
 })

@@ -176,7 +176,7 @@ export const replayWebhooks = defineRoute({
         matched: Type.Integer({ description: 'Webhooks that this asks for' }),
         scheduled: Type.Integer({
           description:
-            'Webhooks that are sent again, at most 10000, the oldest first; ask again for the rest. 0 with dry_run',
+            'Webhooks that are sent again, at most 5000, the oldest first; ask again for the rest. 0 with dry_run',
         }),
         spread_seconds: Type.Integer({ description: 'The time over which sending that many is spread' }),
       },

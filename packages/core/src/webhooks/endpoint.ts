@@ -168,7 +168,7 @@ export async function retryWebhook(
 /** Replayed deliveries a second: a receiver that was away must not be knocked over by what it missed. */
 const REPLAYS_PER_SECOND = 20
 /** In one call; more would not be written within the time of an answer. */
-const REPLAYED_MAX = 10_000
+const REPLAYED_MAX = 5000
 
 /**
  * Sends what was delivered or given up again, spread over time, the oldest first; answers how many match, how many of
