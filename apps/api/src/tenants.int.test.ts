@@ -362,7 +362,7 @@ describe('what takes no id', () => {
     const before = await everything()
     const replay = { since: '2000-01-01' }
     const { text } = await send('POST', '/api/v1/webhooks/replay', mine.headers, replay)
-    expect(JSON.parse(text)).toEqual({ matched: 0, scheduled: 0, spread_seconds: 0 })
+    expect(JSON.parse(text)).toEqual({ matched: 0, scheduled: 0, spread_seconds: 0, next_since: null })
     expect(await everything()).toEqual(before)
     expect((await send('POST', '/api/v1/merchant/webhook/secret', mine.headers, {})).status).toBe(200)
     expect(await settingsOfA()).toBe(profile)

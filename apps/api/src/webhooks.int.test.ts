@@ -274,6 +274,7 @@ describe('a replay', () => {
       matched: 3,
       scheduled: 3,
       spread_seconds: 1,
+      next_since: null,
     })
     const after = await list({ limit: 100 })
     const changed = after.data.filter((webhook, i) => webhook.status !== before.data[i]!.status)
@@ -290,8 +291,18 @@ describe('a replay', () => {
       rows.push(await addWebhook({ created_at: at(second), status: 'failed', attempts: 5 }))
     }
     const before = Date.now()
-    expect(await replay({ since, dry_run: true })).toEqual({ matched: 41, scheduled: 0, spread_seconds: 2 })
-    expect(await replay({ since, dry_run: false })).toEqual({ matched: 41, scheduled: 41, spread_seconds: 2 })
+    expect(await replay({ since, dry_run: true })).toEqual({
+      matched: 41,
+      scheduled: 0,
+      spread_seconds: 2,
+      next_since: null,
+    })
+    expect(await replay({ since, dry_run: false })).toEqual({
+      matched: 41,
+      scheduled: 41,
+      spread_seconds: 2,
+      next_since: null,
+    })
     const due = await system.database.query<{ id: string; due: Date; attempts: number; number: number }>(
       `SELECT id, next_retry_at AS due, attempts, attempt_number AS number FROM webhook_logs
        WHERE merchant_id = $1 AND status = 'pending' ORDER BY next_retry_at`,
@@ -304,7 +315,7 @@ describe('a replay', () => {
     expect(first).toBeLessThanOrEqual(Date.now() + 5)
     expect(due.map(({ due }) => due.getTime() - first)).toEqual(rows.map((_, nth) => nth * 50))
     // They are on their way; asking once more sends nothing twice.
-    expect(await replay({ since })).toEqual({ matched: 0, scheduled: 0, spread_seconds: 0 })
+    expect(await replay({ since })).toEqual({ matched: 0, scheduled: 0, spread_seconds: 0, next_since: null })
   })
 
   test('of more than five thousand sends the oldest ones, and the rest by further calls, at the same rate', async () => {
@@ -314,10 +325,21 @@ describe('a replay', () => {
        FROM generate_series(1, 12000) AS n`,
       [merchant.id],
     )
-    const body = { since: '2024-01-15' }
-    expect(await replay(body)).toEqual({ matched: 12_000, scheduled: 5000, spread_seconds: 250 })
-    expect(await replay(body)).toEqual({ matched: 7000, scheduled: 5000, spread_seconds: 250 })
-    expect(await replay(body)).toEqual({ matched: 2000, scheduled: 2000, spread_seconds: 100 })
+    const of = (second: number) => new Date(Date.parse('2024-01-15') + second * 1000).toISOString()
+    const first = await replay({ since: '2024-01-15' })
+    expect(first).toEqual({ matched: 12_000, scheduled: 5000, spread_seconds: 250, next_since: of(5001) })
+    // Delivered meanwhile, the first ones would match again: the rest is asked for by where it begins.
+    const deliver = (until: string) =>
+      system.database.query(
+        `UPDATE webhook_logs SET status = 'success', next_retry_at = NULL, settled_at = now()
+         WHERE merchant_id = $1 AND created_at < $2`,
+        [merchant.id, until],
+      )
+    await deliver(of(101))
+    const second = await replay({ since: first.next_since! })
+    expect(second).toEqual({ matched: 7000, scheduled: 5000, spread_seconds: 250, next_since: of(10_001) })
+    const third = await replay({ since: second.next_since! })
+    expect(third).toEqual({ matched: 2000, scheduled: 2000, spread_seconds: 100, next_since: null })
     const [spread] = await system.database.query(
       `SELECT count(*)::int AS count, bool_and(in_order) AS in_order,
          extract(epoch FROM max(next_retry_at) - min(next_retry_at))::int AS seconds
@@ -325,7 +347,7 @@ describe('a replay', () => {
              FROM webhook_logs WHERE merchant_id = $1 AND status = 'pending') AS due`,
       [merchant.id],
     )
-    expect(spread).toEqual({ count: 12_000, in_order: true, seconds: 600 })
+    expect(spread).toEqual({ count: 11_900, in_order: true, seconds: 595 })
   })
 
   test('is refused without a URL, but for counting', async () => {

@@ -402,7 +402,12 @@ describe('a manual retry', () => {
       headers: keys,
       body: { since: created_at, status: 'failed' },
     })
-    expect(expectStatus(replayed, 200)).toEqual({ matched: 1, scheduled: 1, spread_seconds: 0 })
+    expect(expectStatus(replayed, 200)).toEqual({
+      matched: 1,
+      scheduled: 1,
+      spread_seconds: 0,
+      next_since: null,
+    })
     const last = await attempted(keys, 8, id)
     expect(last).toMatchObject({ attempts: 1, status: 'pending' })
     expect(last.history.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])

@@ -160,6 +160,25 @@ export const ReplayRequest = Type.Object(
 )
 export type ReplayRequest = Static<typeof ReplayRequest>
 
+const ReplayAnswer = Type.Object(
+  {
+    matched: Type.Integer({ description: 'Webhooks that this asks for, counted up to 100000' }),
+    scheduled: Type.Integer({
+      description: 'Webhooks that are sent again, at most 5000, the oldest first; 0 with dry_run',
+    }),
+    spread_seconds: Type.Integer({ description: 'The time over which sending that many is spread' }),
+    next_since: Nullable({
+      ...Timestamp,
+      description: 'Where not all of them are sent: ask again with this as `since` for the rest',
+    }),
+  },
+  {
+    description: 'How many these are',
+    examples: [{ matched: 120, scheduled: 0, spread_seconds: 6, next_since: null }],
+  },
+)
+export type ReplayAnswer = Static<typeof ReplayAnswer>
+
 export const replayWebhooks = defineRoute({
   method: 'POST',
   url: '/api/v1/webhooks/replay',
@@ -171,17 +190,7 @@ export const replayWebhooks = defineRoute({
   access: 'merchant',
   body: ReplayRequest,
   response: {
-    200: Type.Object(
-      {
-        matched: Type.Integer({ description: 'Webhooks that this asks for' }),
-        scheduled: Type.Integer({
-          description:
-            'Webhooks that are sent again, at most 5000, the oldest first; ask again for the rest. 0 with dry_run',
-        }),
-        spread_seconds: Type.Integer({ description: 'The time over which sending that many is spread' }),
-      },
-      { description: 'How many these are', examples: [{ matched: 120, scheduled: 0, spread_seconds: 6 }] },
-    ),
+    200: ReplayAnswer,
   },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })

@@ -21,14 +21,15 @@ export const isSandboxSecret = (
 /**
  * Makes the seeded merchant and its account, unless a merchant with its id, e-mail or key exists; answers whether it
  * did. One statement, so that both come or neither, and what an operator took away later doesn't come back. Outside the
- * sandbox a webhook secret that everybody knows signs nothing more: whoever has it gets another one.
+ * sandbox its webhook secret that everybody knows signs nothing more.
  */
 export async function seedMerchant(
   client: pg.ClientBase,
   config: Pick<Config, 'sandbox' | 'seededMerchant'>,
 ): Promise<boolean> {
   if (!config.sandbox) {
-    await client.query('UPDATE merchants SET webhook_secret = $2 WHERE webhook_secret = $1', [
+    await client.query('UPDATE merchants SET webhook_secret = $3 WHERE id = $1 AND webhook_secret = $2', [
+      SEEDED_MERCHANT_ID,
       SANDBOX_WEBHOOK_SECRET,
       generateWebhookSecret(),
     ])

@@ -47,8 +47,8 @@ const LOOK_PAUSE_MS_MAX = 1000
 /** An endpoint that takes longer to answer is late: it gets fewer slots. */
 const SOON_MS = 1000
 /** What of a lease is for what comes before the POST and for recording; an attempt has its five seconds in between. */
-const CLAIM_MS_MAX = 2000
-const RECORD_MS_MAX = 2000
+const CLAIM_MS_MAX = 1000
+const RECORD_MS_MAX = 3000
 /** After the database did not take a claim, or took too long. */
 const PAUSE_MS = 250
 
@@ -142,7 +142,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
   }
 }
 
-/** A database that restarts must not make us send again what was sent: recording is tried until the lease is nearly over. */
+/** A database that restarts must not make us send again what was sent: recording is tried for a while, even of what took its five seconds within the lease. */
 async function whileItIsAway(record: () => Promise<void>): Promise<void> {
   const giveUpAt = performance.now() + RECORD_MS_MAX
   for (;;) {

@@ -1,5 +1,5 @@
 // A merchant's endpoint: its URL and secret, a test of it, and sending deliveries again.
-import type { ReplayRequest } from '@sluice/contracts'
+import type { ReplayAnswer, ReplayRequest } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import { badRequest, notFound } from '../platform/errors.ts'
 import { momentOf } from '../platform/moments.ts'
@@ -62,7 +62,7 @@ export async function regenerateSecret(
     const [row] = await tx.query<WebhookSettings & { previous: string | null }>({
       text: `
         UPDATE merchants m SET webhook_secret = $2, updated_at = now()
-        FROM (SELECT id, webhook_secret FROM merchants WHERE id = $1 FOR UPDATE) AS old WHERE m.id = old.id
+        FROM (SELECT id, webhook_secret FROM merchants WHERE id = $1 FOR NO KEY UPDATE) AS old WHERE m.id = old.id
         RETURNING m.webhook_url, m.webhook_secret, old.webhook_secret AS previous`,
       values: [merchantId, generateWebhookSecret()],
     })
@@ -167,19 +167,20 @@ export async function retryWebhook(
 
 /** Replayed deliveries a second: a receiver that was away must not be knocked over by what it missed. */
 const REPLAYS_PER_SECOND = 20
-/** In one call; more would not be written within the time of an answer. */
+/** In one call; more would not be written within the time of an answer, nor counted. */
 const REPLAYED_MAX = 5000
+const COUNTED_MAX = 100_000
 
 /**
  * Sends what was delivered or given up again, spread over time, the oldest first; answers how many match, how many of
- * these are sent (the rest by another call), and over how many seconds.
+ * these are sent, over how many seconds, and from when to ask for the rest.
  * @throws BAD_REQUEST_ERROR, also without a URL
  */
 export async function replayWebhooks(
   db: Database,
   merchantId: string,
   { since, until, event, status, dry_run: isDryRun = false }: ReplayRequest,
-): Promise<{ matched: number; scheduled: number; spread_seconds: number }> {
+): Promise<ReplayAnswer> {
   const [from, to] = [momentOf('since', since), until === undefined ? new Date() : momentOf('until', until)]
   if (to < from) {
     const description =
@@ -192,32 +193,39 @@ export async function replayWebhooks(
   const values = [merchantId, from, to, event ?? null, status ?? null]
   return db.atomically(async (tx) => {
     const [counted] = await tx.query<{ matched: number }>({
-      text: `SELECT count(*)::int AS matched FROM webhook_logs WHERE ${where}`,
+      text: `SELECT count(*)::int AS matched FROM (SELECT FROM webhook_logs WHERE ${where} LIMIT ${COUNTED_MAX}) AS matching`,
       values,
     })
     const { matched } = counted!
-    if (isDryRun) return { matched, scheduled: 0, spread_seconds: secondsFor(matched) }
+    if (isDryRun) return { matched, scheduled: 0, spread_seconds: secondsFor(matched), next_since: null }
     const [merchant] = await tx.query<WebhookSettings>({
       text: 'SELECT webhook_url FROM merchants WHERE id = $1 FOR SHARE',
       values: [merchantId],
     })
     if (merchant?.webhook_url == null) throw withoutUrl('webhooks')
-    const rows = await tx.query({
+    const found = await tx.query<{ id: string; created_at: Date }>({
+      text: `SELECT id, created_at FROM webhook_logs WHERE ${where} ORDER BY created_at, id LIMIT ${REPLAYED_MAX + 1}`,
+      values,
+    })
+    const replayed = await tx.query({
       // Behind what an earlier call spread out, so that calls one after the other keep the rate.
       text: `
         WITH begin AS (
           SELECT greatest(now(), max(next_retry_at)) AS at FROM webhook_logs
           WHERE merchant_id = $1 AND settled_at IS NULL AND (attempts > 0) = false
-        ), matching AS (
-          SELECT id, row_number() OVER (ORDER BY created_at, id) AS nth FROM webhook_logs
-          WHERE ${where} ORDER BY created_at, id LIMIT ${REPLAYED_MAX}
         )
         UPDATE webhook_logs w SET status = 'pending', settled_at = NULL, attempts = 0,
           next_retry_at = begin.at + (nth - 1) * interval '1 second' / ${REPLAYS_PER_SECOND}
-        FROM begin, matching WHERE w.id = matching.id AND w.settled_at IS NOT NULL RETURNING nextval('webhook_changes')`,
-      values,
+        FROM begin, unnest($2::uuid[]) WITH ORDINALITY AS matching(id, nth)
+        WHERE w.id = matching.id AND w.settled_at IS NOT NULL RETURNING nextval('webhook_changes')`,
+      values: [merchantId, found.slice(0, REPLAYED_MAX).map(({ id }) => id)],
     })
-    return { matched, scheduled: rows.length, spread_seconds: secondsFor(rows.length) }
+    return {
+      matched,
+      scheduled: replayed.length,
+      spread_seconds: secondsFor(replayed.length),
+      next_since: found[REPLAYED_MAX]?.created_at.toISOString() ?? null,
+    }
   })
 }
 
