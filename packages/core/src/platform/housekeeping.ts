@@ -50,7 +50,8 @@ const oldAttempts = (retentionDays: number): Chore => ({
   run: (db, rowsMax) => db.prisma.$executeRaw`
     DELETE FROM webhook_attempts WHERE (delivery_id, number) IN (
       SELECT a.delivery_id, a.number FROM webhook_attempts a JOIN webhook_logs w ON w.id = a.delivery_id
-      WHERE a.at < now() - ${retentionDays}::float8 * interval '1 day' AND w.settled_at IS NOT NULL LIMIT ${rowsMax})`,
+      WHERE a.at < now() - ${retentionDays}::float8 * interval '1 day' AND w.settled_at IS NOT NULL
+      LIMIT ${rowsMax} FOR UPDATE OF a SKIP LOCKED)`,
 })
 
 /** Tables of deliveries; the names are ours, never input. */
