@@ -37,6 +37,7 @@ export { errorOf, openPosts, type Post } from './posts.ts'
 export { startReceiver, type TestReceiver } from './receiver.ts'
 export { hasRedis, startRedis, type TestRedis } from './redis.ts'
 export { askRedis, dumpRedis, monitorRedis } from './redis-wire.ts'
+export { unequalTimes } from './same-time.ts'
 export {
   type QueueBackend,
   queueBackends,

@@ -1,10 +1,10 @@
 // Passwords: what is stored, what is let in, and that nothing to check against takes as long as something.
 import { scryptSync } from 'node:crypto'
 import { PassThrough } from 'node:stream'
+import { unequalTimes } from '@sluice/testing'
 import { expect, test } from 'vitest'
 import { hashPassword, passwordProblem, verifyPassword } from './password.ts'
 import { readPassword } from './read-password.ts'
-import { unequalTimes } from './same-time.ts'
 
 test('a password is let in by its own hash only, and has another hash each time', async () => {
   const [stored, again] = await Promise.all([hashPassword('correct horse'), hashPassword('correct horse')])

@@ -1,12 +1,11 @@
 // Logins on a real database: who gets in, for how long, and what ends it.
 import { createHash } from 'node:crypto'
-import { createDatabase, type TestDatabase, waitFor } from '@sluice/testing'
+import { createDatabase, type TestDatabase, unequalTimes, waitFor } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase, type Statement } from '../platform/database.ts'
 import { createMerchant, setActive } from './manage.ts'
 import { hashPassword } from './password.ts'
-import { unequalTimes } from './same-time.ts'
 import { SEEDED_MERCHANT_ID } from './seed.ts'
 import { endSession, findSession, openSession, setPassword } from './sessions.ts'
 
