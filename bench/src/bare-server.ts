@@ -2,12 +2,12 @@
 import {
   createPayment,
   type Payment,
-  type PaymentEventDelivery,
+  type PaymentEventRequest,
   type PaymentRequest,
   postPaymentEvent,
   postTransaction,
   routeSchema,
-  type TransactionDelivery,
+  type TransactionRequest,
 } from '@sluice/contracts'
 import Fastify from 'fastify'
 
@@ -16,7 +16,7 @@ const app = Fastify({
   ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }, // bodies are taken as they are, as the API does
 })
 
-app.post<{ Body: TransactionDelivery }>(
+app.post<{ Body: TransactionRequest }>(
   postTransaction.url,
   { schema: routeSchema(postTransaction) },
   (request, reply) => {
@@ -24,7 +24,7 @@ app.post<{ Body: TransactionDelivery }>(
   },
 )
 
-app.post<{ Body: PaymentEventDelivery }>(
+app.post<{ Body: PaymentEventRequest }>(
   postPaymentEvent.url,
   { schema: routeSchema(postPaymentEvent) },
   (request, reply) => {

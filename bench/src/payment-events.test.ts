@@ -1,17 +1,17 @@
 // The loads are what the tables call them, and their payments never contradict themselves.
-import type { PaymentEventDelivery } from '@sluice/contracts'
+import type { PaymentEventRequest } from '@sluice/contracts'
 import { expect, test } from 'vitest'
 import { loadedEvent, type PaymentLoad, paymentLoads } from './payment-events.ts'
 import { expectedPayment } from './payment-model.ts'
 
 const SENT = 12_000
 const sent = (load: PaymentLoad) => Array.from({ length: SENT }, (_, n) => loadedEvent(load, 'run00000', n))
-const distinct = (events: PaymentEventDelivery[], field: keyof PaymentEventDelivery) =>
+const distinct = (events: PaymentEventRequest[], field: keyof PaymentEventRequest) =>
   new Set(events.map((event) => event[field])).size
 
 /** Distinct events of each payment. */
-function payments(load: PaymentLoad): PaymentEventDelivery[][] {
-  const groups = new Map<string, Map<string, PaymentEventDelivery>>()
+function payments(load: PaymentLoad): PaymentEventRequest[][] {
+  const groups = new Map<string, Map<string, PaymentEventRequest>>()
   for (const event of sent(load)) {
     const own = groups.get(event.payment_id) ?? new Map()
     groups.set(event.payment_id, own.set(event.event_id, event))

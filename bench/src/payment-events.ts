@@ -1,6 +1,6 @@
 // Payment events of the three loads that are measured. Each is a function of the run and a number, so that whoever
 // checks the database afterwards knows what was sent without having been told.
-import type { ExternalPaymentStatus, PaymentEventDelivery } from '@sluice/contracts'
+import type { ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
 import { runId, scramble } from './ids.ts'
 
 export const paymentLoads = ['new payments', 'ten payments', 'lifecycles'] as const
@@ -13,7 +13,7 @@ const AMOUNT_LEAST = 1_000_000
 const CURRENCIES = ['INR', 'USD', 'INR', 'EUR', 'INR', 'JPY', 'USD', 'KWD']
 
 /** What the delivery of that number says. Only in `lifecycles` do two numbers have the same event: a redelivery. */
-export function loadedEvent(load: PaymentLoad, run: string, sequence: number): PaymentEventDelivery {
+export function loadedEvent(load: PaymentLoad, run: string, sequence: number): PaymentEventRequest {
   if (load === 'new payments') return event(run, sequence, sequence, 0, NEWS[sequence % NEWS.length]!)
   if (load === 'ten payments') {
     const turn = Math.floor(sequence / HOT_PAYMENTS)
@@ -30,7 +30,7 @@ function event(
   payment: number,
   afterSeconds: number,
   status: ExternalPaymentStatus,
-): PaymentEventDelivery {
+): PaymentEventRequest {
   // A payment's own, whatever its event: another currency or user would be a contradiction.
   const kind = scramble(payment)
   return {

@@ -1,8 +1,8 @@
 // What a payment must look like by its events: SPEC 4 once more, in other words than Sluice's own code, which it judges.
-import type { ExternalPayment, ExternalPaymentStatus, PaymentEventDelivery } from '@sluice/contracts'
+import type { ExternalPayment, ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
 
 export type ExpectedPayment = Omit<ExternalPayment, 'payment_id' | 'created_at' | 'updated_at'>
-export type ModelEvent = Omit<PaymentEventDelivery, 'payment_id'>
+export type ModelEvent = Omit<PaymentEventRequest, 'payment_id'>
 
 /** By the distinct events of one payment, at least one, in any order. */
 export function expectedPayment(events: readonly ModelEvent[]): ExpectedPayment {

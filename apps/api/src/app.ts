@@ -3,12 +3,12 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type {
   Config,
   Database,
+  Enqueuer,
   Logger,
   Metrics,
   Outbound,
   PaymentEventRecorder,
   Queueing,
-  Ringer,
   Tracing,
   TransactionRecorder,
 } from '@sluice/core'
@@ -38,9 +38,9 @@ export interface ApiDeps {
   queueing: Queueing
   transactions: TransactionRecorder
   paymentEvents: PaymentEventRecorder
-  paymentRinger: Ringer
-  refundRinger: Ringer
-  webhookRinger: Ringer
+  paymentJobs: Enqueuer
+  refundJobs: Enqueuer
+  webhookJobs: Enqueuer
   /** Tells where webhooks may go. */
   outbound: Outbound
   metrics: Metrics

@@ -3,12 +3,12 @@
 import type { Database } from '@sluice/core'
 import type { FastifyRequest } from 'fastify'
 
-const ANSWER_WITHIN_MS = 950
+const RESPONSE_WITHIN_MS = 950
 
 /** The database, whose transactions end in time for the request's answer. */
 export const inTime = (db: Database, request: FastifyRequest): Database => ({
   ...db,
-  atomically: (work) => db.atomically(work, { withinMs: Math.max(0, ANSWER_WITHIN_MS - spentMs(request)) }),
+  atomically: (work) => db.atomically(work, { withinMs: Math.max(0, RESPONSE_WITHIN_MS - spentMs(request)) }),
 })
 
 function spentMs({ receivedAtMs, recognisedInMs, bodyAtMs }: FastifyRequest): number {

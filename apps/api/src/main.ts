@@ -1,10 +1,10 @@
 // The API process: HTTP in, one core verb, HTTP out.
 import {
+  createEnqueuer,
   createLogger,
   createMetrics,
   createOutbound,
   createPaymentEventRecorder,
-  createRinger,
   createTransactionRecorder,
   gracefulShutdown,
   isLoopback,
@@ -34,12 +34,12 @@ async function main(): Promise<void> {
   const deps = { db, queueing, metrics, log, tracing }
   const transactions = createTransactionRecorder({ ...deps, processingDelayMs })
   const paymentEvents = createPaymentEventRecorder(deps)
-  const paymentRinger = createRinger(deps, paymentWork)
-  const refundRinger = createRinger(deps, refundWork)
-  const webhookRinger = createRinger(deps, webhookWork)
+  const paymentJobs = createEnqueuer(deps, paymentWork)
+  const refundJobs = createEnqueuer(deps, refundWork)
+  const webhookJobs = createEnqueuer(deps, webhookWork)
   const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
-  const ringers = { paymentRinger, refundRinger, webhookRinger }
-  const app = await buildApp({ ...deps, config, transactions, paymentEvents, ...ringers, outbound })
+  const enqueuers = { paymentJobs, refundJobs, webhookJobs }
+  const app = await buildApp({ ...deps, config, transactions, paymentEvents, ...enqueuers, outbound })
 
   if (config.sandbox && !isLoopback(config.host)) {
     log.warn(
@@ -51,9 +51,9 @@ async function main(): Promise<void> {
     await app.close()
     await transactions.drain()
     await paymentEvents.drain()
-    await paymentRinger.drain()
-    await refundRinger.drain()
-    await webhookRinger.drain()
+    await paymentJobs.drain()
+    await refundJobs.drain()
+    await webhookJobs.drain()
     await outbound.close()
     await queueing.close()
     await db.close()

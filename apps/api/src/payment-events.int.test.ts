@@ -7,7 +7,7 @@ import {
   listConflicts,
   listExternalPayments,
   listPaymentEvents,
-  type PaymentEventDelivery,
+  type PaymentEventRequest,
   postPaymentEvent,
 } from '@sluice/contracts'
 import { unpackSnapshot } from '@sluice/core'
@@ -34,10 +34,10 @@ beforeAll(async () => {
 afterAll(() => system?.stop())
 
 let turn = 0
-const post = (body: PaymentEventDelivery, api = apis[turn++ % 2]!) =>
+const post = (body: PaymentEventRequest, api = apis[turn++ % 2]!) =>
   createClient(api.url)(postPaymentEvent, { body })
 /** As a processor does under load: 503 means "unknown, send again". */
-async function deliver(body: PaymentEventDelivery) {
+async function deliver(body: PaymentEventRequest) {
   const answer = await untilKnown(() => post(body))
   expect(answer.status).toBe(202)
   return answer
@@ -367,7 +367,7 @@ describe('reading', () => {
   test('the trail is in order of arrival, with each event’s outcome, reason and raw body', async () => {
     const text = `{"note":"ä😀", "event_id":"evt_t1","payment_id":"pay/t","event":"payment.completed","amount":5,"currency":"USD","user_id":"u","timestamp":100}`
     await postText(text)
-    const later = (id: string, event: PaymentEventDelivery['event'], timestamp: number) =>
+    const later = (id: string, event: PaymentEventRequest['event'], timestamp: number) =>
       deliver(paymentEventBody(id, 'pay/t', { event, timestamp, amount: 5, user_id: 'u' }))
     await later('evt_t2', 'payment.pending', 50)
     await later('evt_t3', 'payment.failed', 150)

@@ -35,7 +35,7 @@ export const isClosed = (error: Error | null): error is ApiError =>
 type Answer<R extends RouteContract> = Extract<CallResult<R>, { status: 200 }>
 
 /** A connection that died without a word would keep the page waiting, and every later fetch behind it. */
-const ANSWER_TIMEOUT_MS = 10_000
+const RESPONSE_TIMEOUT_MS = 10_000
 
 const call = createClient(new URL(API_PREFIX, window.location.origin).href)
 
@@ -43,7 +43,7 @@ const call = createClient(new URL(API_PREFIX, window.location.origin).href)
 export async function read<R extends RouteContract>(route: R, input: CallInput<R>): Promise<Answer<R>> {
   let result: CallResult<R>
   try {
-    const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+    const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
     const signal = input.signal === undefined ? timeout : AbortSignal.any([input.signal, timeout])
     result = await call(route, { ...input, signal })
   } catch (error) {

@@ -311,7 +311,7 @@ describe('event streams', () => {
         api = response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
         response.flushHeaders()
       },
-      { answerTimeoutMs: 300 },
+      { responseTimeoutMs: 300 },
     )
     const response = await fetch(`${pages.url}/_api/payments/stream`)
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
@@ -364,7 +364,7 @@ describe('without the API', () => {
   })
 
   test('one that takes requests and says nothing is 503 in time', async () => {
-    const pages = await start(() => {}, { answerTimeoutMs: 300 })
+    const pages = await start(() => {}, { responseTimeoutMs: 300 })
     const startedAt = Date.now()
     await expectUnavailable(await fetch(`${pages.url}/_api/payments`))
     expect(Date.now() - startedAt).toBeLessThan(2000)

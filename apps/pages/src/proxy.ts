@@ -13,7 +13,7 @@ import type { ServerDeps } from './server.ts'
 export const API_PREFIX = '/_api'
 
 /** Without a sign of life from the API, until its answer begins. */
-const ANSWER_TIMEOUT_MS = 10_000
+const RESPONSE_TIMEOUT_MS = 10_000
 
 /** Bodies up to this size are sent at once; for others the API is asked first (see sendWhenAsked). */
 const SMALL_BODY_BYTES = 64 * 1024
@@ -21,7 +21,7 @@ const CONTINUE_TIMEOUT_MS = 1000
 
 export async function proxyRoutes(
   app: FastifyInstance,
-  { config, answerTimeoutMs = ANSWER_TIMEOUT_MS }: ServerDeps,
+  { config, responseTimeoutMs = RESPONSE_TIMEOUT_MS }: ServerDeps,
 ): Promise<void> {
   const target = new URL(config.apiUrl)
   const { Agent, request: call } = target.protocol === 'https:' ? https : http
@@ -44,9 +44,15 @@ export async function proxyRoutes(
     const path = target.pathname.replace(/\/$/, '') + pathBelowPrefix(request)
     const asksFirst = hasLargeBody(request)
     const headers = { ...forwardedHeaders(request), ...(asksFirst ? { expect: '100-continue' } : {}) }
-    const upstream = call(target, { agent, method: request.method, path, headers, timeout: answerTimeoutMs })
+    const upstream = call(target, {
+      agent,
+      method: request.method,
+      path,
+      headers,
+      timeout: responseTimeoutMs,
+    })
 
-    upstream.once('timeout', () => upstream.destroy(new Error(`No answer within ${answerTimeoutMs} ms`)))
+    upstream.once('timeout', () => upstream.destroy(new Error(`No answer within ${responseTimeoutMs} ms`)))
     const dropBody = () => request.raw.unpipe(upstream).resume()
     upstream.on('error', (cause) => {
       dropBody()

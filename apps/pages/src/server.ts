@@ -19,7 +19,7 @@ export interface ServerDeps {
   metrics: Metrics
   log: Logger
   /** How long the API may be silent before its answer begins; tests have less time. */
-  answerTimeoutMs?: number
+  responseTimeoutMs?: number
 }
 
 /** @throws StartupError when the app has not been built */

@@ -1,22 +1,22 @@
 // Which verb handles which job: a line each.
 import {
-  type Finisher,
-  followUpPaymentEventJob,
+  type Completer,
   type JobHandler,
   processPaymentJob,
   processRefundJob,
   processTransactionJob,
+  publishPaymentEventJob,
   type Queueing,
   webhookWork,
 } from '@sluice/core'
 
 export interface Handlers {
   queueing: Queueing
-  transactions: Finisher
-  paymentEvents: Finisher
+  transactions: Completer
+  paymentEvents: Completer
   processPayment: JobHandler
   processRefund: JobHandler
-  ringWebhook: JobHandler
+  wakeUpEndpoint: JobHandler
   concurrency: number
 }
 
@@ -25,11 +25,11 @@ const TRANSACTIONS_AT_ONCE_MAX = 20
 
 export function handleJobs(handlers: Handlers): void {
   const { queueing, transactions, paymentEvents, concurrency } = handlers
-  const { processPayment, processRefund, ringWebhook } = handlers
+  const { processPayment, processRefund, wakeUpEndpoint } = handlers
   const few = { concurrency: Math.min(concurrency, TRANSACTIONS_AT_ONCE_MAX) }
-  queueing.consume(processTransactionJob, transactions.finish, { concurrency })
-  queueing.consume(followUpPaymentEventJob, paymentEvents.finish, { concurrency })
+  queueing.consume(processTransactionJob, transactions.complete, { concurrency })
+  queueing.consume(publishPaymentEventJob, paymentEvents.complete, { concurrency })
   queueing.consume(processPaymentJob, processPayment, few)
   queueing.consume(processRefundJob, processRefund, few)
-  queueing.consume(webhookWork.job, ringWebhook, { concurrency })
+  queueing.consume(webhookWork.job, wakeUpEndpoint, { concurrency })
 }

@@ -1,28 +1,28 @@
 // The worker process: queue in, one core verb. Any number of them may run.
 import {
   allWork,
+  createCompleter,
   createDeliveries,
   createDispatcher,
-  createFinisher,
+  createEnqueuer,
   createLogger,
   createMetrics,
   createOutbound,
   createPaymentHandler,
   createRefundHandler,
-  createRinger,
   createSimulatedBank,
   gracefulShutdown,
   openDatabase,
   openQueueing,
   openTracing,
   paymentEventWork,
+  publishChanged,
+  publishProcessed,
   readServiceConfig,
   reportReady,
   runService,
   startHeartbeat,
   startHousekeeping,
-  tellChanged,
-  tellProcessed,
   transactionWork,
   webhookWork,
 } from '@sluice/core'
@@ -45,12 +45,12 @@ async function main(): Promise<void> {
   })
   const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-worker', log })
   const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
-  const finishing = { db, metrics, log, tracing }
-  const webhooks = createRinger({ queueing, metrics, log, tracing }, webhookWork)
-  const transactions = createFinisher(finishing, transactionWork, tellProcessed(webhooks))
-  const tellsOf = tellChanged(webhooks, config.externalPaymentsMerchant)
-  const paymentEvents = createFinisher(finishing, paymentEventWork, tellsOf)
-  const processing = { ...finishing, webhooks, bank: createSimulatedBank(config) }
+  const completing = { db, metrics, log, tracing }
+  const webhooks = createEnqueuer({ queueing, metrics, log, tracing }, webhookWork)
+  const transactions = createCompleter(completing, transactionWork, publishProcessed(webhooks))
+  const tellsOf = publishChanged(webhooks, config.externalPaymentsMerchant)
+  const paymentEvents = createCompleter(completing, paymentEventWork, tellsOf)
+  const processing = { ...completing, webhooks, bank: createSimulatedBank(config) }
   const processPayment = createPaymentHandler(processing)
   const processRefund = createRefundHandler(processing)
   const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
     paymentEvents,
     processPayment,
     processRefund,
-    ringWebhook: deliveries.ring,
+    wakeUpEndpoint: deliveries.ring,
   }
   handleJobs({ queueing, ...handlers, concurrency })
   deliveries.start()

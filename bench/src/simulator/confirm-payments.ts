@@ -5,8 +5,8 @@ import {
   type ExternalPayment,
   listExternalPayments,
   listPaymentEvents,
-  type PaymentEventDelivery,
   type PaymentEventRecord,
+  type PaymentEventRequest,
 } from '@sluice/contracts'
 import { differences, expectedPayment } from '../payment-model.ts'
 import { type Confirmation, confirmAll, type Patience, tellingAnswer, type Verdict } from './confirm.ts'
@@ -14,7 +14,7 @@ import type { LedgerEntry } from './processor.ts'
 
 const PAGE = 1000
 
-type Entry = LedgerEntry<PaymentEventDelivery>
+type Entry = LedgerEntry<PaymentEventRequest>
 
 /** By payment id. To be asked when nothing is sent any more. */
 export function confirmPayments(

@@ -1,5 +1,5 @@
 // The simulated provider tells whole stories of payments, and not in order.
-import type { PaymentEventDelivery } from '@sluice/contracts'
+import type { PaymentEventRequest } from '@sluice/contracts'
 import { expect, test } from 'vitest'
 import { expectedPayment } from '../payment-model.ts'
 import { planPaymentEvents } from './payment-traffic.ts'
@@ -8,8 +8,8 @@ import type { Delivery } from './traffic.ts'
 const options = { rate: 50, durationSeconds: 30, duplicates: 0.2, conflicts: 0.05, burst: 50 }
 
 /** First deliveries by payment, in the order in which they are sent. */
-function stories(deliveries: Delivery<PaymentEventDelivery>[]): PaymentEventDelivery[][] {
-  const groups = new Map<string, PaymentEventDelivery[]>()
+function stories(deliveries: Delivery<PaymentEventRequest>[]): PaymentEventRequest[][] {
+  const groups = new Map<string, PaymentEventRequest[]>()
   for (const { kind, body } of deliveries)
     if (kind === 'first') groups.set(body.payment_id, [...(groups.get(body.payment_id) ?? []), body])
   return [...groups.values()]
@@ -45,7 +45,7 @@ test('events overtake each other, and come again, the same or contradicting', ()
     events.some(({ timestamp }, i) => i > 0 && timestamp < events[i - 1]!.timestamp),
   )
   expect(overtaken.length).toBeGreaterThan(10)
-  const firsts = new Map<string, PaymentEventDelivery>()
+  const firsts = new Map<string, PaymentEventRequest>()
   for (const { kind, body } of deliveries) if (kind === 'first') firsts.set(body.event_id, body)
   for (const { kind, body } of deliveries) {
     if (kind === 'conflict') expect(body).not.toEqual(firsts.get(body.event_id))

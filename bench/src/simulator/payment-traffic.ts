@@ -1,5 +1,5 @@
 // What a payment provider sends: events of payments that complete, fail and are tried again, and are refunded.
-import { currencyDecimals, type ExternalPaymentStatus, type PaymentEventDelivery } from '@sluice/contracts'
+import { currencyDecimals, type ExternalPaymentStatus, type PaymentEventRequest } from '@sluice/contracts'
 import { runId } from '../ids.ts'
 import { randomFields } from '../transactions.ts'
 import { type Delivery, deliveriesOf, inOrder, startTimes, type TrafficOptions } from './traffic.ts'
@@ -22,14 +22,14 @@ export function planPaymentEvents(
   run: string,
   random: () => number = Math.random,
   nowMs = Date.now(),
-): Delivery<PaymentEventDelivery>[] {
+): Delivery<PaymentEventRequest>[] {
   let events = 0
   const deliveries = startTimes(options, random).flatMap((startMs, payment) => {
     const { payment_id, amount, currency, user_id } = newPayment(run, payment, random)
     const stepMs = random() < AT_ONCE_SHARE ? () => 0 : () => between(STEP_LEAST_MS, STEP_MOST_MS, random)
     let happenedMs = startMs
     return lifecycle(random).flatMap((status) => {
-      const body: PaymentEventDelivery = {
+      const body: PaymentEventRequest = {
         event_id: runId('evt_', run, events++),
         payment_id,
         event: `payment.${status}`,

@@ -2,7 +2,7 @@
 import {
   type CallResult,
   createClient,
-  type PaymentEventDelivery,
+  type PaymentEventRequest,
   postPaymentEvent,
   postTransaction,
 } from '@sluice/contracts'
@@ -63,7 +63,7 @@ export function transactionsAt(url: string): Inbound<TransactionBody> {
   }
 }
 
-export function paymentEventsAt(url: string): Inbound<PaymentEventDelivery> {
+export function paymentEventsAt(url: string): Inbound<PaymentEventRequest> {
   const call = createClient(url)
   return {
     idOf: ({ event_id }) => event_id,

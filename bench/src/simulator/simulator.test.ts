@@ -1,7 +1,7 @@
 // The simulator's own honesty, against a server that misbehaves on purpose: what no working Sluice would show.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { PaymentEventDelivery, PaymentEventRecord } from '@sluice/contracts'
+import type { PaymentEventRecord, PaymentEventRequest } from '@sluice/contracts'
 import { createSignatureCheck } from '@sluice/core'
 import { afterEach, expect, test } from 'vitest'
 import type { TransactionBody } from '../transactions.ts'
@@ -92,16 +92,16 @@ test('a 503 is delivered again, not before Retry-After, and a duplicate is no ne
   expect(processor.ledger.get('a')).toEqual({ ...taken(transaction('a')), acknowledgedTimes: 2 })
 })
 
-const event = (id: string, payment: string, name = 'completed', amount = 500): PaymentEventDelivery => ({
+const event = (id: string, payment: string, name = 'completed', amount = 500): PaymentEventRequest => ({
   event_id: id,
   payment_id: payment,
-  event: `payment.${name}` as PaymentEventDelivery['event'],
+  event: `payment.${name}` as PaymentEventRequest['event'],
   amount,
   currency: 'USD',
   user_id: 'user_1',
   timestamp: 1_710_000_000,
 })
-const record = ({ payment_id: _, ...said }: PaymentEventDelivery): PaymentEventRecord => ({
+const record = ({ payment_id: _, ...said }: PaymentEventRequest): PaymentEventRecord => ({
   ...said,
   received_at: times.created_at,
   outcome: 'applied',
@@ -157,7 +157,7 @@ test('a payment that is missing, or not what its events make of it, is found', a
 })
 
 test('an acknowledged event that is missing, changed, taken twice or not counted is found', async () => {
-  const trailAs = async (entries: LedgerEntry<PaymentEventDelivery>[], trail: PaymentEventRecord[]) => {
+  const trailAs = async (entries: LedgerEntry<PaymentEventRequest>[], trail: PaymentEventRecord[]) => {
     const url = await servePayments([{ payment_id: 'p', ...completed, events_count: trail.length }], {
       p: trail,
     })

@@ -46,7 +46,7 @@ const example = {
   timestamp: 1710000000,
 } as const
 
-export const PaymentEventDelivery = Type.Object(
+export const PaymentEventRequest = Type.Object(
   {
     event_id: ExternalId,
     payment_id: ExternalId,
@@ -58,7 +58,7 @@ export const PaymentEventDelivery = Type.Object(
   },
   { description: 'Unknown fields are ignored, and kept in the stored payload.', examples: [example] },
 )
-export type PaymentEventDelivery = Static<typeof PaymentEventDelivery>
+export type PaymentEventRequest = Static<typeof PaymentEventRequest>
 
 export const AcceptedPaymentEvent = Type.Object(
   {
@@ -209,7 +209,7 @@ export const postPaymentEvent = defineRoute({
     'Answered 202 once the event is durable and its payment has changed, in one commit: the list shows it at once. Events may come twice, late and out of order. A redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags,
   signed: true,
-  body: PaymentEventDelivery,
+  body: PaymentEventRequest,
   response: { 202: AcceptedPaymentEvent },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })

@@ -26,11 +26,11 @@ const contractFields = {
   currency: Currency,
 }
 
-export const TransactionDelivery = Type.Object(contractFields, {
+export const TransactionRequest = Type.Object(contractFields, {
   description: 'Unknown fields are ignored, and kept in the stored payload.',
   examples: [example],
 })
-export type TransactionDelivery = Static<typeof TransactionDelivery>
+export type TransactionRequest = Static<typeof TransactionRequest>
 
 export const Accepted = Type.Object(
   {
@@ -84,7 +84,7 @@ export const postTransaction = defineRoute({
     'Answered 202 once the delivery is durable; it is processed in the background. The first delivery of an id wins: a redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags: ['Transactions'],
   signed: true,
-  body: TransactionDelivery,
+  body: TransactionRequest,
   response: { 202: Accepted },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })

@@ -1,6 +1,6 @@
 // The ledger: every id that was acknowledged, to be compared with what the database says in the end.
 import { randomBytes } from 'node:crypto'
-import { externalPaymentStatuses, type PaymentEventDelivery } from '@sluice/contracts'
+import { externalPaymentStatuses, type PaymentEventRequest } from '@sluice/contracts'
 
 export interface Ledger {
   /** Ids that were answered 202. */
@@ -38,11 +38,11 @@ export const transactionBody = (transactionId: string, fields: Record<string, un
 export const paymentEventBody = (
   eventId: string,
   paymentId: string,
-  fields: Partial<Omit<PaymentEventDelivery, 'event_id' | 'payment_id'>> = {},
+  fields: Partial<Omit<PaymentEventRequest, 'event_id' | 'payment_id'>> = {},
 ) => ({
   event_id: eventId,
   payment_id: paymentId,
-  event: 'payment.completed' as PaymentEventDelivery['event'],
+  event: 'payment.completed' as PaymentEventRequest['event'],
   amount: 25000,
   currency: 'USD',
   user_id: 'user_881',

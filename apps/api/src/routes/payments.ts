@@ -21,8 +21,8 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
   const creating = (request: FastifyRequest) => ({
     db: inTime(deps.db, request),
-    payments: deps.paymentRinger,
-    webhooks: deps.webhookRinger,
+    payments: deps.paymentJobs,
+    webhooks: deps.webhookJobs,
     sandbox: deps.config.sandbox,
   })
 

@@ -12,8 +12,8 @@ export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
   const creating = (request: FastifyRequest) => ({
     db: inTime(deps.db, request),
-    refunds: deps.refundRinger,
-    webhooks: deps.webhookRinger,
+    refunds: deps.refundJobs,
+    webhooks: deps.webhookJobs,
   })
 
   app.route({

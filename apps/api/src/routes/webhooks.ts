@@ -16,7 +16,7 @@ import { inTime } from '../in-time.ts'
 
 export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
-  const { db, webhookRinger: webhooks } = deps
+  const { db, webhookJobs: webhooks } = deps
 
   app.route({
     ...route(listWebhooks),

@@ -1,5 +1,5 @@
 // For the browser tests: the dashboard as its users run it, with a system of its own behind it.
-import { createClient, type PaymentEventDelivery, postPaymentEvent } from '@sluice/contracts'
+import { createClient, type PaymentEventRequest, postPaymentEvent } from '@sluice/contracts'
 import { paymentEventBody, startApp, startSystem, waitFor } from '@sluice/testing'
 import { inject } from 'vitest'
 
@@ -7,7 +7,7 @@ export interface Dashboard {
   url: string
   apiUrl: string
   /** Posts an event as a processor does; what is not given is that of a completed payment of $250.00. */
-  post: (event: Partial<PaymentEventDelivery>) => Promise<PaymentEventDelivery>
+  post: (event: Partial<PaymentEventRequest>) => Promise<PaymentEventRequest>
   /** Removes all payments. */
   clear: () => Promise<void>
   stop: () => Promise<void>

@@ -45,7 +45,7 @@ export async function recordRedeliveries(
     values: [kind, textArray(distinct, (body) => body.id)],
   }
   await deps.db.lockThenWrite(lock, () => [insertConflicts(kind, distinct)])
-  tellConflicts(deps, kind, distinct)
+  reportConflicts(deps, kind, distinct)
   return bodies.map(() => undefined)
 }
 
@@ -102,7 +102,7 @@ const message: Record<ConflictKind, string> = {
 const BODIES_LOGGED_MAX = 5
 
 /** Logs, in one line, and counts what was stored. */
-export function tellConflicts(
+export function reportConflicts(
   { metrics, log }: { metrics: Metrics; log: Logger },
   kind: ConflictKind,
   bodies: readonly DistinctBody[],

@@ -17,7 +17,7 @@ export interface IngestDeps {
 }
 
 /** One delivery as it is stored. */
-export interface Delivery {
+export interface InboundEvent {
   /** The raw body, UTF-8 without NUL (JSON has none). */
   payload: Buffer
   requestId: string
@@ -32,7 +32,7 @@ export interface Stored {
   fields?: readonly string[]
 }
 
-export interface IngestKind<D extends Delivery, S extends Stored> {
+export interface IngestKind<D extends InboundEvent, S extends Stored> {
   kind: ConflictKind
   job: JobKind
   /** From the commit to the time when the row's work is to be done. */
@@ -51,7 +51,7 @@ export interface IngestKind<D extends Delivery, S extends Stored> {
   store: (deliveries: readonly D[], enqueueNow: boolean) => Promise<S[]>
 }
 
-export interface Ingest<D extends Delivery, S extends Stored> {
+export interface Ingest<D extends InboundEvent, S extends Stored> {
   /** Resolves once the delivery is durable. Rejects with SERVICE_UNAVAILABLE, in under a second, when it cannot be stored. */
   submit: (delivery: D) => Promise<S>
   drain: () => Promise<void>
@@ -65,7 +65,7 @@ const DEADLINE_MS = 430
 
 /** A server that refuses everything would fill the log. */
 const FAILURE_LOG_INTERVAL_MS = 1000
-let failuresTellableFrom = 0
+let nextFailureLogAt = 0
 
 /**
  * While no more rows than this are under way, and for a while were not, a commit's jobs are enqueued by the API itself,
@@ -83,7 +83,7 @@ function watchForBursts(): (load: number) => boolean {
   }
 }
 
-export function createIngest<D extends Delivery, S extends Stored>(
+export function createIngest<D extends InboundEvent, S extends Stored>(
   deps: IngestDeps,
   kind: IngestKind<D, S>,
 ): Ingest<D, S> {
@@ -147,15 +147,15 @@ export function createIngest<D extends Delivery, S extends Stored>(
 /** Whatever keeps a commit from becoming durable is for another try; only the rows' own faults and deadlocks are not. */
 function failCommit({ log }: IngestDeps, rows: readonly unknown[], err: unknown): never {
   if (isTransientConflict(err) || isDataError(err)) throw err
-  if (performance.now() >= failuresTellableFrom) {
-    failuresTellableFrom = performance.now() + FAILURE_LOG_INTERVAL_MS
+  if (performance.now() >= nextFailureLogAt) {
+    nextFailureLogAt = performance.now() + FAILURE_LOG_INTERVAL_MS
     log.warn({ err, rows: rows.length }, 'a commit failed; its deliveries are answered 503')
   }
   throw unavailable(err)
 }
 
 /** Nobody waits for this: a job that is not added, or lost, is the dispatcher's to find. */
-function enqueueBehindCommit<D extends Delivery, S extends Stored>(
+function enqueueBehindCommit<D extends InboundEvent, S extends Stored>(
   { queueing, metrics, log }: IngestDeps,
   { kind, job, delayMs, idOf }: IngestKind<D, S>,
   deliveries: readonly D[],
@@ -176,7 +176,7 @@ function enqueueBehindCommit<D extends Delivery, S extends Stored>(
     )
 }
 
-function observe<D extends Delivery, S extends Stored>(
+function observe<D extends InboundEvent, S extends Stored>(
   { metrics, log }: IngestDeps,
   { kind, idOf }: IngestKind<D, S>,
   deliveries: readonly D[],

@@ -1,7 +1,9 @@
 // Who calls: a merchant by key and secret. Looked up for each request, so that what an operator changes takes effect at once.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MerchantProfile } from '@sluice/contracts'
-import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { unavailable } from '../platform/errors.ts'
+import { withTimeout } from '../platform/with-timeout.ts'
 
 /** A merchant as far as requests need to know it; nothing of it is secret. */
 export interface Merchant {
@@ -59,9 +61,10 @@ export async function findMerchantProfile(
   db: Database,
   merchantId: string,
 ): Promise<MerchantProfile | undefined> {
-  const row = await answeredWithin(
+  const row = await withTimeout(
     FIND_TIMEOUT_MS,
     db.prisma.merchant.findUnique({ where: { id: merchantId }, omit: { passwordHash: true } }),
+    unavailable,
   )
   if (row === null) return undefined
   return {

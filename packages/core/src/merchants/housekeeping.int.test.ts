@@ -3,7 +3,7 @@ import { createDatabase, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase } from '../platform/database.ts'
-import { runChores, standardChores } from '../platform/housekeeping.ts'
+import { runCleanupTasks, standardCleanupTasks } from '../platform/housekeeping.ts'
 
 const log = pino({ level: 'silent' })
 /** A busy machine takes its time. */
@@ -58,21 +58,21 @@ const kinds = [
 test.each(kinds)('$name are removed, those in use are not', async ({ add, key, table }) => {
   for (let n = 0; n < 3; n++) await add(`old${n}`, '-1 millisecond')
   await add('new', '1 minute')
-  await runChores({ db, log }, standardChores(undefined))
+  await runCleanupTasks({ db, log }, standardCleanupTasks(undefined))
   expect(await database.query(`SELECT ${key} AS key FROM ${table}`)).toEqual([{ key: 'new' }])
 })
 
 test.each(kinds)('$name go in batches and past what is locked', async ({ name, add, key, table }) => {
   for (let n = 0; n < 6; n++) await add(`old${n}`, '-1 minute')
-  const chore = standardChores(undefined).find((candidate) => candidate.name === name)
+  const task = standardCleanupTasks(undefined).find((candidate) => candidate.name === name)
   const holder = await database.session()
   try {
     await holder.query('BEGIN')
     await holder.query(`SELECT 1 FROM ${table} WHERE ${key} = 'old3' FOR UPDATE`)
-    expect(await chore?.run(db, 2)).toBe(2)
-    expect(await chore?.run(db, 2)).toBe(2)
-    expect(await chore?.run(db, 2)).toBe(1)
-    expect(await chore?.run(db, 2)).toBe(0)
+    expect(await task?.run(db, 2)).toBe(2)
+    expect(await task?.run(db, 2)).toBe(2)
+    expect(await task?.run(db, 2)).toBe(1)
+    expect(await task?.run(db, 2)).toBe(0)
   } finally {
     await holder.end()
   }
@@ -100,21 +100,21 @@ test('attempts of webhooks that are over go after so many days, the webhooks and
   await addWebhook('recent', 6.99, true)
   await addWebhook('still tried', 30, false)
   const before = await database.query('SELECT * FROM webhook_logs ORDER BY event')
-  await runChores({ db, log }, standardChores(undefined))
+  await runCleanupTasks({ db, log }, standardCleanupTasks(undefined))
   expect(await attempted()).toHaveLength(3)
-  await runChores({ db, log }, standardChores(7))
+  await runCleanupTasks({ db, log }, standardCleanupTasks(7))
   expect(await attempted()).toEqual([{ event: 'recent' }, { event: 'still tried' }])
   expect(await database.query('SELECT * FROM webhook_logs ORDER BY event')).toEqual(before)
 })
 
 test('attempts go in batches', async () => {
   for (let n = 0; n < 5; n++) await addWebhook(`over ${n}`, 8, true)
-  const chore = standardChores(7).find(({ name }) => name === 'old webhook attempts')
-  expect([await chore?.run(db, 2), await chore?.run(db, 2), await chore?.run(db, 2)]).toEqual([2, 2, 1])
+  const task = standardCleanupTasks(7).find(({ name }) => name === 'old webhook attempts')
+  expect([await task?.run(db, 2), await task?.run(db, 2), await task?.run(db, 2)]).toEqual([2, 2, 1])
 })
 
-test('a chore that fails keeps no other from its turn, and is told of', async () => {
-  const lines: Array<{ chore: string; msg: string }> = []
+test('a task that fails keeps no other from its turn, and is told of', async () => {
+  const lines: Array<{ task: string; msg: string }> = []
   const telling = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) })
   await kinds[0]!.add('old', '-1 minute')
   const broken = {
@@ -123,9 +123,9 @@ test('a chore that fails keeps no other from its turn, and is told of', async ()
       throw new Error('no')
     },
   }
-  await runChores({ db, log: telling }, [broken, ...standardChores(undefined), broken])
+  await runCleanupTasks({ db, log: telling }, [broken, ...standardCleanupTasks(undefined), broken])
   expect(await database.query('SELECT * FROM sessions')).toEqual([])
-  expect(lines.map(({ chore, msg }) => [chore, msg])).toEqual([
+  expect(lines.map(({ task, msg }) => [task, msg])).toEqual([
     ['broken', 'housekeeping failed; it will run again'],
     ['expired sessions', 'housekeeping'],
     ['broken', 'housekeeping failed; it will run again'],

@@ -1,7 +1,9 @@
 // Reading orders, as their merchant and as their payers.
 import type { Order, PageQuery, PublicOrder } from '@sluice/contracts'
-import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { unavailable } from '../platform/errors.ts'
 import { isOwnId } from '../platform/ids.ts'
+import { withTimeout } from '../platform/with-timeout.ts'
 import { orderOnTheWire } from './order.ts'
 
 /** The merchant's order, or undefined when there is none of that id, or it is somebody else's. */
@@ -32,12 +34,13 @@ export async function listOrders(
 /** What a payer may see of an order; undefined when there is none, or its merchant is not active. */
 export async function findPublicOrder(db: Database, id: string): Promise<PublicOrder | undefined> {
   if (!isOwnId('order', id)) return undefined
-  const row = await answeredWithin(
+  const row = await withTimeout(
     FIND_TIMEOUT_MS,
     db.prisma.order.findFirst({
       where: { id, merchant: { isActive: true } },
       select: { id: true, amount: true, currency: true, status: true },
     }),
+    unavailable,
   )
   return row === null
     ? undefined

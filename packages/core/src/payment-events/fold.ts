@@ -1,8 +1,8 @@
 // The state of an external payment: a pure function of the set of its distinct events, kept incrementally (SPEC 4).
-import type { ExternalPaymentStatus, PaymentEventDelivery } from '@sluice/contracts'
+import type { ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
 
 /** What an event says, apart from which payment it belongs to. */
-export type PaymentEvent = Omit<PaymentEventDelivery, 'payment_id'>
+export type PaymentEvent = Omit<PaymentEventRequest, 'payment_id'>
 
 /** What decides between two events of a payment. */
 export interface Rank {

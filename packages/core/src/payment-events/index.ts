@@ -1,5 +1,6 @@
 // Payment events: record and fold into the payment → (queue) → follow up, and read.
-export { followUpPaymentEventJob, paymentEventWork } from './jobs.ts'
+export { paymentEventWork, publishPaymentEventJob } from './jobs.ts'
+export { publishChanged } from './publish.ts'
 export {
   countExternalPayments,
   findPaymentEvents,
@@ -9,4 +10,3 @@ export {
 } from './read.ts'
 export { createPaymentEventRecorder, type PaymentEventRecorder, type RecordedEvent } from './record.ts'
 export { unpackSnapshot } from './snapshot.ts'
-export { tellChanged } from './tell.ts'

@@ -2,11 +2,11 @@
 import { defineJob } from '../platform/queue.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 
-export const followUpPaymentEventJob = defineJob({ queue: 'payment-events' })
+export const publishPaymentEventJob = defineJob({ queue: 'payment-events' })
 
 export const paymentEventWork: WorkTable = {
   kind: 'payment_event',
-  job: followUpPaymentEventJob,
+  job: publishPaymentEventJob,
   table: 'payment_events',
   idColumn: 'event_id',
   dueColumn: 'received_at',

@@ -5,18 +5,18 @@ import {
   type DistinctBody,
   distinctBodies,
   insertConflicts,
-  tellConflicts,
+  reportConflicts,
 } from '../inbound/conflicts.ts'
 import { createIngest, type IngestDeps, type Stored } from '../inbound/ingest.ts'
 import { differingFields, type RedeliveryWatch, watchRedeliveries } from '../inbound/redeliveries.ts'
 import { badRequest, isUniqueViolation, unavailable } from '../platform/errors.ts'
 import { contradictions, foldEvent, isSamePayment, statusOf } from './fold.ts'
-import { followUpPaymentEventJob } from './jobs.ts'
+import { publishPaymentEventJob } from './jobs.ts'
 import { packSnapshot } from './snapshot.ts'
 import {
   countRedeliveries,
-  type DeliveredEvent,
   type FoldedEvent,
+  type InboundPaymentEvent,
   insertEvents,
   insertPayments,
   type KnownEvent,
@@ -38,7 +38,7 @@ export interface PaymentEventRecorder {
    * Resolves once the event is durable and its payment has changed. Rejects with BAD_REQUEST_ERROR for a wrong
    * currency, and SERVICE_UNAVAILABLE, in under a second, when it cannot be stored.
    */
-  record: (delivery: DeliveredEvent) => Promise<RecordedEvent>
+  record: (delivery: InboundPaymentEvent) => Promise<RecordedEvent>
   drain: () => Promise<void>
 }
 
@@ -47,9 +47,9 @@ const TRIES_MAX = 8
 
 export function createPaymentEventRecorder(deps: IngestDeps): PaymentEventRecorder {
   const redeliveries = watchRedeliveries()
-  const ingest = createIngest<DeliveredEvent, RecordedEvent>(deps, {
+  const ingest = createIngest<InboundPaymentEvent, RecordedEvent>(deps, {
     kind: 'payment_event',
-    job: followUpPaymentEventJob,
+    job: publishPaymentEventJob,
     delayMs: 0,
     idOf: (delivery) => delivery.event_id,
     lockKeyOf: (delivery) => delivery.payment_id,
@@ -76,7 +76,7 @@ export function createPaymentEventRecorder(deps: IngestDeps): PaymentEventRecord
 async function storeEvents(
   deps: IngestDeps,
   redeliveries: RedeliveryWatch,
-  deliveries: readonly DeliveredEvent[],
+  deliveries: readonly InboundPaymentEvent[],
   enqueueNow: boolean,
 ): Promise<RecordedEvent[]> {
   let look = redeliveries.areExpected()
@@ -94,13 +94,13 @@ async function storeEvents(
   }
 }
 
-const idsOf = (deliveries: readonly DeliveredEvent[]) => [
+const idsOf = (deliveries: readonly InboundPaymentEvent[]) => [
   ...new Set(deliveries.map(({ event_id }) => event_id)),
 ]
 
 async function commitEvents(
   deps: IngestDeps,
-  deliveries: readonly DeliveredEvent[],
+  deliveries: readonly InboundPaymentEvent[],
   known: ReadonlyMap<string, KnownEvent>,
   enqueueNow: boolean,
 ): Promise<RecordedEvent[]> {
@@ -128,19 +128,19 @@ async function commitEvents(
         ...(contradicting.length > 0 ? [insertConflicts('payment', contradicting)] : []),
       ]
     })
-    if (contradicting.length > 0) tellConflicts(deps, 'payment', contradicting)
+    if (contradicting.length > 0) reportConflicts(deps, 'payment', contradicting)
   }
   return deliveries.map((delivery) => outcomeOf(delivery, { firsts, known, payments }))
 }
 
 interface FirstDelivery {
-  delivery: DeliveredEvent
+  delivery: InboundPaymentEvent
   /** How often the event came within this commit. */
   deliveries: number
 }
 
 /** The new events' first deliveries, in order of arrival, and how often known events came again. */
-function sortOut(deliveries: readonly DeliveredEvent[], known: ReadonlyMap<string, KnownEvent>) {
+function sortOut(deliveries: readonly InboundPaymentEvent[], known: ReadonlyMap<string, KnownEvent>) {
   const firsts = new Map<string, FirstDelivery>()
   const again = new Map<string, number>()
   for (const delivery of deliveries) {
@@ -197,12 +197,12 @@ const newEntry = (paymentId: string, state: PaymentEntry['state'], nowMs: number
 
 const contractFields = ['payment_id', 'event', 'amount', 'currency', 'user_id', 'timestamp'] as const
 
-function contractText(delivery: DeliveredEvent): string {
+function contractText(delivery: InboundPaymentEvent): string {
   return JSON.stringify(contractFields.map((name) => delivery[name]))
 }
 
 /** Each event is a body of its own here, however alike two of them are. */
-const contradictingBody = (delivery: DeliveredEvent, fields: string[]): ConflictingBody => ({
+const contradictingBody = (delivery: InboundPaymentEvent, fields: string[]): ConflictingBody => ({
   id: delivery.payment_id,
   contractText: delivery.event_id,
   fields,
@@ -211,7 +211,7 @@ const contradictingBody = (delivery: DeliveredEvent, fields: string[]): Conflict
 })
 
 function outcomeOf(
-  delivery: DeliveredEvent,
+  delivery: InboundPaymentEvent,
   {
     firsts,
     known,

@@ -1,11 +1,11 @@
 // What a commit of payment events reads and writes: the payments locked, the events, the folded payments.
-import type { ExternalPaymentStatus, PaymentEventDelivery } from '@sluice/contracts'
-import type { Delivery } from '../inbound/ingest.ts'
+import type { ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
+import type { InboundEvent } from '../inbound/ingest.ts'
 import type { Database, Statement } from '../platform/database.ts'
 import { textArray } from '../platform/text-array.ts'
 import { type PaymentState, refundedAmount } from './fold.ts'
 
-export interface DeliveredEvent extends PaymentEventDelivery, Delivery {}
+export interface InboundPaymentEvent extends PaymentEventRequest, InboundEvent {}
 
 /** A payment in the course of a commit. */
 export interface PaymentEntry {
@@ -19,7 +19,7 @@ export interface PaymentEntry {
 
 /** A new event with what the commit found out about it. */
 export interface FoldedEvent {
-  delivery: DeliveredEvent
+  delivery: InboundPaymentEvent
   /** The how manieth of its payment. */
   ordinal: number
   status: ExternalPaymentStatus
@@ -30,7 +30,7 @@ export interface FoldedEvent {
 }
 
 /** What the first delivery of an event said, and the payment's status. */
-export interface KnownEvent extends PaymentEventDelivery {
+export interface KnownEvent extends PaymentEventRequest {
   paymentStatus: ExternalPaymentStatus
 }
 

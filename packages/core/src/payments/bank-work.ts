@@ -1,9 +1,9 @@
 // Work that a bank settles, payments and refunds alike: look at the row, ask the bank, wait for it without holding anything, settle. Each step is a commit that finds out from the rows where it is, so that a step which runs twice, or is taken over by another worker, changes nothing.
 import type { Database, Tx } from '../platform/database.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { JobHandler } from '../platform/queue.ts'
-import type { Ringer } from '../platform/ring.ts'
 import type { Tracing } from '../platform/tracing.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 import type { Publishing } from '../webhooks/index.ts'
@@ -13,7 +13,7 @@ import type { BankAnswer, PaymentProcessor } from './processor.ts'
 export interface ProcessDeps {
   db: Database
   bank: PaymentProcessor
-  webhooks: Ringer
+  webhooks: Enqueuer
   metrics: Metrics
   log: Logger
   tracing?: Tracing | undefined
@@ -69,10 +69,10 @@ export function createBankHandler<Row extends RowAtWork>(
           return void count('already_done')
         case 'look_again':
           count('not_due')
-          return { lookAgainInMs: step.inMs }
+          return { snoozeMs: step.inMs }
         case 'wait':
           count('waiting')
-          return { lookAgainInMs: step.forMs }
+          return { snoozeMs: step.forMs }
         case 'ask':
           await storeAnswer(db, work, id, await ask(row))
           break // to the next step, which is to wait for the bank

@@ -1,10 +1,10 @@
 // Creating a refund: refunds of one payment take turns at its row, and the database keeps their sum within its amount.
 import type { RefundRequest } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import { SluiceError } from '../platform/errors.ts'
 import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
 import { insertWithNewId } from '../platform/ids.ts'
-import type { Ringer } from '../platform/ring.ts'
 import { publish } from '../webhooks/index.ts'
 import { lockPayment, readPayment } from './payment.ts'
 import { type RefundRow, refundColumns, refundOnTheWire } from './refund.ts'
@@ -20,7 +20,7 @@ export interface NewRefund {
 
 /** Answers 201 with the refund. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
 export async function createRefund(
-  { db, refunds, webhooks }: { db: Database; refunds: Ringer; webhooks: Ringer },
+  { db, refunds, webhooks }: { db: Database; refunds: Enqueuer; webhooks: Enqueuer },
   { merchantId, paymentId, request, requestId, keyed }: NewRefund,
 ): Promise<Answer & { replayed: boolean }> {
   const claim = claimOf(keyed, {
@@ -42,9 +42,9 @@ export async function createRefund(
       })
     }
     const { amount, reason = null } = request
-    const ringsNow = refunds.willRing()
-    const row = await insertRefund(tx, { paymentId, merchantId, amount, reason, requestId, ringsNow })
-    afterCommit(() => refunds.ring(row.id))
+    const enqueuesNow = refunds.willEnqueue()
+    const row = await insertRefund(tx, { paymentId, merchantId, amount, reason, requestId, enqueuesNow })
+    afterCommit(() => refunds.enqueue(row.id))
     const refund = refundOnTheWire(row)
     const data = { refund, payment: await readPayment(tx, paymentId) }
     const created = { merchantId, event: 'refund.created' as const, data, requestId }
@@ -59,7 +59,7 @@ interface Insertable {
   amount: number
   reason: string | null
   requestId: string
-  ringsNow: boolean
+  enqueuesNow: boolean
 }
 
 const insertRefund = (tx: Tx, refund: Insertable): Promise<RefundRow> =>
@@ -83,7 +83,7 @@ const insertRefund = (tx: Tx, refund: Insertable): Promise<RefundRow> =>
         refund.amount,
         refund.reason,
         refund.requestId,
-        refund.ringsNow,
+        refund.enqueuesNow,
       ],
     })
     return row

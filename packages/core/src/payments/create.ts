@@ -1,18 +1,18 @@
 // Creating a payment: the row, its log entry and the answer in one commit; its job is rung for behind it.
 import { type PaymentRequest, UNPAID_PAYMENTS_MAX } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import { badRequest, notFound } from '../platform/errors.ts'
 import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
 import { insertWithNewId, isOwnId } from '../platform/ids.ts'
-import type { Ringer } from '../platform/ring.ts'
 import { publish } from '../webhooks/index.ts'
 import { type ReducedMethod, reduceMethod, refuseExpired } from './method.ts'
 import { type PaymentRow, paymentColumns, paymentOnTheWire, publicPaymentOnTheWire } from './payment.ts'
 
 export interface CreatePaymentDeps {
   db: Database
-  payments: Ringer
-  webhooks: Ringer
+  payments: Enqueuer
+  webhooks: Enqueuer
   /** Magic values count. */
   sandbox: boolean
 }
@@ -57,9 +57,9 @@ export async function createPayment(
       ...method,
       requestId,
       cause: isPublic ? 'payer' : 'merchant',
-      ringsNow: payments.willRing(),
+      enqueuesNow: payments.willEnqueue(),
     })
-    afterCommit(() => payments.ring(row.id))
+    afterCommit(() => payments.enqueue(row.id))
     const payment = paymentOnTheWire(row)
     const told = { merchantId: owner, data: { payment }, requestId }
     await publish(tx, { webhooks, afterCommit }, [
@@ -134,7 +134,7 @@ interface Insertable extends PayableOrder, ReducedMethod {
   requestId: string
   cause: string
   /** Whether the caller rings for the row's job right behind the commit. */
-  ringsNow: boolean
+  enqueuesNow: boolean
 }
 
 const insertPayment = (tx: Tx, payment: Insertable): Promise<PaymentRow> =>
@@ -164,7 +164,7 @@ const insertPayment = (tx: Tx, payment: Insertable): Promise<PaymentRow> =>
         payment.cardLast4,
         payment.scenario,
         payment.requestId,
-        payment.ringsNow,
+        payment.enqueuesNow,
         payment.cause,
       ],
     })

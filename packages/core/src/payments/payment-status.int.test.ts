@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Database, openDatabase, type Tx } from '../platform/database.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import { newId } from '../platform/ids.ts'
-import type { Ringer } from '../platform/ring.ts'
 import { createRefund } from './create-refund.ts'
 import { paymentOnTheWire } from './payment.ts'
 import { type Moved, movePayment, moveRefund, type paymentMoves } from './payment-status.ts'
@@ -271,7 +271,7 @@ function foldLog(log: readonly LogRow[]) {
 }
 
 test('any moves in any order, at once or not, kept or rolled back, never lead the row and its log apart', async () => {
-  const ringer: Ringer = { willRing: () => false, ring: () => {}, drain: async () => {} }
+  const enqueuer: Enqueuer = { willEnqueue: () => false, enqueue: () => {}, drain: async () => {} }
   const step = fc.record({
     change: fc.constantFrom(...changes, 'success' as const, 'refund' as const, ...refundChanges),
     amount: fc.integer({ min: 1, max: 700 }),
@@ -293,7 +293,7 @@ test('any moves in any order, at once or not, kept or rolled back, never lead th
             requestId: 'r',
             keyed: undefined,
           }
-          const answer = await createRefund({ db, refunds: ringer, webhooks: ringer }, refund).catch(
+          const answer = await createRefund({ db, refunds: enqueuer, webhooks: enqueuer }, refund).catch(
             (error) => {
               expect(error).toMatchObject({ code: 'BAD_REQUEST_ERROR' })
             },

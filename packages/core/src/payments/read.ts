@@ -9,9 +9,11 @@ import type {
   TimelineEntry,
 } from '@sluice/contracts'
 import type { Prisma } from '../generated/client.ts'
-import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { unavailable } from '../platform/errors.ts'
 import { isOwnId } from '../platform/ids.ts'
-import { momentOf } from '../platform/moments.ts'
+import { parseTimestamp } from '../platform/timestamps.ts'
+import { withTimeout } from '../platform/with-timeout.ts'
 import { paymentOnTheWire, publicPaymentOnTheWire } from './payment.ts'
 import { refundOnTheWire } from './refund.ts'
 
@@ -29,9 +31,10 @@ export async function findPayment(
 /** What a payer may see of a payment; undefined when there is none, or its merchant is not active. */
 export async function findPublicPayment(db: Database, id: string): Promise<PublicPayment | undefined> {
   if (!isOwnId('pay', id)) return undefined
-  const row = await answeredWithin(
+  const row = await withTimeout(
     FIND_TIMEOUT_MS,
     db.prisma.payment.findFirst({ where: { id, merchant: { isActive: true } } }),
+    unavailable,
   )
   return row === null ? undefined : publicPaymentOnTheWire(row)
 }
@@ -58,7 +61,7 @@ export async function listPayments(
 function wanted(merchantId: string, query: PaymentsQuery): Prisma.PaymentWhereInput {
   const { status, method, order_id: orderId, search } = query
   const createdAt = {
-    ...(query.from === undefined ? {} : { gte: momentOf('from', query.from) }),
+    ...(query.from === undefined ? {} : { gte: parseTimestamp('from', query.from) }),
     ...(query.to === undefined ? {} : dayOrMoment(query.to)),
   }
   // Prisma takes % and _ in `contains` as what LIKE makes of them.
@@ -80,8 +83,8 @@ const DAY_MS = 24 * 60 * 60 * 1000
 /** Until the end of a day, or until a moment, that one included. */
 const dayOrMoment = (to: string) =>
   to.length === '2024-01-15'.length
-    ? { lt: new Date(momentOf('to', to).getTime() + DAY_MS) }
-    : { lte: momentOf('to', to) }
+    ? { lt: new Date(parseTimestamp('to', to).getTime() + DAY_MS) }
+    : { lte: parseTimestamp('to', to) }
 
 /** A page of the payment's history, oldest first; undefined for an unknown payment. */
 export async function readTimeline(

@@ -8,9 +8,9 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { transactionWork } from '../transactions/jobs.ts'
 import { createTransactionRecorder } from '../transactions/record.ts'
+import { createCompleter } from './complete.ts'
 import { type Database, openDatabase } from './database.ts'
-import { createFinisher } from './finish.ts'
-import { runChores, standardChores } from './housekeeping.ts'
+import { runCleanupTasks, standardCleanupTasks } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
 import type { Queueing } from './queue.ts'
 import { textArray } from './text-array.ts'
@@ -207,7 +207,7 @@ test('housekeeping removes dead heartbeats and old payloads, and nothing else', 
   await insertEvent({ ...raw, event_id: `'left'`, received_at: nineDaysAgo, ordinal: '2' })
   await database.query(`INSERT INTO worker_heartbeats (worker_id, hostname, pid, beat_at)
     VALUES ('dead', 'h', 1, now() - interval '2 hours'), ('live', 'h', 2, now())`)
-  await runChores({ db, log }, standardChores(7))
+  await runCleanupTasks({ db, log }, standardCleanupTasks(7))
   const rows = await database.query<{ transaction_id: string; payload: string | null }>(
     'SELECT transaction_id, payload FROM transactions ORDER BY 1',
   )
@@ -281,19 +281,19 @@ test('a transaction ends once, however many ring for it, and not before its time
   const { record } = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 })
   const later = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 60_000 })
   await Promise.all([record(delivery('due')), later.record(delivery('not_due'))])
-  const { finish } = createFinisher({ db, metrics, log }, transactionWork)
-  expect(await Promise.all(Array.from({ length: 20 }, () => finish('due')))).toEqual(
+  const { complete } = createCompleter({ db, metrics, log }, transactionWork)
+  expect(await Promise.all(Array.from({ length: 20 }, () => complete('due')))).toEqual(
     Array(20).fill(undefined),
   )
   const [row] = await database.query<{ processed_at: Date }>(
     `SELECT processed_at FROM transactions WHERE transaction_id = 'due'`,
   )
-  await finish('due')
-  await finish('unknown')
+  await complete('due')
+  await complete('unknown')
   expect(await database.query(`SELECT processed_at FROM transactions WHERE transaction_id = 'due'`)).toEqual([
     row,
   ])
-  const outcome = await finish('not_due')
-  expect(outcome?.lookAgainInMs).toBeGreaterThan(50_000)
-  expect(outcome?.lookAgainInMs).toBeLessThanOrEqual(60_000)
+  const outcome = await complete('not_due')
+  expect(outcome?.snoozeMs).toBeGreaterThan(50_000)
+  expect(outcome?.snoozeMs).toBeLessThanOrEqual(60_000)
 })

@@ -4,6 +4,7 @@ import pg from 'pg'
 import { PrismaClient } from '../generated/client.ts'
 import { unavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
+import { withTimeout } from './with-timeout.ts'
 
 /** A statement with a name is prepared once for each connection. */
 export interface Statement {
@@ -129,7 +130,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         for (const effect of effects) effect()
         return result
       })
-      return answeredWithin(timeoutMs, committed)
+      return withTimeout(timeoutMs, committed, unavailable)
     },
     async warmUp() {
       const connect = (pool: pg.Pool) =>
@@ -200,14 +201,5 @@ function openPool(
   return pool
 }
 
-/** For reads that answer one thing, which testers and payers poll for. */
+/** For reads of one object, which testers and payers poll for. */
 export const FIND_TIMEOUT_MS = 800
-
-/** For a read that somebody waits for: against a frozen server only a clock on our side helps. */
-export function answeredWithin<T>(timeoutMs: number, read: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unavailable(new Error(`no answer within ${timeoutMs} ms`))), timeoutMs)
-  })
-  return Promise.race([read, late]).finally(() => clearTimeout(timer))
-}

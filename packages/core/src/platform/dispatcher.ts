@@ -75,16 +75,16 @@ function dispatchTable(deps: DispatcherDeps, table: WorkTable): Dispatcher {
     let total = 0
     if (newestDue !== null) {
       const dueWithinMs = isBurst && table.givesWayForMs > 0 ? -table.givesWayForMs : SOON_MS
-      total += await ring('soon', notEnqueued(newestDue, dueWithinMs), SOON_ROWS_PER_ROUND)
+      total += await enqueueWaiting('soon', notEnqueued(newestDue, dueWithinMs), SOON_ROWS_PER_ROUND)
       const budget = stillComing ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
-      total += await ring('ahead', notEnqueued(newestDue), budget)
+      total += await enqueueWaiting('ahead', notEnqueued(newestDue), budget)
     }
-    total += await ring('lost', await lostRows(), LOST_ROWS_PER_ROUND)
+    total += await enqueueWaiting('lost', await lostRows(), LOST_ROWS_PER_ROUND)
     return total
   }
 
   /** Claims and enqueues batches until there are no more such rows, or `rowsMax` are reached, or the queue is away. */
-  async function ring(cause: Cause, rows: Search, rowsMax: number): Promise<number> {
+  async function enqueueWaiting(cause: Cause, rows: Search, rowsMax: number): Promise<number> {
     let count = 0
     while (count < rowsMax && !stopped && deps.queueing.isReady()) {
       const entries = await claim(deps.db, table, rows, Math.min(BATCH_ROWS, rowsMax - count))

@@ -8,10 +8,10 @@ const BATCH_ROWS = 1000
 const BATCHES_PER_ROUND_MAX = 20
 
 /** One bounded clean-up; answers how many rows it changed, at most BATCH_ROWS. */
-export type Chore = { name: string; run: (db: Database, rowsMax: number) => Promise<number> }
+export type CleanupTask = { name: string; run: (db: Database, rowsMax: number) => Promise<number> }
 
 /** Heartbeats of workers that died without taking theirs away. */
-const deadHeartbeats: Chore = {
+const deadHeartbeats: CleanupTask = {
   name: 'dead heartbeats',
   run: (db, rowsMax) => db.prisma.$executeRaw`
     DELETE FROM worker_heartbeats WHERE worker_id IN (
@@ -19,7 +19,7 @@ const deadHeartbeats: Chore = {
 }
 
 /** Logins that let nobody in any more. */
-const expiredSessions: Chore = {
+const expiredSessions: CleanupTask = {
   name: 'expired sessions',
   run: (db, rowsMax) => db.prisma.$executeRaw`
     DELETE FROM sessions WHERE token_hash IN (
@@ -27,7 +27,7 @@ const expiredSessions: Chore = {
 }
 
 /** Stored answers that are replayed no more; one that is being renewed is locked, and left. */
-const expiredIdempotencyKeys: Chore = {
+const expiredIdempotencyKeys: CleanupTask = {
   name: 'expired idempotency keys',
   run: (db, rowsMax) => db.prisma.$executeRaw`
     DELETE FROM idempotency_keys WHERE (merchant_id, scope, key) IN (
@@ -36,7 +36,7 @@ const expiredIdempotencyKeys: Chore = {
 }
 
 /** Webhook secrets from before a rotation, whose day is over. */
-const oldWebhookSecrets: Chore = {
+const oldWebhookSecrets: CleanupTask = {
   name: 'old webhook secrets',
   run: (db, rowsMax) => db.prisma.$executeRaw`
     DELETE FROM previous_webhook_secrets WHERE (merchant_id, secret) IN (
@@ -45,7 +45,7 @@ const oldWebhookSecrets: Chore = {
 }
 
 /** Attempts of webhooks that are over; the webhook itself, with its last answer, stays. */
-const oldAttempts = (retentionDays: number): Chore => ({
+const oldAttempts = (retentionDays: number): CleanupTask => ({
   name: 'old webhook attempts',
   run: (db, rowsMax) => db.prisma.$executeRaw`
     DELETE FROM webhook_attempts WHERE (delivery_id, number) IN (
@@ -64,7 +64,7 @@ const deliveryTables = [
 function oldPayloads(
   retentionDays: number,
   { table, id, cameAt, doneAt }: (typeof deliveryTables)[number],
-): Chore {
+): CleanupTask {
   const sql = `
     UPDATE ${table} SET payload = NULL WHERE ${id} IN (
       SELECT ${id} FROM ${table}
@@ -85,7 +85,7 @@ function oldPayloads(
 }
 
 /** Raw bodies of contradicting redeliveries; that they came, and how often, stays. */
-const oldConflictPayloads = (retentionDays: number): Chore => ({
+const oldConflictPayloads = (retentionDays: number): CleanupTask => ({
   name: 'old conflict payloads',
   run: (db, rowsMax) => db.prisma.$executeRaw`
     UPDATE conflicts SET payload = NULL WHERE (kind, id, body_hash) IN (
@@ -94,7 +94,7 @@ const oldConflictPayloads = (retentionDays: number): Chore => ({
       LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
 })
 
-export const standardChores = (retentionDays: number | undefined): Chore[] => [
+export const standardCleanupTasks = (retentionDays: number | undefined): CleanupTask[] => [
   deadHeartbeats,
   oldWebhookSecrets,
   expiredSessions,
@@ -109,11 +109,11 @@ export const standardChores = (retentionDays: number | undefined): Chore[] => [
 ]
 
 export function startHousekeeping(deps: { db: Database; log: Logger; retentionDays: number | undefined }) {
-  const chores = standardChores(deps.retentionDays)
+  const tasks = standardCleanupTasks(deps.retentionDays)
   let isStopped = false
   let timer = setTimeout(round, INTERVAL_MS)
   async function round(): Promise<void> {
-    await runChores(deps, chores)
+    await runCleanupTasks(deps, tasks)
     if (!isStopped) timer = setTimeout(round, INTERVAL_MS)
   }
   return {
@@ -125,21 +125,21 @@ export function startHousekeeping(deps: { db: Database; log: Logger; retentionDa
 }
 
 /** One after the other; one that fails keeps none of the others from their turn. */
-export async function runChores(
+export async function runCleanupTasks(
   { db, log }: { db: Database; log: Logger },
-  chores: readonly Chore[],
+  tasks: readonly CleanupTask[],
 ): Promise<void> {
-  for (const chore of chores) {
+  for (const task of tasks) {
     let rows = 0
     try {
       for (let batch = 0; batch < BATCHES_PER_ROUND_MAX; batch++) {
-        const changed = await chore.run(db, BATCH_ROWS)
+        const changed = await task.run(db, BATCH_ROWS)
         rows += changed
         if (changed < BATCH_ROWS) break
       }
     } catch (err) {
-      log.warn({ err, chore: chore.name }, 'housekeeping failed; it will run again')
+      log.warn({ err, task: task.name }, 'housekeeping failed; it will run again')
     }
-    if (rows > 0) log.info({ chore: chore.name, rows }, 'housekeeping')
+    if (rows > 0) log.info({ task: task.name, rows }, 'housekeeping')
   }
 }

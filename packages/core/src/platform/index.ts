@@ -8,11 +8,13 @@
 //   due          when a row's work is to be done
 //   dispatcher   finds rows without a live job and rings for them (dispatcher.ts)
 //   open         of a row: there is work left in it
+
+export { type Completer, createCompleter } from './complete.ts'
 export * from './config.ts'
 export { type Database, openDatabase } from './database.ts'
 export { createDispatcher, type Dispatcher } from './dispatcher.ts'
+export { createEnqueuer, type Enqueuer } from './enqueue.ts'
 export { isUnavailable, notFound, SluiceError, StartupError, unavailable } from './errors.ts'
-export { createFinisher, type Finisher } from './finish.ts'
 export { checkHealth } from './health.ts'
 export { startHeartbeat } from './heartbeat.ts'
 export { startHousekeeping } from './housekeeping.ts'
@@ -23,7 +25,6 @@ export { createLogger, type Logger } from './logger.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
 export { type JobHandler, openQueueing, type Queueing } from './queue.ts'
 export { gaugeWork } from './queue-metrics.ts'
-export { createRinger, type Ringer } from './ring.ts'
 export { gracefulShutdown, reportReady, runService } from './service.ts'
 export { createSignatureCheck, signWebhook } from './standard-webhooks.ts'
 export { openTracing, REQUEST_ID_ATTRIBUTE, type Tracing } from './tracing.ts'

@@ -1,12 +1,13 @@
 // The state of all jobs, for testers: what waits is in the queues, what ended is in the rows.
 import type { JobsStatus } from '@sluice/contracts'
-import { answeredWithin, type Database } from './database.ts'
+import type { Database } from './database.ts'
 import { unavailable } from './errors.ts'
 import { isWorkerRunning } from './heartbeat.ts'
 import type { Queueing } from './queue.ts'
+import { withTimeout } from './with-timeout.ts'
 import type { WorkTable } from './work-table.ts'
 
-const ANSWER_TIMEOUT_MS = 900
+const RESPONSE_TIMEOUT_MS = 900
 
 /** Rejects, as unavailable, when the queue or the database does not answer. */
 export async function readJobsStatus(
@@ -18,9 +19,10 @@ export async function readJobsStatus(
     Promise.all(tables.map((table) => countEnded(db, table))),
     isWorkerRunning(db),
   ])
-  const [queues, ended, isRunning] = await answeredWithin(
-    ANSWER_TIMEOUT_MS,
+  const [queues, ended, isRunning] = await withTimeout(
+    RESPONSE_TIMEOUT_MS,
     counting.catch((cause) => Promise.reject(unavailable(cause))),
+    unavailable,
   )
   return {
     pending: sum(queues.map(({ waiting, delayed }) => waiting + delayed)),

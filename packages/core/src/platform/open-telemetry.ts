@@ -9,6 +9,7 @@ import { TelemetryAttributes } from 'bullmq'
 import { BullMQOtel } from 'bullmq-otel'
 import type { Logger } from './logger.ts'
 import { REQUEST_ID_ATTRIBUTE, type Tracing, type TracingOptions } from './tracing.ts'
+import { withTimeout } from './with-timeout.ts'
 
 const SEND_INTERVAL_MS = 1000
 const SEND_TIMEOUT_MS = 3000
@@ -56,7 +57,7 @@ export function startTracing(options: TracingOptions & { endpoint: string }): Tr
     async stop() {
       // Nobody should wait for a collector that is known to be away.
       if (exporter.isAway) return
-      await atMost(STOP_TIMEOUT_MS, provider.shutdown())
+      await withTimeout(STOP_TIMEOUT_MS, provider.shutdown()).catch(() => {}) // its spans are lost either way
     },
   }
 }
@@ -105,16 +106,4 @@ function withoutPassword(text: string): string {
   url.username = ''
   url.password = ''
   return url.href
-}
-
-/** Waits for the end of `work`, good or bad, but no longer than `timeoutMs`. */
-function atMost(timeoutMs: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, timeoutMs)
-    const end = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    work.then(end, end)
-  })
 }

@@ -8,6 +8,7 @@ import {
   type RedisState,
   redisBackend,
 } from './queue-backends.ts'
+import { withTimeout } from './with-timeout.ts'
 
 /** A kind of job, imported by who enqueues and by who handles it. */
 export interface JobKind {
@@ -26,7 +27,7 @@ export interface JobEntry {
 }
 
 /** What a handler may answer: nothing when the work is done, or when to look again. */
-export type JobOutcome = { lookAgainInMs: number } | undefined
+export type JobOutcome = { snoozeMs: number } | undefined
 
 export type JobHandler = (rowId: string) => Promise<JobOutcome>
 
@@ -113,7 +114,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
     const add = () => queue.addBulk(jobs)
     // The adding of jobs that share it belongs to the first one's trace, not to whichever request it happened to run in.
     const added = tracing === undefined ? add() : tracing.within(entries[0]?.trace, add)
-    const underWay = within(COMMAND_TIMEOUT_MS, added)
+    const underWay = withTimeout(COMMAND_TIMEOUT_MS, added)
     enqueuesUnderWay.add(underWay)
     lastEnqueueAt = performance.now()
     try {
@@ -130,7 +131,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
     const process = async (job: Job<{ id: string }>, token?: string) => {
       const outcome = await handler(job.data.id)
       if (outcome === undefined) return
-      await job.moveToDelayed(Date.now() + outcome.lookAgainInMs, token)
+      await job.moveToDelayed(Date.now() + outcome.snoozeMs, token)
       throw new DelayedError()
     }
     const worker = backend.openWorker(kind.queue, process, {
@@ -155,7 +156,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
     enqueue,
     async counts(kind) {
       if (!backend.isUp()) throw new Error('the queue is not connected')
-      const counts = await within(
+      const counts = await withTimeout(
         COMMAND_TIMEOUT_MS,
         queueOf(kind).getJobCounts('waiting', 'prioritized', 'active', 'delayed'),
       )
@@ -171,20 +172,15 @@ export function openQueueing(options: QueueingOptions): Queueing {
     async close() {
       closing = true
       // While the queue's server is away BullMQ would wait for it; nothing is lost by not telling it.
-      await within(CLOSE_TIMEOUT_MS, Promise.all(workers.map((worker) => worker.close()))).catch(() => {})
-      await Promise.allSettled(enqueuesUnderWay)
-      await within(COMMAND_TIMEOUT_MS, Promise.all([...queues.values()].map((queue) => queue.close()))).catch(
+      await withTimeout(CLOSE_TIMEOUT_MS, Promise.all(workers.map((worker) => worker.close()))).catch(
         () => {},
       )
+      await Promise.allSettled(enqueuesUnderWay)
+      await withTimeout(
+        COMMAND_TIMEOUT_MS,
+        Promise.all([...queues.values()].map((queue) => queue.close())),
+      ).catch(() => {})
       await backend.close()
     },
   }
-}
-
-function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer from the queue within ${timeoutMs} ms`)), timeoutMs)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

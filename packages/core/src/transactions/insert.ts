@@ -3,17 +3,14 @@ import { watchRedeliveries } from '../inbound/redeliveries.ts'
 import type { Database } from '../platform/database.ts'
 import { isUniqueViolation } from '../platform/errors.ts'
 import { textArray } from '../platform/text-array.ts'
-import type { DeliveredTransaction } from './record.ts'
+import type { InboundTransaction } from './record.ts'
 
 /**
  * Inserts the rows whose ids are not there yet and answers how many that were; which, their request ids tell. The rows
  * are sorted by id and have no id twice. `enqueueNow` says whether the caller rings for their jobs right behind the
  * commit; an UPDATE after the enqueue would cost more than the enqueue (measured).
  */
-export type InsertTransactions = (
-  rows: readonly DeliveredTransaction[],
-  enqueueNow: boolean,
-) => Promise<number>
+export type InsertTransactions = (rows: readonly InboundTransaction[], enqueueNow: boolean) => Promise<number>
 
 /**
  * ON CONFLICT makes PostgreSQL look each id up before it inserts it and confirm it after, a sixth of the statement's
@@ -23,7 +20,7 @@ export type InsertTransactions = (
 export function createInserter(db: Database, processingDelayMs: number): InsertTransactions {
   const redeliveries = watchRedeliveries()
 
-  async function insert(rows: readonly DeliveredTransaction[], enqueueNow: boolean, plain: boolean) {
+  async function insert(rows: readonly InboundTransaction[], enqueueNow: boolean, plain: boolean) {
     const { rowCount } = await db.batch({
       name: plain ? 'insert-transactions' : 'insert-new-transactions',
       text: plain ? insertSql : `${insertSql} ON CONFLICT (transaction_id) DO NOTHING`,

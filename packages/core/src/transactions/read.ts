@@ -2,7 +2,9 @@
 import { isExternalId, type PageQuery, type Transaction } from '@sluice/contracts'
 import type { Prisma, Transaction as Row } from '../generated/client.ts'
 import type { Viewer } from '../merchants/visibility.ts'
-import { answeredWithin, type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
+import { unavailable } from '../platform/errors.ts'
+import { withTimeout } from '../platform/with-timeout.ts'
 
 /** The transaction, or undefined when there is none of that id that the viewer may see. */
 export async function findTransaction(
@@ -16,7 +18,7 @@ export async function findTransaction(
       where: { transactionId, ...(await visibleTo(db, viewer)) },
       omit: { payload: true },
     })
-  const row = await answeredWithin(FIND_TIMEOUT_MS, find())
+  const row = await withTimeout(FIND_TIMEOUT_MS, find(), unavailable)
   return row === null ? undefined : onTheWire(row)
 }
 

@@ -1,6 +1,6 @@
 // Recording a delivered transaction: the first delivery wins, and what later ones say differently is told.
-import { majorAmountProblem, type TransactionDelivery } from '@sluice/contracts'
-import { createIngest, type Delivery, type IngestDeps, type Stored } from '../inbound/ingest.ts'
+import { majorAmountProblem, type TransactionRequest } from '@sluice/contracts'
+import { createIngest, type InboundEvent, type IngestDeps, type Stored } from '../inbound/ingest.ts'
 import { differingFields } from '../inbound/redeliveries.ts'
 import type { Database } from '../platform/database.ts'
 import { badRequest } from '../platform/errors.ts'
@@ -13,7 +13,7 @@ export interface RecorderDeps extends IngestDeps {
   processingDelayMs: number
 }
 
-export interface DeliveredTransaction extends TransactionDelivery, Delivery {}
+export interface InboundTransaction extends TransactionRequest, InboundEvent {}
 
 export type RecordOutcome = Stored['outcome']
 
@@ -22,7 +22,7 @@ export interface TransactionRecorder {
    * Resolves once the delivery is durable. Rejects with BAD_REQUEST_ERROR for a wrong currency or amount, and
    * SERVICE_UNAVAILABLE, in under a second, when it cannot be stored.
    */
-  record: (delivery: DeliveredTransaction) => Promise<RecordOutcome>
+  record: (delivery: InboundTransaction) => Promise<RecordOutcome>
   drain: () => Promise<void>
 }
 
@@ -32,7 +32,7 @@ const DUPLICATE: Stored = { outcome: 'duplicate' }
 export function createTransactionRecorder(deps: RecorderDeps): TransactionRecorder {
   const { db, processingDelayMs } = deps
   const insertNew = createInserter(db, processingDelayMs)
-  const ingest = createIngest<DeliveredTransaction, Stored>(deps, {
+  const ingest = createIngest<InboundTransaction, Stored>(deps, {
     kind: 'transaction',
     job: processTransactionJob,
     delayMs: processingDelayMs,
@@ -56,7 +56,7 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
 async function storeTransactions(
   db: Database,
   insertNew: InsertTransactions,
-  deliveries: readonly DeliveredTransaction[],
+  deliveries: readonly InboundTransaction[],
   enqueueNow: boolean,
 ): Promise<Stored[]> {
   const firsts = firstOfEachId(deliveries)
@@ -72,7 +72,7 @@ async function storeTransactions(
 }
 
 /** The group's ids once each, sorted: statements that share ids in different order would deadlock. */
-function firstOfEachId(deliveries: readonly DeliveredTransaction[]): DeliveredTransaction[] {
+function firstOfEachId(deliveries: readonly InboundTransaction[]): InboundTransaction[] {
   const sorted = deliveries.toSorted((a, b) =>
     a.transaction_id < b.transaction_id ? -1 : a.transaction_id > b.transaction_id ? 1 : 0,
   )
@@ -82,11 +82,11 @@ function firstOfEachId(deliveries: readonly DeliveredTransaction[]): DeliveredTr
 const contractFields = ['source_account', 'destination_account', 'amount', 'currency'] as const
 
 /** What the first delivery of an id said, and which request it was. */
-type FirstDelivery = Pick<DeliveredTransaction, (typeof contractFields)[number] | 'requestId'>
+type FirstDelivery = Pick<InboundTransaction, (typeof contractFields)[number] | 'requestId'>
 
 async function readStored(
   db: Database,
-  deliveries: readonly DeliveredTransaction[],
+  deliveries: readonly InboundTransaction[],
 ): Promise<Map<string, FirstDelivery>> {
   const { rows } = await db.batch({
     name: 'stored-transactions',

@@ -14,7 +14,7 @@ import { generateWebhookSecret } from './signature.ts'
 
 const MERCHANT = '11111111-1111-4111-8111-111111111111'
 const log = pino({ level: 'silent' })
-const ringer = { willRing: () => false, ring: () => {}, drain: async () => {} }
+const enqueuer = { willEnqueue: () => false, enqueue: () => {}, drain: async () => {} }
 const allWished = [false, true].map((isRetry) => ({ merchantId: MERCHANT, isRetry, count: 100 }))
 
 let database: TestDatabase
@@ -146,7 +146,7 @@ describe('a manual retry', () => {
   test('during an attempt that dies with its worker takes effect with the next one, and only then', async () => {
     const [id] = await addDue(1)
     await claimAttempts(db, allWished)
-    await retryWebhook({ db, webhooks: ringer }, MERCHANT, id!)
+    await retryWebhook({ db, webhooks: enqueuer }, MERCHANT, id!)
     expect(await rowOf(id!)).toMatchObject({ wanted: true, claimed: true })
     await expireLease(id!)
     const [attempt] = await claimAttempts(db, allWished)
@@ -168,7 +168,7 @@ describe('a manual retry', () => {
     await database.query('UPDATE webhook_logs SET attempts = 4, attempt_number = 4')
     const [attempt] = await claimAttempts(db, allWished)
     await expireLease(id!)
-    await retryWebhook({ db, webhooks: ringer }, MERCHANT, id!)
+    await retryWebhook({ db, webhooks: enqueuer }, MERCHANT, id!)
     const outcome = {
       status: 'failed',
       responseCode: 500,
@@ -195,7 +195,7 @@ describe('a manual retry', () => {
     const [id] = await addDue(1)
     await database.query('UPDATE webhook_logs SET attempts = 3, attempt_number = 3')
     const attempts = await claimAttempts(db, allWished)
-    await retryWebhook({ db, webhooks: ringer }, MERCHANT, id!)
+    await retryWebhook({ db, webhooks: enqueuer }, MERCHANT, id!)
     await releaseAttempts(db, attempts)
     expect(await rowOf(id!)).toEqual({
       status: 'pending',

@@ -1,9 +1,9 @@
 // A merchant's endpoint: its URL and secret, a test of it, and sending deliveries again.
 import type { ReplayAnswer, ReplayRequest } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import { badRequest, notFound } from '../platform/errors.ts'
-import { momentOf } from '../platform/moments.ts'
-import type { Ringer } from '../platform/ring.ts'
+import { parseTimestamp } from '../platform/timestamps.ts'
 import { bellOf } from './jobs.ts'
 import type { Outbound } from './outbound-http.ts'
 import { publish } from './publish.ts'
@@ -104,7 +104,7 @@ async function keepPrevious(tx: Tx, merchantId: string, secret: string | null): 
 
 /** Sends the event `webhook.test` with a sample payment. @throws BAD_REQUEST_ERROR without a URL */
 export async function sendTestWebhook(
-  { db, webhooks }: { db: Database; webhooks: Ringer },
+  { db, webhooks }: { db: Database; webhooks: Enqueuer },
   merchantId: string,
   requestId: string,
 ): Promise<void> {
@@ -141,7 +141,7 @@ const samplePayment = (now: Date) => ({
  * @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR without a URL
  */
 export async function retryWebhook(
-  { db, webhooks }: { db: Database; webhooks: Ringer },
+  { db, webhooks }: { db: Database; webhooks: Enqueuer },
   merchantId: string,
   id: string,
 ): Promise<void> {
@@ -161,7 +161,7 @@ export async function retryWebhook(
     })
     if (row === undefined) throw notFound('Webhook')
     if (!row.has_url) throw withoutUrl('a webhook')
-    afterCommit(() => webhooks.ring(bellOf(merchantId, id)))
+    afterCommit(() => webhooks.enqueue(bellOf(merchantId, id)))
   })
 }
 
@@ -181,7 +181,10 @@ export async function replayWebhooks(
   merchantId: string,
   { since, until, event, status, dry_run: isDryRun = false }: ReplayRequest,
 ): Promise<ReplayAnswer> {
-  const [from, to] = [momentOf('since', since), until === undefined ? new Date() : momentOf('until', until)]
+  const [from, to] = [
+    parseTimestamp('since', since),
+    until === undefined ? new Date() : parseTimestamp('until', until),
+  ]
   if (to < from) {
     const description =
       until === undefined ? 'since must not be in the future' : 'until must not be before since'

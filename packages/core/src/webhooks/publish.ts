@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { WebhookEventName } from '@sluice/contracts'
 import type { Statement, Tx } from '../platform/database.ts'
-import type { Ringer } from '../platform/ring.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import { bellOf } from './jobs.ts'
 
 /** What a merchant is told. */
@@ -20,11 +20,11 @@ export interface Deliveries {
   /** Writes those whose merchant has a URL; answers a row for each. */
   insert: Statement
   /** After the commit. */
-  ring: () => void
+  enqueue: () => void
 }
 
 /** The deliveries of publications, for who sends statements in batches; others call `publish`. */
-export function prepareDeliveries(webhooks: Ringer, publications: readonly Publication[]): Deliveries {
+export function prepareDeliveries(webhooks: Enqueuer, publications: readonly Publication[]): Deliveries {
   const timestamp = Math.floor(Date.now() / 1000)
   const ids = publications.map(() => randomUUID())
   const insert = {
@@ -45,15 +45,15 @@ export function prepareDeliveries(webhooks: Ringer, publications: readonly Publi
     ],
   }
   // One that was not written has no effect on whoever hears its bell; what is not rung for is found by the next look.
-  const ring = () =>
+  const enqueue = () =>
     publications.forEach(({ merchantId }, i) => {
-      if (webhooks.willRing()) webhooks.ring(bellOf(merchantId, ids[i]!))
+      if (webhooks.willEnqueue()) webhooks.enqueue(bellOf(merchantId, ids[i]!))
     })
-  return { insert, ring }
+  return { insert, enqueue }
 }
 
 export interface Publishing {
-  webhooks: Ringer
+  webhooks: Enqueuer
   afterCommit: (effect: () => void) => void
 }
 
@@ -66,8 +66,8 @@ export async function publish(
   { webhooks, afterCommit }: Publishing,
   publications: readonly Publication[],
 ): Promise<number> {
-  const { insert, ring } = prepareDeliveries(webhooks, publications)
+  const { insert, enqueue } = prepareDeliveries(webhooks, publications)
   const written = await tx.query(insert)
-  if (written.length > 0) afterCommit(ring)
+  if (written.length > 0) afterCommit(enqueue)
   return written.length
 }

@@ -8,7 +8,7 @@ import { textArray } from './text-array.ts'
 import type { Tracing } from './tracing.ts'
 import type { WorkTable } from './work-table.ts'
 
-export interface FinisherDeps {
+export interface CompleterDeps {
   db: Database
   metrics: Metrics
   log: Logger
@@ -16,28 +16,28 @@ export interface FinisherDeps {
 }
 
 /** `missing`: there is no such row (removed since). `not_due`: rung for too early, by this much. */
-type FinishOutcome =
+type CompletionOutcome =
   | { is: 'done'; requestId: string }
   | { is: 'already_done' | 'missing' }
   | { is: 'not_due'; forMs: number }
 
 /** What is written in the commit that ends rows. */
-export interface AlsoWritten {
+export interface CompletionHook {
   /** SQL over `work`, the rows as they are then; `write` gets their values behind id and request id. */
   columns: string
   /** Answers nothing when there is nothing to write. */
-  write: (rows: ReadonlyArray<readonly unknown[]>) => { insert: Statement; ring: () => void } | undefined
+  write: (rows: ReadonlyArray<readonly unknown[]>) => { insert: Statement; enqueue: () => void } | undefined
 }
 
-export interface Finisher {
+export interface Completer {
   /** Ends the row's work if it is due and nobody has; doing it again changes nothing. */
-  finish: (id: string) => Promise<JobOutcome>
+  complete: (id: string) => Promise<JobOutcome>
   drain: () => Promise<void>
 }
 
-export function createFinisher(deps: FinisherDeps, table: WorkTable, also?: AlsoWritten): Finisher {
-  const group = createGroupCommit<string, FinishOutcome>({
-    commit: (ids) => commitFinished(deps, table, also, ids),
+export function createCompleter(deps: CompleterDeps, table: WorkTable, also?: CompletionHook): Completer {
+  const group = createGroupCommit<string, CompletionOutcome>({
+    commit: (ids) => commitCompleted(deps, table, also, ids),
     sizeBytes: (id) => id.length,
     rowsPerCommitMax: 500,
     bytesPerCommitMax: 1024 * 1024,
@@ -47,28 +47,28 @@ export function createFinisher(deps: FinisherDeps, table: WorkTable, also?: Also
     deadlineMs: 10_000,
   })
   return {
-    async finish(id) {
+    async complete(id) {
       const outcome = await group.submit(id)
       deps.metrics.jobs.inc({ queue: table.job.queue, outcome: outcome.is })
       if (outcome.is === 'done') deps.tracing?.nameRequest(outcome.requestId)
-      return outcome.is === 'not_due' ? { lookAgainInMs: outcome.forMs } : undefined
+      return outcome.is === 'not_due' ? { snoozeMs: outcome.forMs } : undefined
     },
     drain: group.drain,
   }
 }
 
-async function commitFinished(
-  deps: FinisherDeps,
+async function commitCompleted(
+  deps: CompleterDeps,
   table: WorkTable,
-  also: AlsoWritten | undefined,
+  also: CompletionHook | undefined,
   ids: readonly string[],
-): Promise<FinishOutcome[]> {
+): Promise<CompletionOutcome[]> {
   const startedAt = performance.now()
   const distinct = [...new Set(ids)]
   const requestIds = await markDone(deps.db, table, also, distinct)
   const unmoved = distinct.filter((id) => !requestIds.has(id))
   const others = unmoved.length === 0 ? undefined : await whyNot(deps.db, table, unmoved)
-  logFinished(deps.log, table, requestIds, performance.now() - startedAt)
+  logCompleted(deps.log, table, requestIds, performance.now() - startedAt)
   return ids.map((id) => {
     const requestId = requestIds.get(id)
     if (requestId !== undefined) return { is: 'done', requestId }
@@ -80,11 +80,11 @@ async function commitFinished(
 async function markDone(
   db: Database,
   { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
-  also: AlsoWritten | undefined,
+  also: CompletionHook | undefined,
   ids: readonly string[],
 ): Promise<Map<string, string>> {
   const update = {
-    name: `finish-${kind}`,
+    name: `complete-${kind}`,
     text: `
       WITH due AS (
         SELECT ${idColumn} AS id FROM ${table}
@@ -97,13 +97,13 @@ async function markDone(
   }
   if (also === undefined) return requestIdsOf((await db.batch(update)).rows)
   let moved: unknown[][] = []
-  let written: ReturnType<AlsoWritten['write']>
+  let written: ReturnType<CompletionHook['write']>
   await db.lockThenWrite(update, (rows) => {
     moved = rows
     written = also.write(rows)
     return written === undefined ? [] : [written.insert]
   })
-  written?.ring()
+  written?.enqueue()
   return requestIdsOf(moved)
 }
 
@@ -114,7 +114,7 @@ async function whyNot(
   db: Database,
   { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
   ids: readonly string[],
-): Promise<Map<string, FinishOutcome>> {
+): Promise<Map<string, CompletionOutcome>> {
   const { rows } = await db.batch({
     name: `unfinished-${kind}`,
     text: `
@@ -132,7 +132,7 @@ async function whyNot(
 }
 
 /** One line for each commit, the unit of work here, with the first of its requests to follow. */
-function logFinished(
+function logCompleted(
   log: Logger,
   { kind }: WorkTable,
   requestIds: ReadonlyMap<string, string>,

@@ -1,11 +1,11 @@
 // Telling the merchant who owns the destination account that a transaction is processed, in the commit that processes it.
 import type { Transaction } from '@sluice/contracts'
-import type { AlsoWritten } from '../platform/finish.ts'
-import type { Ringer } from '../platform/ring.ts'
+import type { CompletionHook } from '../platform/complete.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import { type Publication, prepareDeliveries } from '../webhooks/index.ts'
 
-/** For the finisher of transactions. */
-export const tellProcessed = (webhooks: Ringer): AlsoWritten => ({
+/** For the completer of transactions. */
+export const publishProcessed = (webhooks: Enqueuer): CompletionHook => ({
   columns: `
     work.source_account, work.destination_account, work.amount::text, work.currency, work.created_at, work.processed_at,
     (SELECT a.merchant_id FROM merchant_accounts a JOIN merchants m ON m.id = a.merchant_id AND m.webhook_url IS NOT NULL

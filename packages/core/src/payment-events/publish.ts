@@ -1,12 +1,12 @@
 // Telling the merchant whose external payments these are of a changed status, with the payment as it was right after the event.
 import { SEEDED_MERCHANT_ID } from '../merchants/seed.ts'
-import type { AlsoWritten } from '../platform/finish.ts'
-import type { Ringer } from '../platform/ring.ts'
+import type { CompletionHook } from '../platform/complete.ts'
+import type { Enqueuer } from '../platform/enqueue.ts'
 import { type Publication, prepareDeliveries } from '../webhooks/index.ts'
 import { unpackSnapshot } from './snapshot.ts'
 
-/** For the finisher of payment events. `ownerEmail`: the merchant's whom they belong to; by default the seeded one. */
-export const tellChanged = (webhooks: Ringer, ownerEmail: string | undefined): AlsoWritten => ({
+/** For the completer of payment events. `ownerEmail`: the merchant's whom they belong to; by default the seeded one. */
+export const publishChanged = (webhooks: Enqueuer, ownerEmail: string | undefined): CompletionHook => ({
   columns: `
     work.payment_id, work.ordinal, work.payment_snapshot,
     CASE WHEN work.status_changed THEN (

@@ -5,18 +5,18 @@ import type { JobEntry, Queueing } from './queue.ts'
 import type { Tracing } from './tracing.ts'
 import type { WorkTable } from './work-table.ts'
 
-export interface RingDeps {
+export interface EnqueuerDeps {
   queueing: Queueing
   metrics: Metrics
   log: Logger
   tracing?: Tracing | undefined
 }
 
-export interface Ringer {
+export interface Enqueuer {
   /** Whether a row that is about to be committed may count as rung for; if not, its `enqueued_at` is to be null. */
-  willRing: () => boolean
+  willEnqueue: () => boolean
   /** After the commit: adds the row's job, due at once, together with others that wait. */
-  ring: (id: string) => void
+  enqueue: (id: string) => void
   /** Waits until everything is rung for. */
   drain: () => Promise<void>
 }
@@ -25,12 +25,12 @@ const JOBS_PER_ADD_MAX = 500
 /** Beyond, rows are better left to the dispatcher. */
 const WAITING_MAX = 5000
 
-export function createRinger(deps: RingDeps, { kind, job }: Pick<WorkTable, 'kind' | 'job'>): Ringer {
+export function createEnqueuer(deps: EnqueuerDeps, { kind, job }: Pick<WorkTable, 'kind' | 'job'>): Enqueuer {
   const { queueing, metrics, log, tracing } = deps
   let waiting: JobEntry[] = []
-  let ringing: Promise<void> | undefined
+  let enqueueing: Promise<void> | undefined
 
-  async function ringAll(): Promise<void> {
+  async function enqueueAll(): Promise<void> {
     while (waiting.length > 0) {
       const entries = waiting.slice(0, JOBS_PER_ADD_MAX)
       waiting = waiting.slice(JOBS_PER_ADD_MAX)
@@ -45,15 +45,15 @@ export function createRinger(deps: RingDeps, { kind, job }: Pick<WorkTable, 'kin
       // Where an add is dear however few its jobs are, those that come meanwhile share the next one.
       if (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, queueing.enqueueGapMs))
     }
-    ringing = undefined
+    enqueueing = undefined
   }
 
   return {
-    willRing: () => queueing.isReady() && waiting.length < WAITING_MAX,
-    ring(id) {
+    willEnqueue: () => queueing.isReady() && waiting.length < WAITING_MAX,
+    enqueue(id) {
       waiting.push({ id, delayMs: 0, trace: tracing?.current() })
-      ringing ??= ringAll()
+      enqueueing ??= enqueueAll()
     },
-    drain: async () => ringing,
+    drain: async () => enqueueing,
   }
 }

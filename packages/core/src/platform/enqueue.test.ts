@@ -2,9 +2,9 @@
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
+import { createEnqueuer } from './enqueue.ts'
 import { createMetrics } from './metrics.ts'
 import { defineJob, type JobEntry, type JobKind, type Queueing } from './queue.ts'
-import { createRinger } from './ring.ts'
 import type { Tracing } from './tracing.ts'
 
 const job = defineJob({ queue: 'rows' })
@@ -18,8 +18,8 @@ interface Add {
   refuse: (error: Error) => void
 }
 
-/** A ringer before a queue whose adds are answered by hand. */
-function ringerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
+/** A enqueuer before a queue whose adds are answered by hand. */
+function enqueuerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
   const adds: Add[] = []
   const told: Array<{ rows: number; err: { message: string } }> = []
   const queueing = {
@@ -33,7 +33,7 @@ function ringerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
   } as Queueing
   const metrics = createMetrics()
   const log = pino({ level: 'debug' }, { write: (line: string) => told.push(JSON.parse(line)) })
-  const ringer = createRinger({ queueing, metrics, log, tracing }, { kind: 'row', job })
+  const enqueuer = createEnqueuer({ queueing, metrics, log, tracing }, { kind: 'row', job })
   const counted = async () =>
     Object.fromEntries(
       (await metrics.enqueued.get()).values.map(({ labels, value }) => [
@@ -46,21 +46,21 @@ function ringerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
     await expect.poll(() => adds.length, { interval: 1, timeout: 15_000 }).toBe(number)
     return adds[number - 1]!
   }
-  return { ringer, adds, told, counted, nextAdd }
+  return { enqueuer, adds, told, counted, nextAdd }
 }
 
 const ids = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `row-${from + i}`)
 
 test('the first job is added at once, due at once, and nobody waits for it', () => {
-  const { ringer, adds } = ringerOn()
-  expect(ringer.ring('a')).toBeUndefined()
+  const { enqueuer, adds } = enqueuerOn()
+  expect(enqueuer.enqueue('a')).toBeUndefined()
   expect(adds).toMatchObject([{ kind: job, entries: [{ id: 'a', delayMs: 0 }] }])
 })
 
 test('jobs that come while an add is under way share the next one', async () => {
-  const { ringer, adds, nextAdd } = ringerOn()
-  ringer.ring('a')
-  for (const id of ['b', 'c', 'd']) ringer.ring(id)
+  const { enqueuer, adds, nextAdd } = enqueuerOn()
+  enqueuer.enqueue('a')
+  for (const id of ['b', 'c', 'd']) enqueuer.enqueue(id)
   expect(adds.map((add) => add.ids)).toEqual([['a']])
   adds[0]!.answer()
   expect((await nextAdd(2)).ids).toEqual(['b', 'c', 'd'])
@@ -73,7 +73,7 @@ test('an add has at most 500 jobs, one add is under way at a time, and none is l
       async (bursts) => {
         const added: string[] = []
         let underWay = 0
-        const { ringer } = ringerOn({
+        const { enqueuer } = enqueuerOn({
           async enqueue(_kind, entries) {
             expect(++underWay).toBe(1)
             expect(entries.length).toBeLessThanOrEqual(500)
@@ -85,12 +85,12 @@ test('an add has at most 500 jobs, one add is under way at a time, and none is l
         const rung: string[] = []
         for (const burst of bursts) {
           for (const id of ids(burst, rung.length)) {
-            ringer.ring(id)
+            enqueuer.enqueue(id)
             rung.push(id)
           }
           await new Promise((resolve) => setImmediate(resolve))
         }
-        await ringer.drain()
+        await enqueuer.drain()
         expect(added).toEqual(rung)
       },
     ),
@@ -99,29 +99,29 @@ test('an add has at most 500 jobs, one add is under way at a time, and none is l
 })
 
 test('a failed add is counted and told, and the jobs after it are added as ever', async () => {
-  const { ringer, adds, told, counted, nextAdd } = ringerOn()
-  ringer.ring('a')
-  ringer.ring('b')
-  ringer.ring('c')
+  const { enqueuer, adds, told, counted, nextAdd } = enqueuerOn()
+  enqueuer.enqueue('a')
+  enqueuer.enqueue('b')
+  enqueuer.enqueue('c')
   adds[0]!.refuse(new Error('the queue is away'))
   ;(await nextAdd(2)).answer()
-  await ringer.drain()
+  await enqueuer.drain()
   expect(adds.map((add) => add.ids)).toEqual([['a'], ['b', 'c']])
   expect(await counted()).toEqual({ 'row failed': 1, 'row ok': 2 })
   expect(told).toMatchObject([{ rows: 1, err: { message: 'the queue is away' } }])
-  ringer.ring('d')
+  enqueuer.enqueue('d')
   expect((await nextAdd(3)).ids).toEqual(['d'])
 })
 
 test('between an add and the next one, for those that came meanwhile, the queueâ€™s gap is kept', async () => {
   const enqueueGapMs = 40
-  const { ringer, adds, nextAdd } = ringerOn({ enqueueGapMs })
-  ringer.ring('a')
-  ringer.ring('b')
+  const { enqueuer, adds, nextAdd } = enqueuerOn({ enqueueGapMs })
+  enqueuer.enqueue('a')
+  enqueuer.enqueue('b')
   const answeredAt = performance.now()
   adds[0]!.answer()
   await Promise.resolve()
-  ringer.ring('c')
+  enqueuer.enqueue('c')
   const second = await nextAdd(2)
   // A timer may fire up to a millisecond early.
   expect(second.at - answeredAt).toBeGreaterThanOrEqual(enqueueGapMs - 1)
@@ -129,17 +129,17 @@ test('between an add and the next one, for those that came meanwhile, the queueâ
 })
 
 test('drain waits until everything that was rung for is added, later arrivals included', async () => {
-  const { ringer, adds, nextAdd } = ringerOn()
-  await ringer.drain() // nothing to wait for
-  ringer.ring('a')
+  const { enqueuer, adds, nextAdd } = enqueuerOn()
+  await enqueuer.drain() // nothing to wait for
+  enqueuer.enqueue('a')
   let drained = false
-  const draining = ringer.drain().then(() => {
+  const draining = enqueuer.drain().then(() => {
     drained = true
   })
-  ringer.ring('b')
+  enqueuer.enqueue('b')
   adds[0]!.answer()
   const second = await nextAdd(2)
-  ringer.ring('c')
+  enqueuer.enqueue('c')
   second.answer()
   const third = await nextAdd(3)
   expect(drained).toBe(false)
@@ -149,32 +149,32 @@ test('drain waits until everything that was rung for is added, later arrivals in
 })
 
 test('a drain does not fail when an add does', async () => {
-  const { ringer, adds } = ringerOn()
-  ringer.ring('a')
+  const { enqueuer, adds } = enqueuerOn()
+  enqueuer.enqueue('a')
   adds[0]!.refuse(new Error('away'))
-  await expect(ringer.drain()).resolves.toBeUndefined()
+  await expect(enqueuer.drain()).resolves.toBeUndefined()
 })
 
 test('while the queue is not ready, or 5000 jobs wait, rows are left to the dispatcher', async () => {
   let ready = false
-  const { ringer, adds, nextAdd } = ringerOn({ isReady: () => ready })
-  expect(ringer.willRing()).toBe(false)
+  const { enqueuer, adds, nextAdd } = enqueuerOn({ isReady: () => ready })
+  expect(enqueuer.willEnqueue()).toBe(false)
   ready = true
-  expect(ringer.willRing()).toBe(true)
-  for (const id of ids(5000)) ringer.ring(id) // the first one is not waiting: it is being added
-  expect(ringer.willRing()).toBe(true)
-  ringer.ring('one more')
-  expect(ringer.willRing()).toBe(false)
+  expect(enqueuer.willEnqueue()).toBe(true)
+  for (const id of ids(5000)) enqueuer.enqueue(id) // the first one is not waiting: it is being added
+  expect(enqueuer.willEnqueue()).toBe(true)
+  enqueuer.enqueue('one more')
+  expect(enqueuer.willEnqueue()).toBe(false)
   adds[0]!.answer()
   await nextAdd(2)
-  expect(ringer.willRing()).toBe(true)
+  expect(enqueuer.willEnqueue()).toBe(true)
 })
 
 test('each job carries the trace in which it was rung for', async () => {
   const traces = ['trace-a', undefined, 'trace-c']
   const tracing = { current: () => traces.shift() } as Tracing
-  const { ringer, adds, nextAdd } = ringerOn({}, tracing)
-  for (const id of ['a', 'b', 'c']) ringer.ring(id)
+  const { enqueuer, adds, nextAdd } = enqueuerOn({}, tracing)
+  for (const id of ['a', 'b', 'c']) enqueuer.enqueue(id)
   expect(adds[0]!.entries).toEqual([{ id: 'a', delayMs: 0, trace: 'trace-a' }])
   adds[0]!.answer()
   expect((await nextAdd(2)).entries).toEqual([

@@ -2,7 +2,7 @@
 import { badRequest } from './errors.ts'
 
 /** The moment that a text of the contracts' `Moment` form names; a day is its beginning. @throws BAD_REQUEST_ERROR when there is none */
-export function momentOf(field: string, text: string): Date {
+export function parseTimestamp(field: string, text: string): Date {
   const moment = new Date(text)
   const isReal = moment.getTime() >= FIRST_MOMENT_MS && isDayOfTheCalendar(text.slice(0, 10))
   if (!isReal)
