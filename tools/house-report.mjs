@@ -1,5 +1,7 @@
 // `npm run house`: counts the places of a checkout that break the rules of docs/glossary.md and CONTRIBUTING.md.
+//
 //   node tools/house-report.mjs [folder] [--list] [--strict]
+//
 // `--list` prints each place. `--strict` exits with 1 when a word that the glossary replaces is used.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'

@@ -152,8 +152,8 @@ export function longSentences(file, text, wordsMax = 25) {
 const sentencesOf = (text) =>
   text
     .replaceAll(/`[^`]*`/g, (code) => code.replaceAll(/[.!?]/g, '_').replaceAll(/\s+/g, '_'))
-    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, (_, label) => label.replaceAll(/\s+/g, '_'))
-    .split(/(?<=[.!?]["”)]?)\s+(?=["“(]?[A-Z`0-9@…])|\n{2,}/)
+    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, (_, label) => `§${label.replaceAll(/\s+/g, '_')}`)
+    .split(/(?<=[.!?]["”)]?)\s+(?=["“(]?[A-Z`0-9@…§])|\n{2,}/)
     .map((sentence) => sentence.trim())
 
 const wordsIn = (sentence) => sentence.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length

@@ -1,15 +1,4 @@
-// What every feature and app stands on.
-//
-// Glossary
-//   delivery     one HTTP request with which a processor tells us of something
-//   row          the durable record of a delivery; the row is the work
-//   job          a BullMQ entry that says "look at this row"; losing it loses nothing
-//   commit       one database transaction, usually shared by a group of rows (group-commit.ts)
-//   due          when a row's work is to be done
-//   dispatcher   finds rows without a live job and rings for them (dispatcher.ts)
-//   open         of a row: there is work left in it
-
-export { type Completer, createCompleter } from './complete.ts'
+// What every feature and app stands on. Its words are in docs/glossary.md.
 export * from './config.ts'
 export { type Database, openDatabase } from './database.ts'
 export { createDispatcher, type Dispatcher } from './dispatcher.ts'
