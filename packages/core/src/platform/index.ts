@@ -1,4 +1,6 @@
 // What every feature and app stands on. Its words are in docs/glossary.md.
+
+export { type Completer, createCompleter } from './complete.ts'
 export * from './config.ts'
 export { type Database, openDatabase } from './database.ts'
 export { createDispatcher, type Dispatcher } from './dispatcher.ts'
