@@ -1,4 +1,4 @@
-// A merchant's webhook settings: the URL, its secret and those before it, a test; and who may use any route of webhooks.
+// A merchant's webhook settings: URL, secrets and test webhooks; and the access rules of all webhook routes.
 import { getMerchant, putWebhook, regenerateWebhookSecret, testWebhook } from '@sluice/contracts'
 import {
   addMerchant,
@@ -10,7 +10,7 @@ import {
   type TestSystem,
 } from '@sluice/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
-import { openWebhooks } from './open-webhooks.ts'
+import { openWebhooks } from './webhooks.fixture.ts'
 
 const DASHBOARD = 'http://dashboard.example:3000'
 const DAY_MS = 86_400_000
@@ -48,7 +48,7 @@ const regenerate = async (body: { expire_old?: boolean } = {}) =>
   expectStatus(await system.call(regenerateWebhookSecret, { headers, body }), 200)
 
 describe('the URL', () => {
-  test('is stored as it is sent, with a secret for who had none; null takes it away, and leaves the secret', async () => {
+  test('is stored unchanged, with a secret for a merchant without one; null removes it and keeps the secret', async () => {
     expect(await put(null)).toEqual({ webhook_url: null, webhook_secret: null })
     const first = await put(URL)
     expect(first).toEqual({ webhook_url: URL, webhook_secret: expect.stringMatching(GENERATED) })
@@ -65,13 +65,13 @@ describe('the URL', () => {
     expect(theirs.webhook_secret).not.toBe(webhook_secret)
   })
 
-  test('of the seeded merchant leaves its secret as it is', async () => {
+  test('of the seeded merchant keeps its secret', async () => {
     const body = { webhook_url: URL }
     const seeded = expectStatus(await system.call(putWebhook, { headers: seededKeys, body }), 200)
     expect(seeded).toEqual({ webhook_url: URL, webhook_secret: 'whsec_test_abc123' })
   })
 
-  test('that is set twenty times at once has one secret', async () => {
+  test('set twenty times at once gets one secret', async () => {
     const made = await Promise.all(Array.from({ length: 20 }, () => put(URL)))
     expect(new Set(made.map(({ webhook_secret }) => webhook_secret)).size).toBe(1)
     expect(await settingsOf()).toMatchObject({ webhook_secret: made[0]!.webhook_secret })
@@ -83,9 +83,9 @@ describe('the URL', () => {
   })
 
   test.for<[what: string, body: unknown]>([
-    ['none', {}],
+    ['no field', {}],
     ['a number', { webhook_url: 1 }],
-    ['a truth', { webhook_url: true }],
+    ['a boolean', { webhook_url: true }],
     ['a list', { webhook_url: [URL] }],
     ['empty text', { webhook_url: '' }],
     ['no URL', { webhook_url: 'shop.example/webhooks' }],
@@ -106,8 +106,8 @@ describe('the URL', () => {
     ['a lone surrogate', { webhook_url: 'https://shop.example/\ud800' }],
     ['backslashes', { webhook_url: 'https:\\\\shop.example' }],
     ['port 0', { webhook_url: 'https://shop.example:0/' }],
-    ['a port that there is not', { webhook_url: 'https://shop.example:65536/' }],
-    ['an address that there is not', { webhook_url: 'https://999.1.1.1/' }],
+    ['a port above 65535', { webhook_url: 'https://shop.example:65536/' }],
+    ['an invalid address', { webhook_url: 'https://999.1.1.1/' }],
     ['more than 2048 characters', { webhook_url: `${URL}&x=`.padEnd(2049, 'x') }],
   ])('is refused: %s', async ([, body]) => {
     const { webhook_secret } = await put('https://shop.example/before')
@@ -121,7 +121,7 @@ describe('the URL', () => {
     expect(await settingsOf()).toMatchObject({ webhook_url: 'https://shop.example/before', webhook_secret })
   })
 
-  test('may have public addresses only, where WEBHOOK_ALLOW_PRIVATE is false', async () => {
+  test('must have public addresses only while WEBHOOK_ALLOW_PRIVATE is false', async () => {
     const strict = await startApp('api', { ...system.env, WEBHOOK_ALLOW_PRIVATE: 'false' })
     onTestFinished(async () => void (await strict.stop('SIGKILL')))
     const ask = async (webhook_url: string) => {
@@ -151,7 +151,7 @@ describe('the URL', () => {
 })
 
 describe('the secret', () => {
-  test('that is made anew leaves the old one for a day', async () => {
+  test('that is regenerated keeps the old one for a day', async () => {
     const { webhook_secret: old } = await put(URL)
     const before = Date.now()
     const { previous_secret_expires_at: until, ...settings } = await regenerate()
@@ -167,14 +167,14 @@ describe('the secret', () => {
     expect(kept).toEqual([{ expires_at: new Date(until!) }])
   })
 
-  test('that is made anew again and again leaves each of the last five its own day', async () => {
+  test('that is regenerated repeatedly keeps each of the last five old ones for its own day', async () => {
     const secrets = [(await put(URL)).webhook_secret!]
     for (let round = 0; round < 7; round += 1) secrets.push((await regenerate()).webhook_secret!)
     const [current, ...before] = secrets.reverse()
     expect(await settingsOf()).toMatchObject({ webhook_secret: current, previous: before.slice(0, 5) })
   })
 
-  test('that never signed webhook-signature is no use any more, and is said to be none', async () => {
+  test('that never signed webhook-signature is not kept, and its expiry is null', async () => {
     await put(URL)
     const set = (secret: string) =>
       system.database.query('UPDATE merchants SET webhook_secret = $2 WHERE id = $1', [merchant.id, secret])
@@ -186,7 +186,7 @@ describe('the secret', () => {
     expect(previous).toHaveLength(0)
   })
 
-  test('ends all old ones at once with expire_old', async () => {
+  test('that is regenerated with expire_old ends all old ones at once', async () => {
     await put(URL)
     await regenerate()
     await regenerate()
@@ -199,7 +199,7 @@ describe('the secret', () => {
     })
   })
 
-  test('is made for who had none, with nothing to end', async () => {
+  test('is generated for a merchant without one, with no expiry', async () => {
     expect(await regenerate()).toEqual({
       webhook_url: null,
       webhook_secret: expect.stringMatching(GENERATED),
@@ -207,7 +207,7 @@ describe('the secret', () => {
     })
   })
 
-  test('is made without a body, too', async () => {
+  test('is regenerated by a request without a body, too', async () => {
     for (const more of [{}, { 'content-type': 'application/json' }]) {
       const { status, text } = await send('POST', '/api/v1/merchant/webhook/secret', undefined, {
         ...headers,
@@ -223,7 +223,7 @@ describe('the secret', () => {
     ['expire_old', { expire_old: 1 }],
     [undefined, []],
     [undefined, '{'],
-  ] as const)('is left as it is when %s is wrong: %j', async ([field, body]) => {
+  ] as const)('stays unchanged when %s is invalid: %j', async ([field, body]) => {
     const { webhook_secret } = await put(URL)
     const { status, error } = await send('POST', '/api/v1/merchant/webhook/secret', body)
     expect({ status, code: error?.code, field: error?.field }).toEqual({
@@ -235,8 +235,8 @@ describe('the secret', () => {
   })
 })
 
-describe('a test', () => {
-  test('is refused without a URL, and writes nothing', async () => {
+describe('a test webhook', () => {
+  test('is refused without a URL, and no row is written', async () => {
     const { status, error } = await send('POST', '/api/v1/merchant/webhook/test')
     expect({ status, code: error?.code, field: error?.field }).toEqual({
       status: 400,
@@ -277,7 +277,7 @@ describe('a test', () => {
   })
 })
 
-describe('who may', () => {
+describe('access', () => {
   const routes = (id: string): [method: string, path: string, body?: unknown][] => [
     ['GET', '/api/v1/webhooks'],
     ['GET', `/api/v1/webhooks/${id}`],
@@ -288,7 +288,7 @@ describe('who may', () => {
     ['POST', '/api/v1/merchant/webhook/test'],
   ]
 
-  test('nobody without credentials, with wrong ones, or of an inactive merchant', async () => {
+  test('is refused without credentials, with wrong ones, and to an inactive merchant', async () => {
     const { id } = await addWebhook({ status: 'failed' })
     const before = await settingsOf()
     const [inactive] = [await addMerchant(system.database)]
@@ -303,7 +303,7 @@ describe('who may', () => {
     expect(await settingsOf()).toEqual(before)
   })
 
-  test('the dashboard’s session: to read from anywhere, to write with the dashboard’s Origin only', async () => {
+  test('by the dashboard’s session allows reads from any Origin, and writes from the dashboard’s Origin only', async () => {
     const login = await fetch(`${system.api.url}/api/v1/session`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -1,9 +1,9 @@
-// The routes of deliveries: what was sent, and sending it again. No worker is there: what is due stays due.
+// The routes of deliveries: lists, details, retries and replays. Without a worker due deliveries stay due.
 import { randomUUID } from 'node:crypto'
 import { type ReplayRequest, replayWebhooks, retryWebhook } from '@sluice/contracts'
 import { addMerchant, expectStatus, type Keys, startSystem, type TestSystem } from '@sluice/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
-import { openWebhooks, shown } from './open-webhooks.ts'
+import { openWebhooks, shown } from './webhooks.fixture.ts'
 
 const URL = 'https://shop.example/webhooks?from=sluice'
 
@@ -25,7 +25,7 @@ beforeEach(async () => {
 })
 
 describe('the list', () => {
-  test('shows every field of the merchant’s own webhooks, newest first, and how many there are', async () => {
+  test('shows every field of the merchant’s own webhooks, newest first, with the total', async () => {
     const other = await addMerchant(system.database)
     await addWebhook({}, other.id)
     const rows = [
@@ -37,7 +37,7 @@ describe('the list', () => {
     expect(await list()).toEqual({ data: rows.map(shown), total: 4, limit: 10, offset: 0 })
   })
 
-  test('is narrowed down by status and by event', async () => {
+  test('can be filtered by status and by event', async () => {
     const paid = await addWebhook({ event: 'payment.success', status: 'failed' })
     const refunded = await addWebhook({ event: 'refund.processed', status: 'failed' })
     const created = await addWebhook({ event: 'payment.success', status: 'pending' })
@@ -52,7 +52,7 @@ describe('the list', () => {
     expect(await ids({ status: 'success' })).toEqual([])
   })
 
-  test('is read page by page in a stable order, ties included; the total counts them all', async () => {
+  test('has pages in a stable order, also for equal times; the total counts all webhooks', async () => {
     for (let at = 0; at < 25; at += 1) await addWebhook()
     expect((await list()).data).toHaveLength(10)
     const pages = [await list(), await list({ offset: 10 }), await list({ offset: 20 })]
@@ -90,7 +90,7 @@ describe('the list', () => {
 })
 
 describe('one webhook', () => {
-  test('comes with its body and every attempt, the first one first', async () => {
+  test('is read with its body and all attempts, oldest first', async () => {
     const row = await addWebhook({ status: 'pending', attempts: 2, error: 'timeout' })
     await system.database.query(
       `INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, response_code, error, response_body)
@@ -123,7 +123,7 @@ describe('one webhook', () => {
     expect(Object.keys(webhook.payload)).toEqual(['event', 'timestamp', 'data'])
   })
 
-  test('of very many attempts comes with the last hundred', async () => {
+  test('is read with the last hundred of very many attempts', async () => {
     const row = await addWebhook({ attempts: 1, attempt_number: 250 })
     await system.database.query(
       `INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, response_code)
@@ -138,7 +138,7 @@ describe('one webhook', () => {
     ['GET', ''],
     ['POST', '/retry'],
   ] as const)(
-    '%s%s of an unknown, a malformed and another merchant’s is the same 404',
+    '%s%s of an unknown, a malformed or another merchant’s id is the same 404',
     async ([method, end]) => {
       const other = await addMerchant(system.database)
       const theirs = await addWebhook({ status: 'failed' }, other.id)
@@ -176,23 +176,26 @@ describe('a retry', () => {
     ['success', 1],
     ['pending', 3],
     ['pending', 0],
-  ] as const)('of a %s one after %i attempts makes it due now, with none', async ([status, attempts]) => {
-    const row = await addWebhook({ status, attempts, attempt_number: attempts + 2 })
-    const before = Date.now()
-    const answer = await send('POST', `/api/v1/webhooks/${row.id}/retry`)
-    expect(answer.status).toBe(200)
-    expect(answer.text).toBe(`{"id":"${row.id}","status":"pending","message":"Webhook retry scheduled"}`)
-    const { next_retry_at, ...webhook } = await read(row.id)
-    expect(webhook).toMatchObject({ status: 'pending', attempts: 0, last_attempt_at: row.last_attempt_at })
-    expect(Date.parse(next_retry_at!)).toBeGreaterThanOrEqual(before - 5)
-    expect(Date.parse(next_retry_at!)).toBeLessThanOrEqual(Date.now() + 5)
-    const kept = await system.database.query('SELECT attempt_number FROM webhook_logs WHERE id = $1', [
-      row.id,
-    ])
-    expect(kept).toEqual([{ attempt_number: attempts + 2 }])
-  })
+  ] as const)(
+    'of a %s webhook after %i attempts makes it due now, with zero attempts',
+    async ([status, attempts]) => {
+      const row = await addWebhook({ status, attempts, attempt_number: attempts + 2 })
+      const before = Date.now()
+      const response = await send('POST', `/api/v1/webhooks/${row.id}/retry`)
+      expect(response.status).toBe(200)
+      expect(response.text).toBe(`{"id":"${row.id}","status":"pending","message":"Webhook retry scheduled"}`)
+      const { next_retry_at, ...webhook } = await read(row.id)
+      expect(webhook).toMatchObject({ status: 'pending', attempts: 0, last_attempt_at: row.last_attempt_at })
+      expect(Date.parse(next_retry_at!)).toBeGreaterThanOrEqual(before - 5)
+      expect(Date.parse(next_retry_at!)).toBeLessThanOrEqual(Date.now() + 5)
+      const kept = await system.database.query('SELECT attempt_number FROM webhook_logs WHERE id = $1', [
+        row.id,
+      ])
+      expect(kept).toEqual([{ attempt_number: attempts + 2 }])
+    },
+  )
 
-  test('of one whose attempt was never recorded does not wait for it, nor for its lease', async () => {
+  test('of a webhook whose attempt was never recorded does not wait for that attempt or its lease', async () => {
     const claimed_until = new Date(Date.now() - 1).toISOString()
     const row = await addWebhook({ status: 'pending', attempts: 2, attempt_number: 3, claimed_until })
     expectStatus(await system.call(retryWebhook, { headers, params: { webhook_id: row.id } }), 200)
@@ -211,7 +214,7 @@ describe('a retry', () => {
     expect((await list()).data).toEqual([shown(row)])
   })
 
-  test('during an attempt takes nothing away from that, and is wanted after it', async () => {
+  test('during an attempt keeps its lease, and is made after it', async () => {
     const claimed_until = new Date(Date.now() + 60_000).toISOString()
     const row = await addWebhook({ status: 'pending', attempts: 2, claimed_until })
     expectStatus(await system.call(retryWebhook, { headers, params: { webhook_id: row.id } }), 200)
@@ -222,12 +225,12 @@ describe('a retry', () => {
     expect(kept).toEqual([{ attempts: 2, wanted: true, claimed_until: new Date(claimed_until) }])
   })
 
-  test('twenty at once are one', async () => {
+  test('sent twenty times at once has the effect of one', async () => {
     const row = await addWebhook({ status: 'failed', attempts: 5 })
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, () => send('POST', `/api/v1/webhooks/${row.id}/retry`)),
     )
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([200]))
     expect((await list()).data).toMatchObject([{ id: row.id, status: 'pending', attempts: 0 }])
   })
 })
@@ -240,7 +243,7 @@ describe('a replay', () => {
   const at = (second: number) => `2024-01-15T10:00:${String(second).padStart(2, '0')}.000Z`
   const since = at(0)
 
-  test('takes those of a time, bounds included, of an event and of a status, and counts them', async () => {
+  test('selects webhooks by time, bounds included, by event and by status, and counts them', async () => {
     for (let second = 0; second < 10; second += 1) {
       const status = second % 2 === 0 ? 'failed' : 'success'
       const event = second < 4 ? 'payment.success' : 'refund.processed'
@@ -285,7 +288,7 @@ describe('a replay', () => {
     expect(others).toEqual([{ status: 'failed' }])
   })
 
-  test('sends the same webhooks again, in their order, at 20 a second, with no attempts and their numbers kept', async () => {
+  test('sends the same webhooks again in order, at 20 a second, with zero attempts and running numbers', async () => {
     const rows = []
     for (let second = 0; second < 41; second += 1) {
       rows.push(await addWebhook({ created_at: at(second), status: 'failed', attempts: 5 }))
@@ -314,11 +317,11 @@ describe('a replay', () => {
     expect(first).toBeGreaterThanOrEqual(before - 5)
     expect(first).toBeLessThanOrEqual(Date.now() + 5)
     expect(due.map(({ due }) => due.getTime() - first)).toEqual(rows.map((_, nth) => nth * 50))
-    // They are on their way; asking once more sends nothing twice.
+    // They are pending now, so a second replay sends nothing twice.
     expect(await replay({ since })).toEqual({ matched: 0, scheduled: 0, spread_seconds: 0, next_since: null })
   })
 
-  test('of more than five thousand sends the oldest ones, and the rest by further calls, at the same rate', async () => {
+  test('of more than five thousand webhooks sends the oldest ones, and further calls send the rest at the same rate', async () => {
     await system.database.query(
       `INSERT INTO webhook_logs (merchant_id, event, payload, request_id, status, next_retry_at, settled_at, created_at)
        SELECT $1, 'payment.success', '{}', 'x', 'success', NULL, now(), '2024-01-15'::timestamptz + n * interval '1 second'
@@ -328,7 +331,7 @@ describe('a replay', () => {
     const of = (second: number) => new Date(Date.parse('2024-01-15') + second * 1000).toISOString()
     const first = await replay({ since: '2024-01-15' })
     expect(first).toEqual({ matched: 12_000, scheduled: 5000, spread_seconds: 250, next_since: of(5001) })
-    // Delivered meanwhile, the first ones would match again: the rest is asked for by where it begins.
+    // The first ones, delivered meanwhile, would match again, so the request for the rest uses its beginning.
     const deliver = (until: string) =>
       system.database.query(
         `UPDATE webhook_logs SET status = 'success', next_retry_at = NULL, settled_at = now()
@@ -350,7 +353,7 @@ describe('a replay', () => {
     expect(spread).toEqual({ count: 11_900, in_order: true, seconds: 595 })
   })
 
-  test('is refused without a URL, but for counting', async () => {
+  test('is refused without a URL, except with dry_run', async () => {
     const row = await addWebhook({ status: 'failed' })
     await put(null)
     const { status, error } = await send('POST', '/api/v1/webhooks/replay', { since: '2024-01-15' })
@@ -379,7 +382,7 @@ describe('a replay', () => {
     ['status', { since, status: ['failed'] }],
     ['dry_run', { since, dry_run: 'true' }],
     [undefined, [since]],
-  ])('refuses a wrong %s: %j', async ([field, body]) => {
+  ])('refuses an invalid %s: %j', async ([field, body]) => {
     const row = await addWebhook({ status: 'failed' })
     const { status, error } = await send('POST', '/api/v1/webhooks/replay', body)
     expect({ status, code: error?.code, field: error?.field }).toEqual({

@@ -1,24 +1,24 @@
-// How the receiver misbehaves when its URL asks for it, so that one can watch what Sluice does then.
+// The misbehaviour that a receiver's URL asks for, so that users can watch Sluice's retries.
 
 export interface Behaviour {
-  /** The answer to a webhook that was verified. */
+  /** The response to a verified webhook. */
   status: number
   delayMs: number
-  /** Of each webhook so many attempts are answered with `status`, those after them with 200. */
+  /** The first attempts of each webhook that get `status`; later ones get 200. */
   times: number
 }
 
-export const HELP = `POST webhooks to any path; verified ones are answered 200, others 401. To watch retries:
-  /fail                   answers 500 to verified ones
-  /fail?status=503        or something else, 300 to 599
-  /fail?times=2           the first two attempts of each webhook only
-  /slow?ms=6000           answers 200 after so long; Sluice waits 5 s
+export const HELP = `POST webhooks to any path: a verified one gets 200, others get 401. To watch retries:
+  /fail                   responds 500 to verified ones
+  /fail?status=503        responds with another status, from 300 to 599
+  /fail?times=2           fails only the first two attempts of each webhook
+  /slow?ms=6000           responds 200 after this time; Sluice waits 5 s
 `
 
 const DELAY_MS_DEFAULT = 6000
 const DELAY_MS_MAX = 600_000
 
-/** From the path and query of a request; a text says what is wrong with them. */
+/** Reads the behaviour from a request's path and query; returns a text if they are invalid. */
 export function behaviourOf(url: string): Behaviour | string {
   const { pathname, searchParams } = new URL(url, 'http://receiver')
   const read = (name: string, fallback: number, min: number, max: number) => {

@@ -1,4 +1,4 @@
-// Lines, amounts and settings for people, and behaviour read from URLs.
+// Lines of output, amounts, settings, and behaviour read from URLs.
 import { currencyDecimals } from '@sluice/contracts'
 import type { WebhookEvent } from '@sluice/webhooks'
 import fc from 'fast-check'
@@ -41,8 +41,8 @@ test.each([
   [12, '12th'],
   [21, '21st'],
   [111, '111th'],
-])('the %ith time is said', (attempt, said) => {
-  expect(describeEvent(eventOf('x', {}, 'unknown'), attempt)).toContain(`webhook w1  again (${said} time)`)
+])('the %ith time is shown', (attempt, shown) => {
+  expect(describeEvent(eventOf('x', {}, 'unknown'), attempt)).toContain(`webhook w1  again (${shown} time)`)
 })
 
 test('an amount loses no digit in any currency', () => {
@@ -65,7 +65,7 @@ test('an amount loses no digit in any currency', () => {
   )
 })
 
-test('nothing that is printed steers the terminal', () => {
+test('printed text cannot control the terminal', () => {
   expect(printable('a\u001b[2J\nb\u009b\u2028\u202ec')).toBe('a\\u001b[2J\\nb\\u009b\\u2028\\u202ec')
   expect(printable('pay_Ü–😀')).toBe('pay_Ü–😀')
 })
@@ -84,7 +84,7 @@ test.each<[string, ReturnType<typeof behaviourOf>]>([
   expect(behaviourOf(url)).toEqual(expected)
 })
 
-test('settings have defaults, and say what is wrong with them', () => {
+test('settings have defaults, and errors name the invalid variable', () => {
   const defaults = { host: '127.0.0.1', port: 4000, secret: 'whsec_test_abc123' }
   expect(readSettings({})).toEqual(defaults)
   expect(readSettings({ HOST: '', RECEIVER_PORT: '', WEBHOOK_SECRET: '' })).toEqual(defaults)

@@ -1,11 +1,11 @@
-// A webhook as one line for people.
+// Describes a webhook in one line of output.
 import { currencyDecimals } from '@sluice/contracts'
 import type { WebhookEvent } from '@sluice/webhooks'
 
 const EVENT_WIDTH = 'external_payment.completed'.length
 
 /**
- * Such as `payment.success  pay_H8s…  500.00 INR  webhook 8f14e45f-…  again (2nd time)`.
+ * For example `payment.success  pay_H8s…  500.00 INR  webhook 8f14e45f-…  again (2nd time)`.
  * @param attempt which time this webhook came, from 1
  */
 export function describeEvent(event: WebhookEvent, attempt: number): string {
@@ -50,7 +50,7 @@ function subjectOf(event: WebhookEvent): string[] {
   }
 }
 
-/** By its digits, since a division would round: 50000 paise are 500.00 INR, 5 yen are 5 JPY. */
+/** Places the decimal point in the digits, since a division could round: 50000 paise are 500.00 INR, 5 yen are 5 JPY. */
 export function minorAmount(amount: number, currency: string): string {
   const decimals = currencyDecimals(currency)
   if (decimals === undefined) return `${amount} minor units of ${currency}`
@@ -65,7 +65,7 @@ function ordinal(count: number): string {
   return `${count}${suffix}`
 }
 
-/** Ids that others chose, and headers that nobody signed, must not steer the terminal. */
+/** Escapes control characters: ids and unsigned headers come from outside and must not control the terminal. */
 export const printable = (text: string): string =>
   text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) =>
     JSON.stringify(character).length > 3

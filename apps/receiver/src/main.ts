@@ -1,4 +1,4 @@
-// `npm run receiver`: a merchant's server on this machine. It knows of Sluice only what a merchant knows, so it can be copied.
+// `npm run receiver`: a merchant's server on this machine, built only on what merchants have.
 import { createReceiver } from './receiver.ts'
 import { readSettings, SANDBOX_SECRET, SettingsError } from './settings.ts'
 
@@ -20,7 +20,7 @@ function start(): void {
     // A listener on all addresses is reached at this one.
     const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
     const url = `http://${name}:${bound}`
-    // The one secret that is none may be shown.
+    // Only the sandbox's secret may be shown, since it is public.
     const whose =
       secret === SANDBOX_SECRET ? `the sandbox merchant's secret, ${secret}` : 'the secret in WEBHOOK_SECRET'
     console.log(`Waiting for webhooks, verified with ${whose}. Your webhook URL: ${url}/webhook`)
@@ -30,11 +30,11 @@ function start(): void {
 
   const stop = () => {
     server.close(() => process.exit(0))
-    server.closeAllConnections() // answers that are to come late come never
+    server.closeAllConnections() // delayed responses are never sent
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, stop)
   process.once('disconnect', stop) // the parent is gone
-  // Printing into a pipe that was closed must not end the receiver in the middle of an answer.
+  // Printing into a closed pipe must not end the receiver during a response.
   process.stdout.on('error', () => {})
 }
 

@@ -1,4 +1,4 @@
-// `npm run receiver` as its users run it: a process of its own, real requests, and what it prints.
+// `npm run receiver` as users run it: its own process, real requests, and its output.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -45,7 +45,7 @@ async function startReceiver(env: Record<string, string> = {}) {
     ...receiver,
     url,
     greeting: () => receiver.lines().slice(0, greeting),
-    /** The lines that webhooks left, without their time, once there are so many. */
+    /** The lines printed for webhooks, without their time, once there are so many. */
     async printed(count: number): Promise<string[]> {
       const all = () => receiver.lines().slice(greeting)
       await waitFor(`${count} lines`, () => all().length >= count)
@@ -65,10 +65,10 @@ async function startReceiver(env: Record<string, string> = {}) {
   }
 }
 
-const WHAT_TO_DO = "start me again with WEBHOOK_SECRET=<the merchant's webhook_secret>"
+const ADVICE = "restart the receiver with WEBHOOK_SECRET=<the merchant's webhook_secret>"
 const LINE = 'payment.success  pay_H8sK3jD9s2L1pQrT  500.00 INR  webhook w1'
 
-test('a verified webhook is one line, its repetition is told from it, and what is not verified is refused with the reason', async () => {
+test('a verified webhook is one line, its repetition is marked, and an unverified one is refused with the reason', async () => {
   const { url, post, printed, greeting } = await startReceiver()
   expect(greeting()[0]).toBe(
     `Waiting for webhooks, verified with the sandbox merchant's secret, ${SANDBOX_SECRET}. Your webhook URL: ${url}/webhook`,
@@ -83,14 +83,14 @@ test('a verified webhook is one line, its repetition is told from it, and what i
     LINE,
     `${LINE}  again (2nd time)`,
     LINE.replace('w1', 'w2\\u009b'),
-    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}webhook w1 {2}answered 401$/),
-    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}webhook w3\\u009b {2}answered 401$/),
-    expect.stringMatching(/^NOT VERIFIED \(missing_header\): .+ {2}webhook \(no id\) {2}answered 401$/),
+    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}webhook w1 {2}responded 401$/),
+    expect.stringMatching(/^NOT VERIFIED \(no_match\): .+ {2}webhook w3\\u009b {2}responded 401$/),
+    expect.stringMatching(/^NOT VERIFIED \(missing_header\): .+ {2}webhook \(no id\) {2}responded 401$/),
   ])
-  for (const line of (await printed(6)).slice(3)) expect(line).toContain(WHAT_TO_DO)
+  for (const line of (await printed(6)).slice(3)) expect(line).toContain(ADVICE)
 })
 
-test('a generated secret is verified by the better signature only', async () => {
+test('with a generated secret only the Standard Webhooks signature is accepted', async () => {
   const secret = `whsec_${randomBytes(32).toString('base64')}`
   const { post, printed, greeting } = await startReceiver({ WEBHOOK_SECRET: secret })
   expect(greeting()[0]).toContain('verified with the secret in WEBHOOK_SECRET.')
@@ -104,13 +104,13 @@ test('a generated secret is verified by the better signature only', async () => 
   expect(await post('/webhook', { secret, ...signed(new Date(0)) })).toBe(401)
   const [, missing, late] = await printed(3)
   expect(missing).toMatch(/^NOT VERIFIED \(missing_header\)/)
-  expect(missing).toContain(WHAT_TO_DO)
-  // Another secret would not make it any younger.
-  expect(late).toMatch(/^NOT VERIFIED \(bad_timestamp\): .+ {2}webhook w1 {2}answered 401$/)
+  expect(missing).toContain(ADVICE)
+  // Another secret would not change the timestamp.
+  expect(late).toMatch(/^NOT VERIFIED \(bad_timestamp\): .+ {2}webhook w1 {2}responded 401$/)
   expect(late).not.toContain('WEBHOOK_SECRET')
 })
 
-test('it fails when asked to, always or so many times for each webhook, but never takes what is not verified', async () => {
+test('it fails on request, always or several times for each webhook, but never accepts an unverified one', async () => {
   const { post, printed } = await startReceiver()
   expect(await post('/fail')).toBe(500)
   const statuses = []
@@ -119,16 +119,16 @@ test('it fails when asked to, always or so many times for each webhook, but neve
   expect(await post('/fail', { secret: 'another' })).toBe(401)
   expect(await post('/fail?status=200')).toBe(400)
   expect(await printed(6)).toEqual([
-    `${LINE}  answered 500`,
-    `${LINE.replace('w1', 'w2')}  answered 503`,
-    `${LINE.replace('w1', 'w2')}  again (2nd time)  answered 503`,
-    `${LINE.replace('w1', 'w3')}  answered 503`,
+    `${LINE}  responded 500`,
+    `${LINE.replace('w1', 'w2')}  responded 503`,
+    `${LINE.replace('w1', 'w2')}  again (2nd time)  responded 503`,
+    `${LINE.replace('w1', 'w3')}  responded 503`,
     `${LINE.replace('w1', 'w2')}  again (3rd time)`,
     expect.stringMatching(/^NOT VERIFIED/),
   ])
 })
 
-test('it waits when asked to, and says when its sender did not', async () => {
+test('it waits on request, and reports a sender that did not', async () => {
   const { url, post, printed } = await startReceiver()
   const before = performance.now()
   expect(await post('/slow?ms=300')).toBe(200)
@@ -141,16 +141,16 @@ test('it waits when asked to, and says when its sender did not', async () => {
   hangUp.abort()
   await expect(waiting).rejects.toThrow()
   expect(await printed(3)).toEqual([
-    `${LINE}  to be answered after 300 ms`,
-    `${LINE.replace('w1', 'w2')}  to be answered after 600000 ms`,
-    'its sender did not wait for the answer  webhook w2',
+    `${LINE}  responds after 300 ms`,
+    `${LINE.replace('w1', 'w2')}  responds after 600000 ms`,
+    'the sender did not wait for the response  webhook w2',
   ])
 })
 
-test('it survives bodies that are too large or break off, and helps browsers', async () => {
+test('it survives bodies that are too large or incomplete, and shows help to browsers', async () => {
   const { url, post, printed } = await startReceiver()
   const large = request(url, { method: 'POST' })
-  large.on('error', () => {}) // the connection is closed on what is still being sent
+  large.on('error', () => {}) // the connection closes while the body is still being sent
   large.write(Buffer.alloc(1024 * 1024 + 1))
   const [response] = await once(large, 'response')
   expect(response.statusCode).toBe(413)
@@ -170,7 +170,7 @@ test('it survives bodies that are too large or break off, and helps browsers', a
 })
 
 test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-  '%s ends it at once, whatever is waiting',
+  '%s ends it at once, even while a response is delayed',
   async (signal) => {
     const { child, exited, post, printed } = await startReceiver()
     const waiting = post('/slow?ms=600000').catch(() => 'cut off')
@@ -181,7 +181,7 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
   },
 )
 
-test('a taken port and a wrong one are one line each that names the variable', async () => {
+test('a port in use and an invalid port are one line each that names the variable', async () => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
   const { port } = other.address() as { port: number }

@@ -1,4 +1,4 @@
-// What the receiver is told by its environment; an empty value counts as unset.
+// Reads the receiver's settings from its environment; an empty value counts as unset.
 
 export interface Settings {
   host: string
@@ -7,7 +7,7 @@ export interface Settings {
   secret: string
 }
 
-/** The sandbox's merchant has it, and it is no secret. */
+/** The secret of the sandbox's merchant, which is public. */
 export const SANDBOX_SECRET = 'whsec_test_abc123'
 
 /** @throws SettingsError */
@@ -18,12 +18,12 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     throw new SettingsError('RECEIVER_PORT must be an integer from 0 to 65535')
   }
   const secret = env.WEBHOOK_SECRET || SANDBOX_SECRET
-  // verify() would refuse it with every webhook.
+  // verify() would refuse such a secret for every webhook.
   if (secret.trim() !== secret) throw new SettingsError('WEBHOOK_SECRET must have no white space around it')
   return { host: env.HOST || '127.0.0.1', port, secret }
 }
 
-/** A mistake of whoever started this, said in one line. */
+/** An invalid setting, described in one line. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
 }

@@ -14,7 +14,7 @@ import {
 } from '@sluice/testing'
 import { verify } from '@sluice/webhooks'
 import { afterEach, describe, expect, inject, test } from 'vitest'
-import { findWronglyTold } from './wrongly-told.ts'
+import { findWronglyPublished } from './published-once.fixture.ts'
 
 let system: TestSystem
 let receiver: TestReceiver | undefined
@@ -128,7 +128,7 @@ for (const { backend, available } of queueBackends) {
           SELECT coalesce(sum(amount), 0) FROM refunds WHERE payment_id = p.id AND status = 'processed')`),
       ).toBe(0)
 
-      expect(await findWronglyTold(system.database)).toEqual([])
+      expect(await findWronglyPublished(system.database)).toEqual([])
       const deliveries = await countOf('webhook_logs')
       await waitFor('all of it to be delivered', () => posts.size === deliveries, { timeoutMs: 60_000 })
       expect(problems).toEqual([])
@@ -196,7 +196,7 @@ test('an API killed with -9 under payments that are sent again until they are an
   expect(await system.settle(new Set(ids), 30_000)).toEqual([])
   expect(new Set(ids).size).toBe(200)
   expect(await countOf('payments')).toBe(200)
-  expect(await findWronglyTold(system.database)).toEqual([])
+  expect(await findWronglyPublished(system.database)).toEqual([])
 })
 
 describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {

@@ -1,9 +1,8 @@
 // The worker process: queue in, one core verb. Any number of them may run.
 import {
-  allCleanupTasks,
   allWork,
   createCompleter,
-  createDeliveries,
+  createDeliveryLoop,
   createDispatcher,
   createEnqueuer,
   createLogger,
@@ -56,17 +55,17 @@ async function main(): Promise<void> {
   const processRefund = createRefundHandler(processing)
   const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
   const testIntervals = config.webhookRetryIntervalsTest
-  const deliveries = createDeliveries({ db, outbound, metrics, log, testIntervals })
+  const deliveryLoop = createDeliveryLoop({ db, outbound, metrics, log, testIntervals })
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, allWork)
   const operations = buildOperations({ db, queueing, metrics, work: [...allWork, webhookWork], log })
 
   const url = await operations.listen({ host: config.host, port: config.workerMetricsPort })
   const heartbeat = await startHeartbeat({ db, log })
-  const housekeeping = startHousekeeping({ db, log }, allCleanupTasks(retentionDays))
+  const housekeeping = startHousekeeping({ db, log, retentionDays })
   gracefulShutdown(log, async () => {
     housekeeping.stop()
     await dispatcher.stop()
-    await Promise.all([queueing.close(), deliveries.stop()])
+    await Promise.all([queueing.close(), deliveryLoop.stop()])
     await transactions.drain()
     await paymentEvents.drain()
     await outbound.close()
@@ -82,10 +81,10 @@ async function main(): Promise<void> {
     paymentEvents,
     processPayment,
     processRefund,
-    wakeUpEndpoint: deliveries.ring,
+    wakeUpEndpoint: deliveryLoop.wakeUp,
   }
   handleJobs({ queueing, ...handlers, concurrency })
-  deliveries.start()
+  deliveryLoop.start()
   dispatcher.start(config.dispatchIntervalMs)
   log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')
   reportReady({ url })

@@ -1,4 +1,4 @@
-// A delivery is written in the commit of what it tells of: caught in the act of writing, a worker that is killed, or an API that gives up, leaves neither.
+// A delivery and its change are one commit: a worker or an API that dies while it writes them leaves neither.
 import { randomUUID } from 'node:crypto'
 import { createPayment, createRefund, postPaymentEvent, postTransaction } from '@sluice/contracts'
 import {
@@ -13,10 +13,10 @@ import {
   waitFor,
 } from '@sluice/testing'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { startEndpoint } from './start-endpoint.ts'
-import { findWronglyTold } from './wrongly-told.ts'
+import { startEndpoint } from './merchant-endpoint.fixture.ts'
+import { findWronglyPublished } from './published-once.fixture.ts'
 
-async function startTelling(): Promise<TestSystem> {
+async function startPublishing(): Promise<TestSystem> {
   const env = { TRANSACTION_PROCESSING_DELAY_MS: '0' }
   const system = await startSystem({ postgresUrl: inject('postgresUrl'), env })
   onTestFinished(system.stop)
@@ -28,8 +28,8 @@ async function startTelling(): Promise<TestSystem> {
   return system
 }
 
-/** From now on nobody writes deliveries, and who wants to waits; answers how to let go. */
-async function holdDeliveries({ database }: TestSystem): Promise<() => Promise<void>> {
+/** Locks deliveries against writes, so that writers wait; returns the release. */
+async function lockDeliveries({ database }: TestSystem): Promise<() => Promise<void>> {
   const session = await database.session()
   await session.query('BEGIN')
   await session.query('LOCK TABLE webhook_logs IN SHARE MODE')
@@ -39,8 +39,8 @@ async function holdDeliveries({ database }: TestSystem): Promise<() => Promise<v
   }
 }
 
-/** The workers' database sessions, or those of them that wait to write deliveries, by their servers' pids. */
-async function workerSessions({ database }: TestSystem, which: 'all' | 'telling'): Promise<number[]> {
+/** The pids of the workers' database sessions, or of those that wait to write deliveries. */
+async function workerSessions({ database }: TestSystem, which: 'all' | 'publishing'): Promise<number[]> {
   const rows = await database.query<{ pid: number }>(
     `SELECT pid FROM pg_stat_activity WHERE application_name = 'sluice-worker' AND datname = current_database()
      AND ($1 = 'all' OR wait_event_type = 'Lock' AND query ~ '^\\s*INSERT INTO webhook_logs')`,
@@ -49,8 +49,8 @@ async function workerSessions({ database }: TestSystem, which: 'all' | 'telling'
   return rows.map(({ pid }) => pid)
 }
 
-test('a worker killed while it writes deliveries: what they tell of has not happened, and then happens once', async () => {
-  const system = await startTelling()
+test('a worker killed while it writes deliveries commits neither them nor their changes; later each is committed once', async () => {
+  const system = await startPublishing()
   const { call, database } = system
   const shop = openShop(call)
   const paid = await shop.paid()
@@ -62,28 +62,28 @@ test('a worker killed while it writes deliveries: what they tell of has not happ
   const refund = await shop.refund(paid.id, 100)
   const before = await system.endings()
 
-  const release = await holdDeliveries(system)
+  const release = await lockDeliveries(system)
   const worker = await system.startWorker()
   await waitFor(
-    'all four to be about to be told',
-    async () => (await workerSessions(system, 'telling')).length === 4,
+    'all four to be about to be published',
+    async () => (await workerSessions(system, 'publishing')).length === 4,
   )
   expect(await system.endings()).toEqual(before)
   await worker.stop('SIGKILL')
-  // Its sessions would still commit once they may.
+  // Its sessions would still commit after the release.
   const orphans = await workerSessions(system, 'all')
   await database.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [orphans])
-  await waitFor('them to be over', async () => (await workerSessions(system, 'all')).length === 0)
+  await waitFor('its sessions to end', async () => (await workerSessions(system, 'all')).length === 0)
   await release()
   expect(await system.endings()).toEqual(before)
 
   await system.startWorker()
   expect(await system.settle(new Set(['txn', 'evt', payment.id, refund.id]))).toEqual([])
-  expect(await findWronglyTold(database)).toEqual([])
+  expect(await findWronglyPublished(database)).toEqual([])
 })
 
-test('an API that cannot write deliveries makes no payment and no refund, says so in time, and makes one when asked again', async () => {
-  const system = await startTelling()
+test('an API that cannot write deliveries responds 503 and creates no payment or refund; a retry creates one', async () => {
+  const system = await startPublishing()
   const { call, database } = system
   const shop = openShop(call)
   const [paid, order] = await Promise.all([shop.paid(), shop.order()])
@@ -94,13 +94,13 @@ test('an API that cannot write deliveries makes no payment and no refund, says s
     database.query(
       'SELECT (SELECT count(*)::int FROM payments), (SELECT count(*)::int FROM refunds) AS refunds',
     )
-  await waitFor('all of it to be delivered', async () => {
+  await waitFor('all webhooks to be delivered', async () => {
     const open = await database.query('SELECT FROM webhook_logs WHERE settled_at IS NULL')
     return open.length === 0
   })
   const before = await made()
 
-  const release = await holdDeliveries(system)
+  const release = await lockDeliveries(system)
   expect((await call(createPayment, pay)).status).toBe(503)
   expect((await call(createRefund, giveBack)).status).toBe(503)
   await release()
@@ -110,8 +110,8 @@ test('an API that cannot write deliveries makes no payment and no refund, says s
     const [payment, refund] = await Promise.all([call(createPayment, pay), call(createRefund, giveBack)])
     return payment.status === 201 && refund.status === 201 ? [payment.body.id, refund.body.id] : undefined
   }
-  const ids = await waitFor('both to be made', again)
+  const ids = await waitFor('both to be created', again)
   expect(await system.settle(new Set(ids))).toEqual([])
   expect(await made()).toEqual([{ count: 2, refunds: 1 }])
-  expect(await findWronglyTold(database)).toEqual([])
+  expect(await findWronglyPublished(database)).toEqual([])
 })

@@ -1,4 +1,4 @@
-// One attempt at a time against everything that an endpoint may do: a row each that tells it, in time, and never a crash.
+// Single attempts to endpoints that misbehave in every known way: each is recorded within the deadline.
 import type http from 'node:http'
 import {
   getWebhook,
@@ -23,7 +23,7 @@ import {
 } from '@sluice/testing'
 import { verify } from '@sluice/webhooks'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
-import { type Received, startEndpoint } from './start-endpoint.ts'
+import { type Received, startEndpoint } from './merchant-endpoint.fixture.ts'
 
 const DEADLINE_MS = 5000
 const LATE_MS = DEADLINE_MS + 500
@@ -42,7 +42,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop()
 })
 
-/** A merchant whose webhooks go there, whatever the API would say of that URL. */
+/** A merchant whose webhooks go to this URL, set by SQL without the API's checks. */
 async function merchantAt(url: string, by = system): Promise<{ id: string; keys: Keys }> {
   const merchant = await addMerchant(by.database)
   const settings = 'UPDATE merchants SET webhook_url = $2, webhook_secret = $3 WHERE id = $1'
@@ -50,7 +50,7 @@ async function merchantAt(url: string, by = system): Promise<{ id: string; keys:
   return merchant
 }
 
-/** A delivery as if published, without asking an API that a slow disk may keep from answering. */
+/** Adds a delivery as if published, without the API, which a slow disk may delay. */
 const addTest = (merchantId: string, by = system) =>
   by.database.query(
     `INSERT INTO webhook_logs (merchant_id, event, payload, request_id)
@@ -67,21 +67,21 @@ const read = async (headers: Keys, webhook_id: string) =>
 const retry = async (headers: Keys, webhook_id: string) =>
   expectStatus(await system.call(retryWebhook, { headers, params: { webhook_id } }), 200)
 
-/** The webhook with all that is known of it, once so many attempts of it are recorded. */
+/** The webhook with its history, once so many attempts of it are recorded. */
 const attempted = (headers: Keys, attempts: number, id?: string) =>
   waitFor(`${attempts} attempts to be recorded`, async () => {
     const webhook = await read(headers, id ?? (await webhooksOf(headers)).at(-1)!.id)
     return webhook.history.length >= attempts ? webhook : undefined
   })
 
-/** Its time has come, as far as the database knows. */
+/** Makes the next attempt due now. */
 const makeDue = (id: string) =>
   system.database.query('UPDATE webhook_logs SET next_retry_at = now() WHERE id = $1', [id])
 
-const endpointThat = (answer: Parameters<typeof startEndpoint>[1]) => startEndpoint(onTestFinished, answer)
+const endpointThat = (respond: Parameters<typeof startEndpoint>[1]) => startEndpoint(onTestFinished, respond)
 const fails = (_received: Received, response: http.ServerResponse) => response.writeHead(500).end('no')
 
-/** What is to be recorded: the status of the answer and its text, or why there was none. */
+/** What is to be recorded: the response's status and text, or why there was no response. */
 type Expected = [code: number, text: string | RegExp, waitMs?: number] | [error: string]
 
 const EXPECTED: Record<MisbehaviourName, Expected> = {
@@ -131,8 +131,8 @@ const EXPECTED: Record<MisbehaviourName, Expected> = {
   'switching-protocols': ['invalid_response'],
 }
 
-test('every odd answer is one attempt with the right outcome, within 5.5 s, and the worker lives on', async () => {
-  // A server for each, since connections that are kept are shared by all webhooks to one server.
+test('every misbehaviour is one attempt with the right outcome, within 5.5 s, and the worker survives it', async () => {
+  // One server for each, since all webhooks to one server share its kept connections.
   const servers = new Map<string, Awaited<ReturnType<typeof startMisbehavingServer>>>()
   for (const name of Object.keys(EXPECTED)) {
     const server = await startMisbehavingServer()
@@ -147,16 +147,16 @@ test('every odd answer is one attempt with the right outcome, within 5.5 s, and 
       servers.get(name)!.url(name as MisbehaviourName),
       expected,
     ]),
-    ['nobody listens', await refusedUrl(), ['refused']],
-    ['a certificate that nobody vouches for', server.tlsUrl('ok'), ['tls']],
-    ['a name that there is not', 'http://nothing.invalid/', ['dns']],
+    ['no listener', await refusedUrl(), ['refused']],
+    ['an untrusted certificate', server.tlsUrl('ok'), ['tls']],
+    ['an unknown host name', 'http://nothing.invalid/', ['dns']],
     ['a URL with a password', `http://u:p@127.0.0.1:${server.port}/password`, ['invalid_url']],
     ['another protocol', `ftp://127.0.0.1:${server.port}/ftp`, ['invalid_url']],
   ]
   if (process.platform === 'linux') {
     const deaf = await startDeafServer()
     stops.push(deaf.close)
-    cases.push(['nobody takes the connection', deaf.url, ['timeout']])
+    cases.push(['a listener that accepts no connection', deaf.url, ['timeout']])
   }
   expect(Object.keys(EXPECTED).sort()).toEqual(Object.keys(misbehaviours).sort())
 
@@ -168,11 +168,11 @@ test('every odd answer is one attempt with the right outcome, within 5.5 s, and 
     return row?.n >= cases.length
   })
 
-  for (const [what, , [codeOrError, said, waitMs = FIRST_WAIT_MS]] of cases) {
+  for (const [what, , [codeOrError, expectedText, waitMs = FIRST_WAIT_MS]] of cases) {
     const { keys } = merchants.get(what)!
     const { history, ...webhook } = await attempted(keys, 1)
     const code = typeof codeOrError === 'number' ? codeOrError : null
-    const text = code === null ? null : (said ?? '')
+    const text = code === null ? null : (expectedText ?? '')
     const error = code === null ? codeOrError : null
     const attempt = {
       number: 1,
@@ -201,7 +201,7 @@ test('every odd answer is one attempt with the right outcome, within 5.5 s, and 
     expect(waits, what).toBeGreaterThanOrEqual(waitMs - 5)
     expect(waits, what).toBeLessThan(waitMs + 10_000)
   }
-  // One request for each path, which is the misbehaviour's name, and none anywhere else: nothing was followed, or sent twice.
+  // One request for each path, which is the misbehaviour's name: no redirect was followed and nothing was sent twice.
   for (const [name, { requests }] of servers) {
     expect(requests.map(({ line }) => line)).toEqual([`POST /${name}`])
   }
@@ -213,7 +213,7 @@ test('every odd answer is one attempt with the right outcome, within 5.5 s, and 
   expect(worker!.output()).not.toContain('"level":60')
 })
 
-test('no redirect is followed, whatever its kind', async () => {
+test('no redirect of any kind is followed', async () => {
   const kinds = [300, 301, 302, 303, 307, 308]
   const endpoint = await endpointThat(({ path }, response) => {
     response.writeHead(Number(path.slice(1)), { location: '/elsewhere' }).end()
@@ -240,9 +240,9 @@ test('private addresses are refused at every attempt, and nothing is sent to the
   ].map((host) => `http://${host}:${port}/ok`)
   for (const webhook_url of urls) {
     const { keys } = await merchantAt('http://192.0.2.1/', strict)
-    const answer = await strict.call(putWebhook, { headers: keys, body: { webhook_url } })
-    expect({ webhook_url, status: answer.status }).toEqual({ webhook_url, status: 400 })
-    expect(answer.body).toMatchObject({ error: { code: 'BAD_REQUEST_ERROR', field: 'webhook_url' } })
+    const response = await strict.call(putWebhook, { headers: keys, body: { webhook_url } })
+    expect({ webhook_url, status: response.status }).toEqual({ webhook_url, status: 400 })
+    expect(response.body).toMatchObject({ error: { code: 'BAD_REQUEST_ERROR', field: 'webhook_url' } })
   }
   const merchants = []
   for (const url of urls) merchants.push(await merchantAt(url, strict))
@@ -261,7 +261,7 @@ test('private addresses are refused at every attempt, and nothing is sent to the
   expect(server.connections()).toBe(0)
 })
 
-test('a URL that was taken away meanwhile ends a delivery as failed, without an attempt', async () => {
+test('a delivery whose URL was removed fails without an attempt', async () => {
   const endpoint = await endpointThat(fails)
   const { id: merchantId, keys } = await merchantAt(endpoint.url)
   await addTest(merchantId)
@@ -273,7 +273,7 @@ test('a URL that was taken away meanwhile ends a delivery as failed, without an 
      VALUES ($1, 'webhook.test', '{"event":"webhook.test","timestamp":1,"data":{}}', 'x') RETURNING id`,
     [merchantId],
   )
-  await waitFor('both to be given up', async () =>
+  await waitFor('both to fail', async () =>
     (await webhooksOf(keys)).every(({ status }) => status === 'failed'),
   )
   expect(await read(keys, before.id)).toEqual({
@@ -297,11 +297,16 @@ test('a URL that was taken away meanwhile ends a delivery as failed, without an 
 describe('Retry-After', () => {
   test.for<[what: string, status: number, header: () => string, waitMs: number]>([
     ['of a 503 is a minimum', 503, () => '120', 120_000],
-    ['of a 429 too, as a date', 429, () => new Date(Date.now() + 300_000).toUTCString(), 300_000],
-    ['that is shorter than the schedule shortens nothing', 503, () => '5', FIRST_WAIT_MS],
+    [
+      'of a 429 is a minimum too, as a date',
+      429,
+      () => new Date(Date.now() + 300_000).toUTCString(),
+      300_000,
+    ],
+    ['that is shorter than the schedule changes nothing', 503, () => '5', FIRST_WAIT_MS],
     ['beyond an hour is an hour', 429, () => '86400', 3_600_000],
-    ['of another status is not looked at', 500, () => '900', FIRST_WAIT_MS],
-    ['that says nothing changes nothing', 503, () => 'soon', FIRST_WAIT_MS],
+    ['of another status is ignored', 500, () => '900', FIRST_WAIT_MS],
+    ['that is invalid changes nothing', 503, () => 'soon', FIRST_WAIT_MS],
   ])('%s', async ([, status, header, waitMs]) => {
     const endpoint = await endpointThat((_received, response) => {
       response.writeHead(status, { 'retry-after': header() }).end()
@@ -316,7 +321,7 @@ describe('Retry-After', () => {
   })
 })
 
-test('each attempt goes to the URL and is signed by the secret of its moment: same id, same bytes', async () => {
+test('each attempt uses the URL and secret of its time, with the same id and the same bytes', async () => {
   const [first, second] = [await endpointThat(fails), await endpointThat(fails)]
   const { id: merchantId, keys } = await merchantAt(first.url)
   await addTest(merchantId)
@@ -360,7 +365,7 @@ describe('a manual retry', () => {
     const held: http.ServerResponse[] = []
     const ids: string[] = []
     const endpoint = await endpointThat(({ id }, response) => {
-      // Only the first attempt is held; whatever is sent later is taken.
+      // Only the first attempt is held; later ones succeed.
       if (ids.push(id) === 1) held.push(response)
       else response.end('taken')
     })
@@ -369,7 +374,7 @@ describe('a manual retry', () => {
     const first = await waitFor('the attempt', () => ids[0])
     await retry(keys, first)
     expect(await read(keys, first)).toMatchObject({ status: 'pending', history: [] })
-    // Whatever was rung for before this one has been looked at by the time it arrives.
+    // When this webhook arrives, the loop has handled all earlier wake-ups.
     await addTest(merchantId)
     await waitFor('another webhook', () => ids.length >= 2)
     expect(ids.filter((id) => id === first)).toHaveLength(1)
@@ -384,7 +389,7 @@ describe('a manual retry', () => {
     expect(ids.filter((id) => id === first)).toHaveLength(2)
   })
 
-  test('and a replay begin anew at once; the numbers of attempts do not, nor does the id', async () => {
+  test('and a replay start at once with attempts from zero, under the same id and with running numbers', async () => {
     const endpoint = await endpointThat(fails)
     const { id: merchantId, keys } = await merchantAt(endpoint.url)
     await addTest(merchantId)

@@ -1,4 +1,4 @@
-// Bodies survive whatever text is in them: from a processor's or merchant's JSON, through PostgreSQL, to the signed bytes of the POST.
+// Any text in a body survives from the caller's JSON through PostgreSQL to the signed bytes of the POST.
 import { createHmac } from 'node:crypto'
 import { createRefund, postPaymentEvent, putWebhook } from '@sluice/contracts'
 import {
@@ -13,9 +13,9 @@ import {
 import { verify } from '@sluice/webhooks'
 import fc from 'fast-check'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { startEndpoint } from './start-endpoint.ts'
+import { startEndpoint } from './merchant-endpoint.fixture.ts'
 
-/** Each text is in an event and in a refund, the last of them as long as it may be. */
+/** The number of texts; each is in an event and in a refund, and the last ones have the maximum length. */
 const TEXTS = 100
 
 const piece = fc.oneof(
@@ -62,7 +62,7 @@ const piece = fc.oneof(
   ),
   fc.string({ unit: 'binary', minLength: 1, maxLength: 3 }),
 )
-/** 1 to 100 characters, as ids of processors are; NUL and lone surrogates get in nowhere. */
+/** 1 to 100 characters, like processors' ids; no route accepts NUL or lone surrogates. */
 const text = fc
   .array(piece, { minLength: 1, maxLength: 30 })
   .map((pieces) => [...pieces.join('').replace(/[\0\ud800-\udfff]/gu, '')].slice(0, 100).join(''))
@@ -87,7 +87,7 @@ async function postRefunds({ call }: TestSystem, texts: readonly string[]): Prom
   }
 }
 
-test('any text that gets in is told as it is, in bytes that can be parsed, written again and verified', async () => {
+test('any accepted text is sent unchanged, in bytes that can be parsed, serialised again and verified', async () => {
   const { received, url } = await startEndpoint(onTestFinished)
   const system = await startSystem({ postgresUrl: inject('postgresUrl') })
   onTestFinished(system.stop)
@@ -96,11 +96,11 @@ test('any text that gets in is told as it is, in bytes that can be parsed, writt
   const texts = samples()
   await Promise.all([postEvents(system, texts), postRefunds(system, texts)])
 
-  const told = (event: string) =>
+  const bodiesOf = (event: string) =>
     received.map(({ body }) => JSON.parse(String(body))).filter((body) => body.event === event)
   await waitFor('all webhooks', () =>
     ['external_payment.completed', 'refund.created', 'refund.processed'].every(
-      (event) => told(event).length >= texts.length,
+      (event) => bodiesOf(event).length >= texts.length,
     ),
   )
   for (const { body, headers } of received) {
@@ -110,10 +110,10 @@ test('any text that gets in is told as it is, in bytes that can be parsed, writt
     verify(body, headers, secret)
   }
   const sorted = (all: readonly string[]) => all.toSorted()
-  const payments = told('external_payment.completed').map(({ data }) => data.payment)
+  const payments = bodiesOf('external_payment.completed').map(({ data }) => data.payment)
   expect(sorted(payments.map((payment) => payment.payment_id))).toEqual(sorted(texts))
   expect(sorted(payments.map((payment) => payment.user_id))).toEqual(sorted(texts))
   for (const event of ['refund.created', 'refund.processed']) {
-    expect(sorted(told(event).map(({ data }) => data.refund.reason))).toEqual(sorted(texts))
+    expect(sorted(bodiesOf(event).map(({ data }) => data.refund.reason))).toEqual(sorted(texts))
   }
 })

@@ -1,4 +1,4 @@
-// Webhooks arrive whatever dies on the way, and outside a crash each is sent once: the receiver counts.
+// Every webhook arrives although processes die, and outside a crash each is sent once: the receiver counts.
 import { putWebhook, testWebhook } from '@sluice/contracts'
 import {
   addMerchant,
@@ -21,7 +21,7 @@ import { verify } from '@sluice/webhooks'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 
 const DELIVERIES = 5000
-/** Attempts of a worker under way at once: all that a crash may send twice. */
+/** The attempts of a worker in flight at once: only these may a crash send twice. */
 const SLOTS = 256
 
 let system: TestSystem
@@ -37,7 +37,7 @@ interface Merchant {
   keys: Keys
 }
 
-/** From the moment when something broke until it was gone. */
+/** The time from a fault until its effects are over. */
 interface Crash {
   from: number
   to: number
@@ -51,18 +51,18 @@ interface StartOptions {
   answer?: (endpoint: string, respond: () => void) => void
 }
 
-/** A receiver that takes long enough for many attempts to be under way. */
-const inAMoment = (_endpoint: string, respond: () => void) => setTimeout(respond, 30)
+/** Responds late enough for many attempts to be in flight. */
+const afterShortDelay = (_endpoint: string, respond: () => void) => setTimeout(respond, 30)
 
-/** A system without deliveries so far, and merchants whose endpoints, named by their ids, are at one receiver. */
+/** Starts a system without deliveries, and one receiver with an endpoint for each merchant, named by its id. */
 async function start(options: StartOptions): Promise<void> {
-  const { backend = 'postgresql', workers = 1, answer = inAMoment } = options
+  const { backend = 'postgresql', workers = 1, answer = afterShortDelay } = options
   const database = options.database ?? (await createDatabase(inject('postgresUrl')))
   await countEndings(database)
   await countSuccesses(database)
   receiver = await startReceiver({ verify, answer })
   stops.push(receiver.close)
-  // An attempt that failed must not keep a test waiting for a minute.
+  // A failed attempt must not delay a test by a minute.
   const env = { WEBHOOK_RETRY_INTERVALS_TEST: 'true' }
   system = await startSystemOn(database, { backend, workers, env })
   stops.push(system.stop)
@@ -76,7 +76,7 @@ async function start(options: StartOptions): Promise<void> {
   }
 }
 
-/** The database itself counts how often a delivery is recorded as a success. */
+/** Makes the database count how often a delivery is recorded as a success. */
 async function countSuccesses(database: TestDatabase): Promise<void> {
   await database.query('CREATE TABLE successes (delivery_id uuid NOT NULL)')
   await database.query(`
@@ -90,7 +90,7 @@ async function countSuccesses(database: TestDatabase): Promise<void> {
     FOR EACH ROW WHEN (new.status = 'success') EXECUTE FUNCTION count_success()`)
 }
 
-/** Deliveries for merchants by turns, as if published, with no bell rung for them. */
+/** Writes deliveries for each merchant in turn, as if published, without wake-ups. */
 async function writeDeliveries(count: number, of: readonly Merchant[] = merchants): Promise<void> {
   await system.database.query(
     `INSERT INTO webhook_logs (merchant_id, event, payload, request_id)
@@ -102,7 +102,7 @@ async function writeDeliveries(count: number, of: readonly Merchant[] = merchant
   )
 }
 
-/** Publishes over the API, with bells; answers a live count of those that were acknowledged. */
+/** Publishes through the API, with wake-ups; returns a live count of acknowledged requests. */
 function publish(count: number): { acknowledged: () => number; done: Promise<void> } {
   let begun = 0
   let acknowledged = 0
@@ -110,7 +110,7 @@ function publish(count: number): { acknowledged: () => number; done: Promise<voi
     while (begun < count) {
       const merchant = merchants[begun++ % merchants.length]!
       const { status } = await system.call(testWebhook, { headers: merchant.keys })
-      // A slow disk may cost a 503 now and then; then nobody knows whether it was published.
+      // A slow disk may cause a 503; then it is unknown whether the webhook was published.
       expect([200, 503]).toContain(status)
       if (status === 200) acknowledged++
     }
@@ -118,7 +118,7 @@ function publish(count: number): { acknowledged: () => number; done: Promise<voi
   const done = Promise.all(Array.from({ length: 8 }, publishSome)).then(() => {
     expect(acknowledged).toBeGreaterThan(count * 0.98)
   })
-  done.catch(() => {}) // who awaits it hears of it
+  done.catch(() => {}) // the awaiting test gets the error
   return { acknowledged: () => acknowledged, done }
 }
 
@@ -131,7 +131,7 @@ const morePosts = (more: number) => {
   return soon(`${more} more POSTs`, () => receiver.count() >= target)
 }
 
-/** Waits until nothing is open; else it is told what is. */
+/** Waits until no delivery is open; the error shows some that are. */
 const allSettled = (timeoutMs: number) =>
   waitFor(
     'nothing to be open',
@@ -150,29 +150,32 @@ const allSettled = (timeoutMs: number) =>
 interface Delivery {
   id: string
   status: string
-  /** Attempts that were claimed, that are recorded, that are recorded with a 200. */
-  claimed: number
+  /** Attempts that were leased, that are recorded, that are recorded with a 200. */
+  leased: number
   recorded: number
-  answered: number
-  /** What those came to that got no answer. */
+  successful: number
+  /** The errors of attempts without a response. */
   errors: string[]
   successes: number
 }
 
 const readDeliveries = (): Promise<Delivery[]> =>
   system.database.query(`
-    SELECT w.id, w.status, w.attempt_number AS claimed, coalesce(a.recorded, 0)::int AS recorded,
-      coalesce(a.answered, 0)::int AS answered, coalesce(s.successes, 0)::int AS successes,
+    SELECT w.id, w.status, w.attempt_number AS leased, coalesce(a.recorded, 0)::int AS recorded,
+      coalesce(a.successful, 0)::int AS successful, coalesce(s.successes, 0)::int AS successes,
       ARRAY(SELECT error FROM webhook_attempts WHERE delivery_id = w.id AND error IS NOT NULL) AS errors
     FROM webhook_logs w
-    LEFT JOIN (SELECT delivery_id, count(*) AS recorded, count(*) FILTER (WHERE response_code = 200) AS answered
+    LEFT JOIN (SELECT delivery_id, count(*) AS recorded, count(*) FILTER (WHERE response_code = 200) AS successful
                FROM webhook_attempts GROUP BY 1) a ON a.delivery_id = w.id
     LEFT JOIN (SELECT delivery_id, count(*) AS successes FROM successes GROUP BY 1) s ON s.delivery_id = w.id`)
 
-/** Waits until nothing is open: then all arrived, are recorded as a success once, and none was sent twice but for a crash. */
+/** Waits until no delivery is open; then each arrived, is a success once, and only crashes caused second POSTs. */
 async function expectAllDelivered(
   atLeast: number,
-  { crashes = [], areFelt = crashes.length > 0 }: { crashes?: readonly Crash[]; areFelt?: boolean } = {},
+  {
+    crashes = [],
+    areVisible = crashes.length > 0,
+  }: { crashes?: readonly Crash[]; areVisible?: boolean } = {},
 ): Promise<void> {
   await allSettled(60_000)
   const deliveries = await readDeliveries()
@@ -180,19 +183,19 @@ async function expectAllDelivered(
   const known = new Set(deliveries.map(({ id }) => id))
   const faults = [
     ...deliveries.flatMap((delivery) => faultsOf(delivery, crashes)),
-    ...[...receiver.posts.keys()].filter((id) => !known.has(id)).map((id) => `${id} is no delivery`),
+    ...[...receiver.posts.keys()].filter((id) => !known.has(id)).map((id) => `${id} is not a delivery`),
     ...receiver.problems,
   ]
   expect(faults.slice(0, 10)).toEqual([])
   expect(receiver.count() - deliveries.length).toBeLessThanOrEqual(SLOTS * crashes.length)
-  const unrecorded = deliveries.reduce((sum, { claimed, recorded }) => sum + claimed - recorded, 0)
+  const unrecorded = deliveries.reduce((sum, { leased, recorded }) => sum + leased - recorded, 0)
   expect(unrecorded).toBeLessThanOrEqual(SLOTS * crashes.length)
-  if (areFelt) expect(unrecorded).toBeGreaterThan(0)
+  if (areVisible) expect(unrecorded).toBeGreaterThan(0)
   expect(await findBroken(system.database.url)).toEqual([])
 }
 
 function faultsOf(delivery: Delivery, crashes: readonly Crash[]): string[] {
-  const { id, status, claimed, recorded, answered, errors, successes } = delivery
+  const { id, status, leased, recorded, successful, errors, successes } = delivery
   const posts = receiver.posts.get(id) ?? []
   const isExcused = (again: number) => {
     const [before, after] = [posts[again - 1]!.at, posts[again]!.at]
@@ -201,36 +204,36 @@ function faultsOf(delivery: Delivery, crashes: readonly Crash[]): string[] {
   const faults = [
     status === 'success' ? '' : `is ${status}`,
     posts.length > 0 ? '' : 'never came',
-    errors.length === 0 ? '' : `got no answer: ${errors}`,
-    posts.length <= claimed ? '' : `came ${posts.length} times, of ${claimed} claims`,
-    answered === 1 && successes === 1
+    errors.length === 0 ? '' : `got no response: ${errors}`,
+    posts.length <= leased ? '' : `came ${posts.length} times, for ${leased} leases`,
+    successful === 1 && successes === 1
       ? ''
-      : `${answered} answers are recorded, ${successes} times as a success`,
-    crashes.length > 0 || recorded === claimed ? '' : `${claimed - recorded} attempts are not recorded`,
+      : `${successful} successful attempts are recorded, ${successes} changes to success`,
+    crashes.length > 0 || recorded === leased ? '' : `${leased - recorded} attempts are not recorded`,
     posts.slice(1).every((_, i) => isExcused(i + 1)) ? '' : 'came twice without a crash between',
   ]
   return faults.filter((fault) => fault !== '').map((fault) => `${id} ${fault}`)
 }
 
-/** What a receiver heard of a dead sender may still lie in its sockets. */
-const HEARD_LATE_MS = 1000
+/** Requests of a dead sender may still lie in the receiver's sockets. */
+const RECEIVED_LATE_MS = 1000
 
 async function during(what: () => Promise<unknown>): Promise<Crash> {
   const from = Date.now()
   await what()
-  return { from, to: Date.now() + HEARD_LATE_MS }
+  return { from, to: Date.now() + RECEIVED_LATE_MS }
 }
 
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`with the queue on ${backend}`, () => {
-    test(`workers killed with -9 again and again under ${DELIVERIES} webhooks: each arrives, is recorded once, and only what was under way is sent again`, async () => {
+    test(`workers killed repeatedly under ${DELIVERIES} webhooks: each arrives and is recorded once, and only attempts in flight are sent again`, async () => {
       await start({ backend })
       await writeDeliveries(DELIVERIES - 400)
       const publishing = publish(400)
       const crashes: Crash[] = []
       for (let kill = 0; kill < 3; kill++) {
         await morePosts(1000)
-        await soon('attempts to be under way', () => receiver.waiting() >= 8)
+        await soon('attempts to be in flight', () => receiver.waiting() >= 8)
         crashes.push(await during(() => system.workers.at(-1)!.stop('SIGKILL')))
         await system.startWorker()
       }
@@ -238,17 +241,17 @@ for (const { backend, available } of queueBackends) {
       await expectAllDelivered(DELIVERIES - 400 + publishing.acknowledged(), { crashes })
     })
 
-    test(`two workers at once on ${DELIVERIES} webhooks: each is sent exactly once`, async () => {
+    test(`two workers at once send each of ${DELIVERIES} webhooks exactly once`, async () => {
       await start({ backend, workers: 2, answer: (_endpoint, respond) => respond() })
       await writeDeliveries(DELIVERIES - 400)
       const publishing = publish(400)
       await publishing.done
       await expectAllDelivered(DELIVERIES - 400 + publishing.acknowledged())
       expect(receiver.count()).toBe((await readDeliveries()).length)
-      for (const worker of system.workers) expect(worker.output()).toContain('"webhook attempt"') // both had a part
+      for (const worker of system.workers) expect(worker.output()).toContain('"webhook attempt"') // both took part
     })
 
-    test('SIGTERM to a worker: attempts under way end and are recorded, it exits with 0 in time, the next one goes on', async () => {
+    test('a worker that gets SIGTERM records the attempts in flight and exits with 0 within its limit; the next one continues', async () => {
       const held: Array<() => void> = []
       let isHolding = true
       await start({
@@ -256,18 +259,18 @@ for (const { backend, available } of queueBackends) {
         answer: (_endpoint, respond) => (isHolding ? held.push(respond) : respond()),
       })
       await writeDeliveries(2000)
-      // Two of each of ten endpoints, which the worker doesn't know yet.
-      await soon('attempts to be under way', () => receiver.waiting() >= 16)
+      // Two of each of ten endpoints, which the worker has not tried yet.
+      await soon('attempts to be in flight', () => receiver.waiting() >= 16)
       const startedAt = Date.now()
       const [worker] = system.workers
       const stopped = worker!.stop()
-      await soon('it to be stopping', () => worker!.output().includes('stopping'))
+      await soon('the worker to be stopping', () => worker!.output().includes('stopping'))
       isHolding = false
       for (const respond of held) respond()
       expect(await stopped).toEqual({ code: 0, signal: null })
       expect(Date.now() - startedAt).toBeLessThan(10_000)
       const after = await readDeliveries()
-      expect(after.filter(({ claimed, recorded }) => claimed !== recorded)).toEqual([])
+      expect(after.filter(({ leased, recorded }) => leased !== recorded)).toEqual([])
       expect(after.filter(({ status }) => status === 'success').length).toBe(receiver.count())
       expect(receiver.count()).toBeLessThan(2000)
       await system.startWorker()
@@ -278,13 +281,13 @@ for (const { backend, available } of queueBackends) {
 }
 
 describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
-  test(`emptied, killed and started again under ${DELIVERIES} webhooks: none is lost, none is sent twice`, async () => {
+  test(`emptied, killed and restarted under ${DELIVERIES} webhooks: none is lost and none is sent twice`, async () => {
     await start({ backend: 'redis', answer: (_endpoint, respond) => respond() })
-    const [withBells, without] = [2000, DELIVERIES - 2000]
-    const publishing = publish(withBells)
+    const [withWakeUps, without] = [2000, DELIVERIES - 2000]
+    const publishing = publish(withWakeUps)
     await writeDeliveries(without)
     const published = (share: number) =>
-      soon(`${share} to be published`, () => publishing.acknowledged() >= withBells * share)
+      soon(`${share} to be published`, () => publishing.acknowledged() >= withWakeUps * share)
     await published(0.2)
     await system.redis!.flush()
     await published(0.4)
@@ -299,14 +302,14 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
   })
 })
 
-test('PostgreSQL restarted, then killed, under webhooks: none is lost; sent again is only what could not be recorded', async () => {
+test('PostgreSQL restarted, then killed, under webhooks: none is lost, and only unrecorded attempts are sent again', async () => {
   const server: TestServer = await startPostgres()
   await start({ database: server })
   await writeDeliveries(DELIVERIES)
   const crashes: Crash[] = []
   for (const end of [server.stop, server.kill]) {
     await morePosts(1200)
-    await soon('attempts to be under way', () => receiver.waiting() >= 8)
+    await soon('attempts to be in flight', () => receiver.waiting() >= 8)
     crashes.push(
       await during(async () => {
         await end()
@@ -314,17 +317,17 @@ test('PostgreSQL restarted, then killed, under webhooks: none is lost; sent agai
       }),
     )
   }
-  // Recording waits for it to come back, so mostly nothing is felt.
-  await expectAllDelivered(DELIVERIES, { crashes, areFelt: false })
+  // Recording waits until PostgreSQL is back, so mostly nothing is sent again.
+  await expectAllDelivered(DELIVERIES, { crashes, areVisible: false })
 })
 
-test('endpoints that hang keep only themselves waiting, and are served once they answer', async () => {
+test('a hanging endpoint delays only its own webhooks, and gets them once it responds', async () => {
   const held: Array<() => void> = []
   let isHanging = true
   const hanging = new Set<string>()
   await start({
     answer: (endpoint, respond) =>
-      isHanging && hanging.has(endpoint) ? held.push(respond) : inAMoment(endpoint, respond),
+      isHanging && hanging.has(endpoint) ? held.push(respond) : afterShortDelay(endpoint, respond),
   })
   const [slow, well] = [merchants.slice(0, 3), merchants.slice(3)]
   for (const { id } of slow) hanging.add(id)
@@ -349,11 +352,11 @@ test('endpoints that hang keep only themselves waiting, and are served once they
   expect(await findBroken(system.database.url)).toEqual([])
 })
 
-test('hundreds of endpoints that hang do not hold all slots: who is known to answer is served meanwhile', async () => {
+test('hundreds of hanging endpoints do not hold all slots: endpoints known to respond are served meanwhile', async () => {
   const hanging = new Set<string>()
   await start({
     merchants: 303,
-    answer: (endpoint, respond) => hanging.has(endpoint) || inAMoment(endpoint, respond),
+    answer: (endpoint, respond) => hanging.has(endpoint) || afterShortDelay(endpoint, respond),
   })
   const [known, silent] = [merchants.slice(0, 3), merchants.slice(3)]
   await writeDeliveries(30, known)
@@ -369,7 +372,7 @@ test('hundreds of endpoints that hang do not hold all slots: who is known to ans
     return known.some(({ id }) => rows.some(({ merchant_id }) => merchant_id === id)) ? undefined : rows
   })
   expect(open).toHaveLength(2 * silent.length)
-  // None of those that hang was given up meanwhile, so no slot of theirs was free in between.
+  // No hanging attempt had ended by then, so none of their slots was free in between.
   expect(await system.database.query('SELECT FROM webhook_attempts WHERE error IS NOT NULL')).toEqual([])
   expect(receiver.problems).toEqual([])
 })

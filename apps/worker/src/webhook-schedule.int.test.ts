@@ -1,10 +1,10 @@
-// The long schedule, 0/60/300/1800/7200 s, across workers that are killed and a Redis that is, too: time travels in the database.
+// The long schedule, 0/60/300/1800/7200 s, across killed workers and a killed Redis; tests move the due times.
 import { getWebhook, listWebhooks, testWebhook } from '@sluice/contracts'
 import { addMerchant, expectStatus, queueBackends, startSystem, waitFor } from '@sluice/testing'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
-import { startEndpoint } from './start-endpoint.ts'
+import { startEndpoint } from './merchant-endpoint.fixture.ts'
 
-/** Before the second attempt and those after it, since the end of the one before. */
+/** The waits before the second and later attempts, since the end of the attempt before. */
 const WAITS_MS = [60_000, 300_000, 1_800_000, 7_200_000]
 /** How late the schedule may be written, and how early by the rounding of times and durations. */
 const WRITTEN_LATE_MS = 1000
@@ -12,7 +12,7 @@ const ROUNDING_MS = 5
 
 describe.for(queueBackends)('with the queue on $backend', ({ backend, available }) => {
   test.skipIf(!available)(
-    'five attempts, each so long after the one before, whoever is killed in between, and never a sixth',
+    'five attempts, each after its wait, and no sixth, though worker and Redis are killed in between',
     async () => {
       const endpoint = await startEndpoint(onTestFinished, (_received, response) =>
         response.writeHead(500).end('no'),
@@ -31,7 +31,7 @@ describe.for(queueBackends)('with the queue on $backend', ({ backend, available 
           const webhook = expectStatus(await system.call(getWebhook, input), 200)
           return webhook.history.length >= count ? webhook : undefined
         })
-      /** The worker and Redis die, others take over, and what the queue knew is lost. */
+      /** Kills the worker and Redis and starts others: the queue's contents are lost. */
       const restart = async () => {
         await system.workers.at(-1)!.stop('SIGKILL')
         await system.redis?.stop('SIGKILL')
@@ -56,7 +56,7 @@ describe.for(queueBackends)('with the queue on $backend', ({ backend, available 
         expect(waits, `after attempt ${at + 1}`).toBeGreaterThanOrEqual(waitMs - ROUNDING_MS)
         expect(waits, `after attempt ${at + 1}`).toBeLessThanOrEqual(waitMs + WRITTEN_LATE_MS)
 
-        // Another worker, which has heard of it from nobody, keeps to its time.
+        // Another worker, which has no job for it, keeps its due time.
         await restart()
         expect((await attempted(id, at + 1)).next_retry_at).toBe(webhook.next_retry_at)
         const [moved] = await system.database.query<{ due: Date }>(
@@ -71,7 +71,7 @@ describe.for(queueBackends)('with the queue on $backend', ({ backend, available 
 
       const over = await attempted(id, 5)
       expect(over).toMatchObject({ status: 'failed', attempts: 5, next_retry_at: null, response_code: 500 })
-      // A fresh worker that looks for what is due, and finds another webhook of the same merchant, finds only that.
+      // A fresh worker finds another due webhook of the same merchant, and only that.
       await restart()
       expectStatus(await system.call(testWebhook, { headers }), 200)
       const other = (await list()).find((webhook) => webhook.id !== id)!

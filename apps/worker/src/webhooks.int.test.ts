@@ -1,4 +1,4 @@
-// Webhooks from the change to the merchant's endpoint: written with it, signed, posted, retried, recorded.
+// Webhooks from a change to the merchant's endpoint: written with it, signed, posted, retried, recorded.
 import type http from 'node:http'
 import {
   getWebhook,
@@ -22,11 +22,11 @@ import {
 } from '@sluice/testing'
 import { verify } from '@sluice/webhooks'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
-import { type Received, startEndpoint } from './start-endpoint.ts'
+import { type Received, startEndpoint } from './merchant-endpoint.fixture.ts'
 
 const eventOf = ({ body }: Received) => (JSON.parse(String(body)) as { event: string }).event
 
-/** Tests that run beside others end what they begin by their own `onTestFinished`. */
+/** Concurrent tests must pass their own `onTestFinished` as `ends`. */
 async function startWith(
   url: string,
   {
@@ -46,10 +46,10 @@ async function startWith(
 const webhooksOf = async (system: TestSystem) =>
   expectStatus(await system.call(listWebhooks, { headers: seededKeys, query: { limit: 100 } }), 200).data
 
-// Side by side: most of their time is waiting for a schedule.
+// Concurrent: they mostly wait for a schedule.
 describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, ({ backend, available }) => {
   test.skipIf(!available)(
-    'every change is told, once, signed, with the state of its moment',
+    'every change is published once, signed, with the state as of the change',
     async ({ onTestFinished: ends }) => {
       const endpoint = await startEndpoint(ends)
       const { system, shop, secret } = await startWith(endpoint.url, { backend, ends })
@@ -65,10 +65,10 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify(body),
         })
-      await post('/v1/webhooks/transactions', transactionBody('txn_told'))
+      await post('/v1/webhooks/transactions', transactionBody('txn_published'))
       await post(
         '/v1/webhooks/transactions',
-        transactionBody('txn_not', { destination_account: 'acc_nobody' }),
+        transactionBody('txn_not', { destination_account: 'acc_without_merchant' }),
       )
       await post('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext', { event: 'payment.pending' }))
       await post('/webhooks/payment', paymentEventBody('evt_2', 'pay_ext', { timestamp: 1710000001 }))
@@ -97,19 +97,19 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
         expect(event.name).toBe(eventOf({ body } as Received))
         expect(JSON.stringify(JSON.parse(String(body)))).toBe(String(body))
       }
-      const told = (name: string) =>
+      const bodiesOf = (name: string) =>
         endpoint.received.map(({ body }) => JSON.parse(String(body))).filter(({ event }) => event === name)
-      expect(told('payment.success')[0].data).toEqual({ payment: paid })
-      expect(told('payment.failed')[0].data).toEqual({ payment: failed })
-      expect(told('refund.processed')[0].data).toMatchObject({ refund, payment: { id: paid.id } })
-      expect(told('transaction.processed')[0].data.transaction).toMatchObject({
-        transaction_id: 'txn_told',
+      expect(bodiesOf('payment.success')[0].data).toEqual({ payment: paid })
+      expect(bodiesOf('payment.failed')[0].data).toEqual({ payment: failed })
+      expect(bodiesOf('refund.processed')[0].data).toMatchObject({ refund, payment: { id: paid.id } })
+      expect(bodiesOf('transaction.processed')[0].data.transaction).toMatchObject({
+        transaction_id: 'txn_published',
         status: 'PROCESSED',
       })
       const listed = expectStatus(await system.call(listExternalPayments, { query: {} }), 200)
-      expect(told('external_payment.refunded')[0].data.payment).toMatchObject({ refunded_amount: 100 })
+      expect(bodiesOf('external_payment.refunded')[0].data.payment).toMatchObject({ refunded_amount: 100 })
       expect(
-        ['refunded', 'failed'].map((status) => told(`external_payment.${status}`)[0].data.payment),
+        ['refunded', 'failed'].map((status) => bodiesOf(`external_payment.${status}`)[0].data.payment),
       ).toEqual(['pay_ext', 'pay_not'].map((id) => listed.find(({ payment_id }) => payment_id === id)))
       await waitFor('all to be recorded', async () =>
         (await webhooksOf(system)).every(({ status }) => status === 'success'),
@@ -128,14 +128,14 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
   )
 
   test.skipIf(!available)(
-    'a failing endpoint is tried five times on the test schedule, with the same bytes',
+    'a failing endpoint gets five attempts on the test schedule, with the same bytes',
     async ({ onTestFinished: ends }) => {
       const endpoint = await startEndpoint(ends, (_received, response) => response.writeHead(500).end('no'))
       const env = { WEBHOOK_RETRY_INTERVALS_TEST: 'true' }
       const { system } = await startWith(endpoint.url, { backend, env, ends })
       await system.call(testWebhook, { headers: seededKeys })
       const [webhook] = await waitFor(
-        'it to be given up',
+        'it to fail',
         async () => {
           const list = await webhooksOf(system)
           return list[0]?.status === 'failed' ? list : undefined
@@ -171,14 +171,14 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
   )
 })
 
-test('a worker killed with -9 during an attempt: another one makes it within 10 s', async () => {
+test('when a worker is killed during an attempt, another worker makes the next one within 10 s', async () => {
   const held: http.ServerResponse[] = []
   const endpoint = await startEndpoint(onTestFinished, (_received, response) => {
     if (endpoint.received.length === 1) held.push(response)
     else response.end('OK')
   })
   const { system } = await startWith(endpoint.url)
-  // It is there, and kept from taking the attempt: that a worker takes a while to start is not what is measured.
+  // The other worker is started but stopped, so that the measured time excludes its start.
   const other = await system.startWorker()
   process.kill(other.pid, 'SIGSTOP')
   await system.call(testWebhook, { headers: seededKeys })
@@ -186,13 +186,13 @@ test('a worker killed with -9 during an attempt: another one makes it within 10 
   await system.workers[0]!.stop('SIGKILL')
   const killedAt = Date.now()
   process.kill(other.pid, 'SIGCONT')
-  await waitFor('the next one', () => endpoint.received.length === 2)
+  await waitFor('the next attempt', () => endpoint.received.length === 2)
   expect(Date.now() - killedAt).toBeLessThan(10_000)
   expect(endpoint.received[1]!.headers['webhook-id']).toBe(endpoint.received[0]!.headers['webhook-id'])
   await waitFor('its record', async () => (await webhooksOf(system))[0]?.status === 'success')
 })
 
-test('without a URL nothing is written; a new secret signs beside the old one', async () => {
+test('without a URL no delivery is written; a new secret signs together with the old one', async () => {
   const endpoint = await startEndpoint(onTestFinished)
   const { system, shop } = await startWith(endpoint.url)
   await system.call(putWebhook, { headers: seededKeys, body: { webhook_url: null } })

@@ -9,8 +9,8 @@ import {
   waitFor,
 } from '@sluice/testing'
 import { afterEach, describe, expect, inject, onTestFinished, test } from 'vitest'
-import { startEndpoint } from './start-endpoint.ts'
-import { findWronglyTold } from './wrongly-told.ts'
+import { startEndpoint } from './merchant-endpoint.fixture.ts'
+import { findWronglyPublished } from './published-once.fixture.ts'
 
 let system: TestSystem
 afterEach(() => system?.stop())
@@ -70,7 +70,7 @@ for (const { backend, available } of queueBackends) {
       const ledger = await load
       expect(ledger.acknowledged.size).toBeGreaterThan(100)
       await expectAllProcessedOnce(ledger.acknowledged, 15_000)
-      expect(await findWronglyTold(system.database)).toEqual([])
+      expect(await findWronglyPublished(system.database)).toEqual([])
     })
 
     test('SIGTERM to a worker: running jobs end, it exits with 0 in time, the next one goes on', async () => {

@@ -1,4 +1,4 @@
-// Webhooks to merchants: where they go, what was sent, and sending it again (SPEC 5 and 6).
+// Routes and schemas of webhooks to merchants: settings, deliveries with their attempts, retries and replays.
 import { type Static, Type } from 'typebox'
 import { Nullable, Page, PlainText, pageFields, Timestamp } from './fields.ts'
 import { Moment } from './payments.ts'
@@ -10,7 +10,7 @@ const WebhookStatus = Type.Enum(webhookStatuses, {
   description: `one of ${webhookStatuses.join(', ')}`,
 })
 
-/** What merchants are told of. */
+/** The events that merchants get webhooks for. */
 export const webhookEvents = [
   'payment.created',
   'payment.pending',
@@ -45,45 +45,53 @@ const example = {
   error: null,
 } as const
 
-const NO_ANSWER = 'dns, refused, reset, tls, timeout, invalid_response, blocked_address, invalid_url, other'
+const NO_RESPONSE = 'dns, refused, reset, tls, timeout, invalid_response, blocked_address, invalid_url, other'
 
 const fields = {
   id: Type.String(),
   event: Type.String(),
   status: WebhookStatus,
-  attempts: Type.Integer({ description: 'Failed and successful ones, since the last manual retry' }),
+  attempts: Type.Integer({ description: 'Failed and successful attempts since the last manual retry' }),
   created_at: Timestamp,
   last_attempt_at: Nullable(Timestamp),
   next_retry_at: Nullable(Timestamp),
-  response_code: Nullable(Type.Integer({ description: 'Of the last attempt; null when no answer came' })),
-  response_body: Nullable(Type.String({ description: 'The first 4 KiB of it' })),
+  response_code: Nullable(
+    Type.Integer({ description: 'HTTP status of the last attempt; null without a response' }),
+  ),
+  response_body: Nullable(Type.String({ description: 'The first 4 KiB of the response body' })),
   error: Nullable(
     Type.String({
-      description: `Why no answer came: ${NO_ANSWER}; or no_url, when the URL was taken away before an attempt`,
+      description: `Why there is no response: ${NO_RESPONSE}; or no_url if the URL was removed before an attempt`,
     }),
   ),
 }
 
-export const Webhook = Type.Object(fields, { description: 'A delivery', examples: [example] })
+export const Webhook = Type.Object(fields, {
+  description: 'A delivery: a webhook to your endpoint',
+  examples: [example],
+})
 export type Webhook = Static<typeof Webhook>
 
-/** Manual retries and replays may go on for ever. */
+/** The attempts that a response shows at most, since manual retries and replays have no limit. */
 export const WEBHOOK_HISTORY_MAX = 100
 
 export const WebhookWithAttempts = Type.Object(
   {
     ...fields,
-    payload: Type.Object({}, { additionalProperties: true, description: 'The body, as it is sent' }),
+    payload: Type.Object(
+      {},
+      { additionalProperties: true, description: 'The body of the webhook, as it is sent' },
+    ),
     history: Type.Array(
       Type.Object({
-        number: Type.Integer({ description: 'Running; never begins anew' }),
+        number: Type.Integer({ description: 'Counts all attempts; a manual retry does not reset it' }),
         at: Timestamp,
         duration_ms: Type.Integer(),
         response_code: Nullable(Type.Integer()),
-        error: Nullable(Type.String({ description: `Why no answer came: ${NO_ANSWER}` })),
+        error: Nullable(Type.String({ description: `Why there is no response: ${NO_RESPONSE}` })),
         response_body: Nullable(Type.String()),
       }),
-      { description: `The attempts, the first one first; of very many the last ${WEBHOOK_HISTORY_MAX}` },
+      { description: `The attempts, oldest first; at most the last ${WEBHOOK_HISTORY_MAX}` },
     ),
   },
   { description: 'A delivery with its body and its attempts' },
@@ -97,7 +105,7 @@ export const listWebhooks = defineRoute({
   method: 'GET',
   url: '/api/v1/webhooks',
   operationId: 'listWebhooks',
-  summary: 'List the webhooks that were sent to you, newest first',
+  summary: 'List your webhooks, newest first',
   tags,
   access: 'merchant',
   querystring: Type.Object({
@@ -126,7 +134,8 @@ export const retryWebhook = defineRoute({
   url: '/api/v1/webhooks/:webhook_id/retry',
   operationId: 'retryWebhook',
   summary: 'Send a webhook again, now',
-  description: 'Attempts begin anew; during an attempt it takes effect after it. 400 while no URL is set.',
+  description:
+    'Resets the attempts to zero. During an attempt it takes effect after that attempt. 400 while no URL is set.',
   tags,
   access: 'merchant',
   params,
@@ -134,7 +143,7 @@ export const retryWebhook = defineRoute({
     200: Type.Object(
       { id: Type.String(), status: Type.Literal('pending'), message: Type.String() },
       {
-        description: 'It is due',
+        description: 'The webhook is due now',
         examples: [{ id: example.id, status: 'pending', message: 'Webhook retry scheduled' }],
       },
     ),
@@ -144,8 +153,8 @@ export const retryWebhook = defineRoute({
 
 export const ReplayRequest = Type.Object(
   {
-    since: Moment('; webhooks of then or later'),
-    until: Type.Optional(Moment('; webhooks until then')),
+    since: Moment('; webhooks created then or later'),
+    until: Type.Optional(Moment('; webhooks created until then')),
     event: Type.Optional(EventName),
     status: Type.Optional(
       Type.Enum(['success', 'failed'], { type: 'string', description: 'one of success, failed' }),
@@ -153,44 +162,43 @@ export const ReplayRequest = Type.Object(
     dry_run: Type.Optional(Type.Boolean({ description: 'a boolean: true to count only' })),
   },
   {
-    // What this sends can't be called back: a misspelt dry_run must not be ignored.
+    // Sent webhooks cannot be undone, so a misspelt dry_run must not be ignored.
     additionalProperties: false,
     examples: [{ since: '2024-01-15T00:00:00Z', status: 'failed', dry_run: true }],
   },
 )
 export type ReplayRequest = Static<typeof ReplayRequest>
 
-const ReplayAnswer = Type.Object(
+const ReplayResponse = Type.Object(
   {
-    matched: Type.Integer({ description: 'Webhooks that this asks for, counted up to 100000' }),
+    matched: Type.Integer({ description: 'Webhooks that match, counted up to 100000' }),
     scheduled: Type.Integer({
-      description: 'Webhooks that are sent again, at most 5000, the oldest first; 0 with dry_run',
+      description: 'Webhooks that are sent again, oldest first, at most 5000; 0 with dry_run',
     }),
-    spread_seconds: Type.Integer({ description: 'The time over which sending that many is spread' }),
+    spread_seconds: Type.Integer({ description: 'The seconds over which sending them is spread' }),
     next_since: Nullable({
       ...Timestamp,
-      description: 'Where not all of them are sent: ask again with this as `since` for the rest',
+      description: 'If more match than are sent: the `since` of the request for the rest; otherwise null',
     }),
   },
   {
-    description: 'How many these are',
+    description: 'How many webhooks match and are sent again',
     examples: [{ matched: 120, scheduled: 0, spread_seconds: 6, next_since: null }],
   },
 )
-export type ReplayAnswer = Static<typeof ReplayAnswer>
+export type ReplayResponse = Static<typeof ReplayResponse>
 
 export const replayWebhooks = defineRoute({
   method: 'POST',
   url: '/api/v1/webhooks/replay',
   operationId: 'replayWebhooks',
-  summary: 'Send webhooks of a time again, spread at a controlled rate',
-  description:
-    'The same webhooks under the same `webhook-id`; those that are still pending are left as they are.',
+  summary: 'Send the webhooks of a time range again, at a controlled rate',
+  description: 'Sends the same webhooks under the same `webhook-id`. Pending webhooks stay unchanged.',
   tags,
   access: 'merchant',
   body: ReplayRequest,
   response: {
-    200: ReplayAnswer,
+    200: ReplayResponse,
   },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],
 })
@@ -204,8 +212,8 @@ export const putWebhook = defineRoute({
   method: 'PUT',
   url: '/api/v1/merchant/webhook',
   operationId: 'putWebhook',
-  summary: 'Set where your webhooks go',
-  description: 'null takes the URL away. A secret is made with the first URL.',
+  summary: 'Set the URL of your webhooks',
+  description: 'null removes the URL. The first URL gets a secret.',
   tags,
   access: 'merchant',
   body: Type.Object(
@@ -229,7 +237,7 @@ export const regenerateWebhookSecret = defineRoute({
   operationId: 'regenerateWebhookSecret',
   summary: 'Make a new webhook secret',
   description:
-    'The old one signs too, as a further value of `webhook-signature`, for 24 hours, if it is `whsec_` and the base64 of 24 to 64 bytes as generated ones are; the last five do. `expire_old` ends all old ones at once. `X-Webhook-Signature` is by the new one from now on.',
+    'For 24 hours the old secret also signs, as a further value of `webhook-signature`. It does so if it is `whsec_` and the base64 of 24 to 64 bytes, as generated secrets are. At most five old secrets sign; `expire_old` ends them all at once. `X-Webhook-Signature` uses the new secret from now on.',
   tags,
   access: 'merchant',
   body: Type.Object(
@@ -247,7 +255,7 @@ export const regenerateWebhookSecret = defineRoute({
         previous_secret_expires_at: Nullable({
           ...Timestamp,
           description:
-            'When the old one stops signing; null when it has, or never signed `webhook-signature`',
+            'When the old secret stops signing; null if it has stopped or never signed `webhook-signature`',
         }),
       },
       { description: 'The settings, with the new secret' },
@@ -261,13 +269,13 @@ export const testWebhook = defineRoute({
   url: '/api/v1/merchant/webhook/test',
   operationId: 'testWebhook',
   summary: 'Send yourself a test webhook',
-  description: 'The event `webhook.test`, with a sample payment.',
+  description: 'Sends the event `webhook.test` with a sample payment.',
   tags,
   access: 'merchant',
   response: {
     200: Type.Object(
       { message: Type.String() },
-      { description: 'It is on its way', examples: [{ message: 'Test webhook scheduled' }] },
+      { description: 'The test webhook is due now', examples: [{ message: 'Test webhook scheduled' }] },
     ),
   },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'SERVICE_UNAVAILABLE'],

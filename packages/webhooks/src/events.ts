@@ -1,4 +1,4 @@
-// What webhooks say: the body `{"event","timestamp","data"}` as types, and the reading of a body whose signature was right.
+// The events of webhooks as types, and the parser of a body whose signature is verified.
 import { WebhookVerificationError } from './error.ts'
 
 /** A payment of the gateway. Amounts are integers of minor units (paise, cents), times ISO 8601. */
@@ -8,25 +8,25 @@ export interface WebhookPayment {
   amount: number
   currency: string
   method: 'upi' | 'card' | 'gateway'
-  /** Of upi payments. */
+  /** Only of upi payments. */
   vpa?: string
-  /** Of card payments. */
+  /** Only of card payments. */
   card_network?: 'visa' | 'mastercard' | 'amex' | 'rupay' | 'unknown'
-  /** Of card payments. */
+  /** Only of card payments. */
   card_last4?: string
   status: 'created' | 'pending' | 'success' | 'failed'
   captured: boolean
   /** The sum of refunds that are pending or processed. */
   refunded_amount: number
-  /** Why the payment failed; null unless it did. */
+  /** Why the payment failed; null unless it failed. */
   error_code: string | null
   error_description: string | null
   created_at: string
-  /** Webhooks come in any order: of two states of a payment the later one holds. */
+  /** Webhooks come in any order: of two states of a payment the one with the later time is current. */
   updated_at: string
 }
 
-/** A refund, of a part of its payment or all of it. The amount is an integer of minor units. */
+/** A full or partial refund of a payment. The amount is an integer of minor units. */
 export interface WebhookRefund {
   id: string
   payment_id: string
@@ -52,7 +52,7 @@ export interface WebhookTransaction {
   processed_at: string | null
 }
 
-/** A payment that is known through a processor's events. Amounts are integers of minor units. */
+/** A payment that Sluice knows from a processor's events. Amounts are integers of minor units. */
 export interface WebhookExternalPayment {
   payment_id: string
   status: 'pending' | 'completed' | 'failed' | 'refunded'
@@ -61,7 +61,7 @@ export interface WebhookExternalPayment {
   currency: string
   user_id: string
   refunded_amount: number
-  /** Of the event that decided the payment: Unix seconds by the processor's clock. */
+  /** The time of the event that decided the payment: Unix seconds by the processor's clock. */
   timestamp: number
   created_at: string
   updated_at: string
@@ -70,22 +70,22 @@ export interface WebhookExternalPayment {
 
 interface EventOf<Event extends string, Data> {
   /**
-   * The delivery's id, the same on every attempt: who has seen it, has handled it. Signed only together with
-   * `webhook-signature`; undefined when there was no `webhook-id`, which only the hex signature does without.
+   * The delivery's id, the same on every attempt: deduplicate by it. Only `webhook-signature` signs it. Undefined when
+   * there was no `webhook-id`, which only the hex signature allows.
    */
   id: string | undefined
-  /** What `data` depends on. */
+  /** Determines the type of `data`. */
   event: Event
-  /** The body's `event` as it was sent, also where `event` is `'unknown'`. */
+  /** The body's `event` as sent, also if `event` is `'unknown'`. */
   name: string
-  /** When it happened: Unix seconds. */
+  /** The time of the change, in Unix seconds. */
   timestamp: number
   /** The same as a Date. */
   createdAt: Date
   data: Data
 }
 
-/** Switch on `event`. Events that are newer than this package are `'unknown'`: answer 200 and let them be. */
+/** Switch on `event`. Events that are newer than this package are `'unknown'`: respond 200 and ignore them. */
 export type WebhookEvent =
   | EventOf<
       'payment.created' | 'payment.pending' | 'payment.success' | 'payment.failed',
@@ -103,7 +103,7 @@ export type WebhookEvent =
       | 'external_payment.refunded',
       { payment: WebhookExternalPayment }
     >
-  /** A sample that a merchant asked for: nothing has happened. */
+  /** A sample that a merchant requested; no payment changed. */
   | EventOf<'webhook.test', { payment: WebhookPayment }>
   | EventOf<'unknown', Record<string, unknown>>
 
@@ -124,8 +124,8 @@ const contents: Record<Exclude<WebhookEvent['event'], 'unknown'>, readonly strin
 }
 
 /**
- * Reads a body that is known to be Sluice's, so its fields are not checked one by one; only that the objects are there
- * which the types promise.
+ * Parses a body that is verified to be Sluice's. It checks only that the objects of the types are present, not each of
+ * their fields.
  * @throws WebhookVerificationError `bad_body`
  */
 export function readEvent(body: Uint8Array, id: string | undefined): WebhookEvent {
@@ -152,7 +152,7 @@ function parseObject(body: Uint8Array): Record<string, unknown> {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
     if (isObject(value)) return value
   } catch {
-    // Neither UTF-8 nor JSON: said below.
+    // Neither UTF-8 nor JSON: the error follows below.
   }
   throw notOurs('it must be a JSON object')
 }

@@ -1,4 +1,4 @@
-// For merchants: is this webhook Sluice's, and what does it say? Node's own modules only, so that it can be copied anywhere.
+// For merchants: verifies that a webhook comes from Sluice and returns its event. Uses Node's modules only.
 export { type WebhookErrorCode, WebhookVerificationError } from './error.ts'
 export type {
   WebhookEvent,

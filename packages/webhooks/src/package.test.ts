@@ -1,5 +1,4 @@
-// What merchants install: packed from a clone that was never built, installed without a network into an empty folder, run
-// by plain Node and checked by TypeScript.
+// The package that merchants install: packed from a clone that was never built, and installed without a network.
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
@@ -24,11 +23,11 @@ const app = path.join(folder, 'app')
 const installed = path.join(app, 'node_modules/@sluice/webhooks')
 const { version } = JSON.parse(readFileSync(path.join(root, 'packages/webhooks/package.json'), 'utf8'))
 const TARBALL = `sluice-webhooks-${version}.tgz`
-// They wait for other programs.
+// The tests wait for other programs.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 function run(cwd: string, command: string, ...args: string[]): string {
-  // Without what the npm that runs the tests tells its scripts.
+  // Without the variables that npm sets for the tests' own scripts.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_OPTIONS$/.test(name)),
   )
@@ -72,7 +71,7 @@ const signed = () => {
   }
 }
 
-test('it holds what it needs and nothing else: code with its types and sources, the README, the licence', () => {
+test('it contains code with types and sources, the README and the licence, and nothing else', () => {
   const files = readdirSync(installed, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) =>
@@ -88,7 +87,7 @@ test('it holds what it needs and nothing else: code with its types and sources, 
     readFileSync(path.join(root, 'LICENSE'), 'utf8'),
   )
   expect(readFileSync(path.join(installed, 'README.md'), 'utf8')).toContain(`npm install ./${TARBALL}`)
-  // Nothing else came along.
+  // No dependency was installed.
   expect(readdirSync(path.join(app, 'node_modules')).filter((name) => !name.startsWith('.'))).toEqual([
     '@sluice',
   ])
@@ -97,7 +96,7 @@ test('it holds what it needs and nothing else: code with its types and sources, 
 test.each([
   ['import', "import { verify } from '@sluice/webhooks'", 'module'],
   ['require', "const { verify } = require('@sluice/webhooks')", 'commonjs'],
-])('plain Node verifies with it, by %s', (_way, load, type) => {
+])('plain Node can verify with it, by %s', (_way, load, type) => {
   const code = `${load}
     const [body, headers, secret] = JSON.parse(process.argv[1])
     const codeOf = (text) => { try { return verify(text, headers, secret).event } catch (error) { return error.code } }
@@ -107,7 +106,7 @@ test.each([
   expect(JSON.parse(output)).toEqual(['payment.success', 'no_match'])
 })
 
-test('TypeScript knows its types, without those of Node', () => {
+test('TypeScript knows its types without the types of Node', () => {
   writeFileSync(
     path.join(app, 'tsconfig.json'),
     JSON.stringify({

@@ -1,4 +1,4 @@
-// The README's examples do what they say: each is taken from the text and run, with real requests.
+// The README's examples work: each is extracted from the text and run with real requests.
 import { spawnSync } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ const examples = [...readme.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) =>
 const exampleOf = (mark: string) => examples.find((code) => code.includes(mark))!
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`
-// Spaces and escapes that JSON.stringify would not give back.
+// Spaces and escapes that JSON.stringify would change.
 const body =
   '{ "event": "payment.success", "timestamp": 1705315870, "data": { "payment": { "id": "pay_\\u0031" } } }'
 const signed = (at = new Date()) => ({
@@ -39,7 +39,7 @@ interface Running {
   logged: unknown[][]
 }
 
-/** Runs a module's text with its imports loaded from here, on a port of its own. */
+/** Runs a module's text on its own port, with its imports loaded from here. */
 async function run(code: string, env: object = { WEBHOOK_SECRET: secret }): Promise<Running> {
   const parts = code
     .replaceAll(/^import (\{.+\}) from '(.+)'$/gm, "const $1 = await load('$2')")
@@ -70,7 +70,7 @@ const load = (specifier: string): Promise<unknown> => {
   return specifier === '@sluice/webhooks' ? import('./index.ts') : import(specifier)
 }
 
-/** On the loopback address that the test asks, whatever localhost means here. */
+/** Makes Fastify listen on the test's loopback address, on any meaning of localhost. */
 async function loadFastify(): Promise<unknown> {
   const { default: Fastify } = await import('fastify')
   const listenHere = (app: FastifyInstance) => {
@@ -84,7 +84,7 @@ type Request = IncomingMessage & { body?: unknown }
 type Response = ServerResponse & { sendStatus(status: number): void }
 type Handler = (request: Request, response: Response, next: (error?: unknown) => void) => void
 
-/** What the example uses of Express, which is not worth sixty packages here: routes with middleware, raw bodies, sendStatus. */
+/** The parts of Express that the example uses, without its sixty packages: routes with middleware, raw bodies, sendStatus. */
 function standInForExpress() {
   let handlers: Handler[] = []
   const server = createServer((request: Request, plain) => {
@@ -114,13 +114,13 @@ test('there is an example for plain Node, Fastify and Express', () => {
 })
 
 describe.each(["from 'node:http'", "from 'fastify'", "from 'express'"])('the example with %s', (mark) => {
-  test('takes what is signed, by the bytes', async () => {
+  test('accepts a signed webhook by its bytes', async () => {
     const { url, logged } = await run(exampleOf(mark))
     expect((await fetch(url, { method: 'POST', headers: signed(), body })).status).toBe(200)
     expect(logged).toEqual([['payment.success', 'a delivery']])
   })
 
-  test('answers 401 to everything else, and says why', async () => {
+  test('responds 401 to everything else, and logs the reason', async () => {
     const { url, logged } = await run(exampleOf(mark))
     const post = async (headers: Record<string, string>, text: string) =>
       (await fetch(url, { method: 'POST', headers, body: text })).status
@@ -132,21 +132,21 @@ describe.each(["from 'node:http'", "from 'fastify'", "from 'express'"])('the exa
   })
 
   test.each([{}, { WEBHOOK_SECRET: '' }, { WEBHOOK_SECRET: '\n' }])(
-    'does not start without a secret, and says which',
+    'does not start without a secret, and names the variable',
     async (env) => {
       await expect(run(exampleOf(mark), env)).rejects.toThrow(/^Set WEBHOOK_SECRET to /)
     },
   )
 
-  test('takes a secret with the line break of its file', async () => {
+  test('accepts a secret with the line break of its file', async () => {
     const { url } = await run(exampleOf(mark), { WEBHOOK_SECRET: `${secret}\n` })
     expect((await fetch(url, { method: 'POST', headers: signed(), body })).status).toBe(200)
   })
 })
 
-// Where there is a Python to run it.
+// Runs where Python is installed.
 if (spawnSync('python3', ['--version']).status === 0) {
-  test('the example in Python takes what is signed, by the bytes, and nothing else', () => {
+  test('the example in Python accepts signed webhooks by their bytes, and nothing else', () => {
     const [, code] = /^```python\n(.*?)^```$/ms.exec(readme)!
     const plain = 'whsec_test_abc123'
     const older = `whsec_${randomBytes(32).toString('base64')}`

@@ -1,16 +1,9 @@
-// verify() takes what is signed rightly, by published vectors and by the reference library, and nothing else; and its types tell the events apart.
+// verify() accepts correct signatures, by published vectors and by the reference library, and nothing else.
 import { createHmac, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
-import { describe, expect, expectTypeOf, test } from 'vitest'
-import {
-  verify,
-  type WebhookEvent,
-  type WebhookHeaders,
-  type WebhookPayment,
-  type WebhookRefund,
-  WebhookVerificationError,
-} from './index.ts'
+import { describe, expect, test } from 'vitest'
+import { verify, type WebhookHeaders, WebhookVerificationError } from './index.ts'
 
 const newSecret = (bytes = 32) => `whsec_${randomBytes(bytes).toString('base64')}`
 const secret = newSecret()
@@ -28,11 +21,11 @@ const standard = (text = body, by = secret, at = now) => ({
 const hex = (text = body, by = plain) => ({ 'x-webhook-signature': hexOf(text, by) })
 const failed = (text: string) => text.replace('success', 'failed')
 
-/** The code of the refusal, or 'taken'. */
+/** The code of the refusal, or 'accepted'. */
 function verdict(...args: Parameters<typeof verify>): string {
   try {
     verify(args[0], args[1], args[2], { now, ...args[3] })
-    return 'taken'
+    return 'accepted'
   } catch (error) {
     if (!(error instanceof WebhookVerificationError)) throw error
     return error.code
@@ -40,7 +33,7 @@ function verdict(...args: Parameters<typeof verify>): string {
 }
 
 describe('published vectors', () => {
-  // Their bodies are no webhooks of ours: reading the body is what comes after a right signature.
+  // Their bodies are no webhooks of Sluice; the error about the body shows that the signature was right.
   test('of Standard Webhooks (libraries/*/tests)', () => {
     const vector = {
       'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
@@ -62,7 +55,7 @@ describe('published vectors', () => {
   })
 })
 
-test('a webhook is read', () => {
+test('a verified webhook is returned as an event', () => {
   expect(verify(body, standard(), secret, { now })).toEqual({
     id,
     event: 'payment.success',
@@ -75,7 +68,7 @@ test('a webhook is read', () => {
   expect(verify(body, { ...hex(), 'webhook-id': id }, plain).id).toBe(id)
 })
 
-test('any body that the reference library signs is taken, as text or bytes, by any of several secrets; no other body is', () => {
+test('any body signed by the reference library is accepted, as text or bytes, with any of several secrets; no other is', () => {
   const data = fc.dictionary(fc.string(), fc.jsonValue())
   const bytes = fc.integer({ min: 24, max: 64 })
   fc.assert(
@@ -97,33 +90,33 @@ test('any body that the reference library signs is taken, as text or bytes, by a
   )
 })
 
-describe('nobody can downgrade', () => {
+describe('a downgrade is impossible', () => {
   const right = { 'x-webhook-signature': hexOf(body) }
-  test('the hex header is nothing to a secret that can do better, unless asked for', () => {
+  test('the hex header is refused for a secret of the standard form, unless allowed', () => {
     expect(verdict(body, right, secret)).toBe('missing_header')
     expect(verdict(body, { ...standard(failed(body)), ...right }, secret)).toBe('no_match')
     expect(verdict(body, { ...standard(), ...right, 'webhook-timestamp': '1705310000' }, secret)).toBe(
       'bad_timestamp',
     )
-    expect(verdict(body, right, secret, { allowHexSignature: true })).toBe('taken')
+    expect(verdict(body, right, secret, { allowHexSignature: true })).toBe('accepted')
     expect(verdict(failed(body), right, secret, { allowHexSignature: true })).toBe('no_match')
   })
 
-  test('nor does a second secret of the other kind let it in', () => {
+  test('a second secret of the other form does not change that', () => {
     expect(verdict(body, right, [secret, plain])).toBe('no_match')
-    expect(verdict(body, hex(), [secret, plain])).toBe('taken')
-    expect(verdict(body, standard(), [secret, plain])).toBe('taken')
+    expect(verdict(body, hex(), [secret, plain])).toBe('accepted')
+    expect(verdict(body, standard(), [secret, plain])).toBe('accepted')
   })
 
-  test.each([24, 32, 64])('%i bytes make a secret of the better kind', (bytes) => {
+  test.each([24, 32, 64])('%i bytes make a secret of the standard form', (bytes) => {
     const by = newSecret(bytes)
     expect(verdict(body, hex(body, by), by)).toBe('missing_header')
   })
 
   test.each([plain, newSecret(23), newSecret(65), randomBytes(32).toString('base64'), 'whsec_', 's'])(
-    '%s is of the other kind',
+    '%s is of the other form',
     (by) => {
-      expect(verdict(body, hex(body, by), by)).toBe('taken')
+      expect(verdict(body, hex(body, by), by)).toBe('accepted')
       expect(verdict(failed(body), hex(body, by), by)).toBe('no_match')
     },
   )
@@ -132,15 +125,15 @@ describe('nobody can downgrade', () => {
 describe('signatures', () => {
   const [, right] = standard()['webhook-signature'].split(',') as [string, string]
   test.each([
-    ['alone', `v1,${right}`, 'taken'],
-    ['among others', `v1,bm9uZQ== v2,abc v1a,${right} v1,${right}`, 'taken'],
-    ['after another of its length', `v1,${'A'.repeat(43)}= v1,${right}`, 'taken'],
+    ['alone', `v1,${right}`, 'accepted'],
+    ['among others', `v1,bm9uZQ== v2,abc v1a,${right} v1,${right}`, 'accepted'],
+    ['after another of its length', `v1,${'A'.repeat(43)}= v1,${right}`, 'accepted'],
     ['of another version', `v2,${right}`, 'no_match'],
     ['without version', right, 'no_match'],
     ['separated by commas', `v1,bm9uZQ==,v1,${right}`, 'no_match'],
     ['shortened', `v1,${right.slice(0, -4)}`, 'no_match'],
-    ['that are none', 'v1,', 'no_match'],
-    ['that are empty', '', 'missing_header'],
+    ['without a value', 'v1,', 'no_match'],
+    ['empty', '', 'missing_header'],
   ])('%s', (_what, signature, expected) => {
     expect(verdict(body, { ...standard(), 'webhook-signature': signature }, secret)).toBe(expected)
   })
@@ -150,7 +143,7 @@ describe('signatures', () => {
     ['shortened', hexOf(body, plain).slice(1)],
     ['of another secret', hexOf(body, 'another')],
     ['not ASCII', 'é'.repeat(32)],
-  ])('in hex, %s: refused', (_what, signature) => {
+  ])('in hex that are %s are refused', (_what, signature) => {
     expect(verdict(body, { 'x-webhook-signature': signature }, plain)).toBe('no_match')
   })
 
@@ -166,22 +159,25 @@ describe('signatures', () => {
 describe('the timestamp', () => {
   const sent = (seconds: number) => standard(body, secret, new Date(now.getTime() + seconds * 1000))
   test.each([-301, -300, 0, 300, 301])('%i s from now', (seconds) => {
-    const expected = Math.abs(seconds) > 300 ? 'bad_timestamp' : 'taken'
+    const expected = Math.abs(seconds) > 300 ? 'bad_timestamp' : 'accepted'
     expect(verdict(body, sent(seconds), secret)).toBe(expected)
   })
 
-  test('is held to another tolerance, and a broken one or a broken clock lets nothing pass', () => {
-    expect(verdict(body, sent(-301), secret, { toleranceSeconds: 301 })).toBe('taken')
+  test('is checked with a given tolerance; an invalid tolerance or clock accepts nothing', () => {
+    expect(verdict(body, sent(-301), secret, { toleranceSeconds: 301 })).toBe('accepted')
     expect(verdict(body, sent(-2), secret, { toleranceSeconds: 1 })).toBe('bad_timestamp')
     expect(verdict(body, sent(0), secret, { toleranceSeconds: Number.NaN })).toBe('bad_timestamp')
     expect(verdict(body, sent(0), secret, { now: new Date('never') })).toBe('bad_timestamp')
   })
 
-  test.each([' ', '-1', '1e9', '0x10', '1705315900.0', 'now', '1705315900 '])('%j is none', (timestamp) => {
-    expect(verdict(body, { ...standard(), 'webhook-timestamp': timestamp }, secret)).toBe('bad_timestamp')
-  })
+  test.each([' ', '-1', '1e9', '0x10', '1705315900.0', 'now', '1705315900 '])(
+    '%j is invalid',
+    (timestamp) => {
+      expect(verdict(body, { ...standard(), 'webhook-timestamp': timestamp }, secret)).toBe('bad_timestamp')
+    },
+  )
 
-  test('is the present one by default', () => {
+  test('is compared with the current time by default', () => {
     expect(() => verify(body, standard(), secret)).toThrow(/at most 300 s from now/)
     const present = new Date(Math.floor(Date.now() / 1000) * 1000)
     expect(verify(body, standard(body, secret, present), secret).event).toBe('payment.success')
@@ -193,11 +189,11 @@ describe('headers', () => {
     Object.fromEntries(Object.entries(standard()).map(([name, value]) => [rename(name), value]))
   const doubled = (name: string, value: string | string[]) => ({ ...standard(), [name]: value })
   test.each<[string, WebhookHeaders, string]>([
-    ['upper case', renamed((name) => name.toUpperCase()), 'taken'],
-    ['title case', renamed((name) => name.replaceAll(/\b\w/g, (letter) => letter.toUpperCase())), 'taken'],
-    ["fetch's Headers", new Headers(standard()), 'taken'],
-    ['lists of one', renamed((name) => name), 'taken'],
-    ['a list of one', doubled('webhook-id', [id]), 'taken'],
+    ['upper case', renamed((name) => name.toUpperCase()), 'accepted'],
+    ['title case', renamed((name) => name.replaceAll(/\b\w/g, (letter) => letter.toUpperCase())), 'accepted'],
+    ["fetch's Headers", new Headers(standard()), 'accepted'],
+    ['lists of one', renamed((name) => name), 'accepted'],
+    ['a list of one', doubled('webhook-id', [id]), 'accepted'],
     ['a list of two', doubled('webhook-id', [id, id]), 'missing_header'],
     ['the same name twice', doubled('Webhook-Id', id), 'missing_header'],
     ['none', {}, 'missing_header'],
@@ -215,7 +211,7 @@ test.each<[unknown]>([
   [[secret, undefined]],
   [`${secret}\n`],
   [` ${plain}`],
-])('%j is no secret', (given) => {
+])('%j is not a secret', (given) => {
   expect(verdict(body, { ...standard(), ...hex() }, given as string)).toBe('bad_secret')
 })
 
@@ -238,11 +234,11 @@ describe('bodies', () => {
     ['no payment', '{"event":"payment.created","timestamp":1,"data":{}}'],
     ['no payment of the refund', '{"event":"refund.created","timestamp":1,"data":{"refund":{}}}'],
     ['a payment that is no object', '{"event":"webhook.test","timestamp":1,"data":{"payment":"pay_1"}}'],
-  ])('signed, but with %s: no webhook', (_what, text) => {
+  ])('a signed body with %s is refused', (_what, text) => {
     expect(verdict(text, standard(text), secret)).toBe('bad_body')
   })
 
-  test('signed, but not UTF-8: no webhook', () => {
+  test('a signed body that is not UTF-8 is refused', () => {
     const bytes = Buffer.concat([Buffer.from('{"event":"'), Buffer.from([0xff]), Buffer.from('"}')])
     const signature = createHmac('sha256', plain).update(bytes).digest('hex')
     expect(verdict(bytes, { 'x-webhook-signature': signature }, plain)).toBe('bad_body')
@@ -257,11 +253,11 @@ describe('bodies', () => {
   )
 })
 
-test('no message tells a secret or what was sent', () => {
+test('no error message contains a secret or a part of the request', () => {
   const sent: [WebhookHeaders, string][] = [
     [standard(failed(body)), secret],
     [{}, secret],
-    [{ ...standard(), 'webhook-timestamp': 'whatever' }, secret],
+    [{ ...standard(), 'webhook-timestamp': 'unexpected' }, secret],
     [hex(failed(body)), plain],
   ]
   for (const [headers, by] of sent) {
@@ -273,31 +269,7 @@ test('no message tells a secret or what was sent', () => {
       }
     })()
     expect(message).toMatch(/^WebhookVerificationError: /)
-    for (const word of [secret, plain, 'whatever', 'pay_1', id, hexOf(body)])
+    for (const word of [secret, plain, 'unexpected', 'pay_1', id, hexOf(body)])
       expect(message).not.toContain(word)
   }
-})
-
-test('the types tell the events apart', () => {
-  const take = (event: WebhookEvent) => {
-    switch (event.event) {
-      case 'payment.success':
-      case 'webhook.test':
-        expectTypeOf(event.data).toEqualTypeOf<{ payment: WebhookPayment }>()
-        return event.data.payment.id
-      case 'refund.processed':
-        expectTypeOf(event.data).toEqualTypeOf<{ refund: WebhookRefund; payment: WebhookPayment }>()
-        return event.data.refund.id
-      case 'transaction.processed':
-        return event.data.transaction.transaction_id
-      case 'external_payment.completed':
-        return event.data.payment.payment_id
-      case 'unknown':
-        expectTypeOf(event.data).toEqualTypeOf<Record<string, unknown>>()
-        return event.name
-      default:
-        return undefined
-    }
-  }
-  expect(take(verify(body, hex(), plain))).toBe('pay_1')
 })

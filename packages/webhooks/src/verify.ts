@@ -1,21 +1,21 @@
-// Verifies a webhook as it came: both signatures of Sluice, by any of several secrets, over the bytes of the body.
+// Verifies a raw webhook: both kinds of signature, with any of several secrets, over the bytes of the body.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { WebhookVerificationError } from './error.ts'
 import { readEvent, type WebhookEvent } from './events.ts'
 
-/** What frameworks call headers: an object, with names in any case, or something with `get`, such as fetch's Headers. */
+/** Headers as frameworks give them: an object with names in any case, or an object with `get`, such as fetch's Headers. */
 export type WebhookHeaders =
   | Readonly<Record<string, string | readonly string[] | undefined>>
   | { get(name: string): string | null }
 
 export interface VerifyOptions {
-  /** How far `webhook-timestamp` may be from now, in seconds, either way. Default 300. */
+  /** The largest difference between `webhook-timestamp` and now, in seconds. Default 300. */
   toleranceSeconds?: number | undefined
-  /** Default: the time. */
+  /** Default: the current time. */
   now?: Date | undefined
   /**
-   * Takes the hex header also where the secret allows better. It signs no time, so whoever has once seen a message can
-   * send it again for ever. Default false.
+   * Accepts the hex header also for secrets that make a Standard Webhooks signature. It signs no time, so a recorded
+   * message can be replayed without limit. Default false.
    */
   allowHexSignature?: boolean | undefined
 }
@@ -27,14 +27,14 @@ const STANDARD_KEY_BYTES = { min: 24, max: 64 }
 /**
  * Verifies a webhook and reads it.
  *
- * A secret of Standard Webhooks' form (`whsec_` and the base64 of 24 to 64 bytes, as generated ones are) is verified by
- * `webhook-signature` and its timestamp only: if the older `X-Webhook-Signature` would do too, an attacker could
- * leave the better header out. Other secrets, which can make no such signature, are verified by the hex header.
+ * A secret of Standard Webhooks' form (`whsec_` and the base64 of 24 to 64 bytes) is checked by `webhook-signature` and
+ * its timestamp only. If the older `X-Webhook-Signature` were enough, an attacker could omit the better header. Other
+ * secrets cannot make that signature and are checked by the hex header.
  *
- * @param rawBody the bytes that came, or their text: never `JSON.stringify` of what a framework parsed. Serialising again
- *   need not give the same bytes (key order, escapes, numbers), and what is not byte for byte the same has another signature
+ * @param rawBody the received bytes, or their text: never `JSON.stringify` of what a framework parsed. Serialising again
+ *   may change the bytes (key order, escapes, numbers), and other bytes have another signature
  * @param secret one, or several while a secret is being replaced; any of them may have signed
- * @throws WebhookVerificationError, whose `code` says why
+ * @throws WebhookVerificationError, whose `code` is the reason
  */
 export function verify(
   rawBody: string | Uint8Array,
@@ -50,7 +50,7 @@ export function verify(
     ...(hexKeys.length > 0 ? [hexProblem(body, header, hexKeys)] : []),
   ]
   if (!problems.includes(undefined)) {
-    // A signature that is wrong tells more than one that isn't there.
+    // A wrong signature is more informative than a missing one.
     throw problems.find((problem) => problem?.code !== 'missing_header') ?? problems[0]
   }
   return readEvent(body, header('webhook-id'))
@@ -59,7 +59,7 @@ export function verify(
 function bytesOf(rawBody: string | Uint8Array): Uint8Array {
   if (typeof rawBody === 'string') return Buffer.from(rawBody)
   if (rawBody instanceof Uint8Array) return rawBody
-  // What JavaScript callers do, and what would look like a wrong signature otherwise.
+  // JavaScript callers do this, and it would look like a wrong signature otherwise.
   throw new WebhookVerificationError(
     'bad_body',
     'The raw body must be given, as text or bytes, before a framework parses it: see the README of @sluice/webhooks',
@@ -73,10 +73,11 @@ interface Keys {
 
 function keysOf(secret: string | readonly string[], allowHexSignature: boolean): Keys {
   const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret]
-  if (secrets.length === 0) throw new WebhookVerificationError('bad_secret', 'There must be a secret')
+  if (secrets.length === 0)
+    throw new WebhookVerificationError('bad_secret', 'At least one secret is required')
   const keys: Keys = { standardKeys: [], hexKeys: [] }
   for (const one of secrets) {
-    // A line break that came along from a file would only show as signatures that never match.
+    // A line break from a file would only show as signatures that never match.
     if (typeof one !== 'string' || one === '' || one.trim() !== one) {
       throw new WebhookVerificationError(
         'bad_secret',
@@ -99,7 +100,7 @@ function standardKeyOf(secret: string): Buffer | undefined {
 
 type HeaderReader = (name: string) => string | undefined
 
-/** Reads a header by its lower-case name; one that is empty, or there more than once, is as good as missing. */
+/** Reads a header by its lower-case name; an empty or repeated header counts as missing. */
 function headerReader(headers: WebhookHeaders): HeaderReader {
   if (typeof headers.get === 'function') {
     const source = headers as { get(name: string): string | null }
@@ -127,7 +128,7 @@ function standardProblem(
   }
   const isInTime =
     /^\d{1,12}$/.test(timestamp) &&
-    // False for what is not a number, too.
+    // The comparison is also false for NaN.
     Math.abs(now.getTime() / 1000 - Number(timestamp)) <= toleranceSeconds
   if (!isInTime) {
     return new WebhookVerificationError(
@@ -135,7 +136,7 @@ function standardProblem(
       `The header webhook-timestamp must be Unix seconds, at most ${toleranceSeconds} s from now`,
     )
   }
-  // While a secret is being replaced both the old and the new one sign: several values, separated by spaces.
+  // During a rotation the old and the new secret both sign: several values, separated by spaces.
   const given = signatures.split(' ')
   const matches = keys.some((key) => {
     const hmac = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body)
@@ -158,14 +159,14 @@ function hexProblem(
   return matches ? undefined : noMatch('X-Webhook-Signature')
 }
 
-/** Takes as long wherever the two differ, so that nobody can find a signature out byte by byte. */
+/** Compares in constant time, so that an attacker cannot find a signature byte by byte. */
 function isSame(given: string, expected: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)]
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
 const missing = (names: string) =>
-  new WebhookVerificationError('missing_header', `Not there, or there more than once: ${names}`)
+  new WebhookVerificationError('missing_header', `A header is missing or repeated: ${names}`)
 
 const noMatch = (name: string) =>
-  new WebhookVerificationError('no_match', `No signature in ${name} is that of this body by this secret`)
+  new WebhookVerificationError('no_match', `No signature in ${name} matches this body and this secret`)

@@ -1,4 +1,4 @@
-// Webhooks to merchants: where they go, what was sent, and sending it again.
+// Routes of webhooks to merchants: settings, deliveries with their attempts, retries and replays.
 import {
   getWebhook,
   listWebhooks,
@@ -56,7 +56,7 @@ export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
 
   app.route({
     ...route(regenerateWebhookSecret),
-    // Nothing to say is said by sending nothing, too.
+    // A missing body means the defaults.
     preValidation: async (request) => {
       request.body ??= {}
     },

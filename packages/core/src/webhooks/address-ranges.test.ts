@@ -1,5 +1,5 @@
-// Every special range of the IANA registries (iana-ipv4-special-registry, iana-ipv6-special-registry, multicast and
-// address space), by its first and last address and by its neighbours.
+// Every special range of the IANA registries, by its first and last address and by its neighbours.
+// Registries: iana-ipv4-special-registry, iana-ipv6-special-registry, multicast and address space.
 import { describe, expect, test } from 'vitest'
 import { isPublicAddress } from './address-ranges.ts'
 

@@ -1,14 +1,10 @@
-// Webhooks: publish in the caller's commit → (queue) → claim, sign, post, record; endpoints and their deliveries.
-export { createDeliveries, type DeliveryDeps } from './deliver.ts'
-export {
-  regenerateSecret,
-  replayWebhooks,
-  retryWebhook,
-  sendTestWebhook,
-  setWebhookUrl,
-} from './endpoint.ts'
+// Webhooks: publish in the caller's commit, then lease, sign, post and record; endpoints and their deliveries.
+export { createDeliveryLoop, type DeliveryLoop, type DeliveryLoopDeps } from './delivery-loop.ts'
+export { regenerateSecret, setWebhookUrl } from './endpoint-settings.ts'
 export { webhookWork } from './jobs.ts'
 export { createOutbound, type Outbound } from './outbound-http.ts'
 export { type Publication, type Publishing, prepareDeliveries, publish } from './publish.ts'
 export { findWebhook, listWebhooks } from './read.ts'
+export { replayWebhooks, retryWebhook } from './replay.ts'
+export { sendTestWebhook } from './send-test.ts'
 export { generateWebhookSecret } from './signature.ts'

@@ -1,10 +1,10 @@
-// The job of a webhook: a bell that says "this merchant's endpoint has something due". The delivery itself is a row.
+// The job of a webhook: it wakes the delivery loop up for one merchant's endpoint. The delivery itself is a row.
 import { defineJob } from '../platform/queue.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 
 const deliverWebhookJob = defineJob({ queue: 'webhooks' })
 
-/** For gauges and counts; the delivery loop finds what is due by itself. */
+/** For gauges and counts; the delivery loop finds due rows by itself. */
 export const webhookWork: WorkTable = {
   kind: 'webhook',
   job: deliverWebhookJob,
@@ -17,7 +17,7 @@ export const webhookWork: WorkTable = {
   givesWayForMs: 0,
 }
 
-/** The merchant goes with the delivery, so that the bell needs no look at the database. */
-export const bellOf = (merchantId: string, deliveryId: string): string => `${merchantId} ${deliveryId}`
+/** The job's row id. It holds the merchant's id, so that a wake-up needs no query. */
+export const wakeUpId = (merchantId: string, deliveryId: string): string => `${merchantId} ${deliveryId}`
 
-export const merchantOfBell = (bell: string): string => bell.split(' ')[0] ?? ''
+export const merchantOfWakeUp = (id: string): string => id.split(' ')[0] ?? ''

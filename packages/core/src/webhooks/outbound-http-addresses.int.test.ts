@@ -1,4 +1,4 @@
-// Where the door out leads: names that lie, rebind, hang or don't exist, and ranges to which nothing is ever sent.
+// Where outgoing POSTs go: names that rebind, hang or do not exist, and address ranges that are always blocked.
 import { once } from 'node:events'
 import net from 'node:net'
 import {
@@ -18,7 +18,7 @@ let server: MisbehavingServer
 let dns: TestDnsServer
 let outbound: Outbound
 
-/** One that may go anywhere and asks the test's name server, anew each time. */
+/** An outbound that may post to any address, and queries the test's name server for every post. */
 const open = (options: Partial<Parameters<typeof createOutbound>[0]> = {}) =>
   createOutbound({
     allowPrivate: true,
@@ -47,7 +47,7 @@ const classOf = async (url: string, by = outbound) => {
 describe('names', () => {
   const urlOf = (host: string, name: MisbehaviourName = 'ok') => `http://${host}:${server.port}/${name}`
 
-  test('that nobody has, that fail or that hang are dns, and hold up nobody else', async () => {
+  test('that do not exist, fail or hang are dns, and delay no other post', async () => {
     dns.answer('fails.test', 'failure')
     dns.answer('silent.test', 'silence')
     dns.answer('fine.test', ['127.0.0.1'])
@@ -57,19 +57,19 @@ describe('names', () => {
       deadlineMs: 4000,
       resolver: createResolver({ servers: [dns.address], timeoutMs: 2000, reuseMs: 0 }),
     })
-    let isAnswered = false
+    let isSilentOver = false
     const silent = Array.from({ length: 20 }, () =>
       classOf(urlOf('silent.test'), patient).finally(() => {
-        isAnswered = true
+        isSilentOver = true
       }),
     )
     expect(await classOf(urlOf('fine.test'), patient)).toBe(200)
-    expect(isAnswered).toBe(false)
+    expect(isSilentOver).toBe(false)
     expect(new Set(await Promise.all(silent))).toEqual(new Set(['dns']))
     expect(await classOf(urlOf('silent.test'), open({ deadlineMs: 200 }))).toBe('dns')
   })
 
-  test('with an address that does not answer are reached at another', async () => {
+  test('with one address that does not respond are reached at another', async () => {
     dns.answer('two.test', ['127.0.0.1', '::1'])
     const six = net.createServer((socket) => socket.on('error', () => {}).end('HTTP/1.1 201 Made\r\n\r\n'))
     six.listen(0, '::1')
@@ -78,16 +78,16 @@ describe('names', () => {
     six.close()
   })
 
-  test('are connected to at the address that was looked up, though they name another the moment after', async () => {
-    let asked = 0
-    // Nobody listens at the second.
+  test('are connected to at the resolved address, even if they change to another right after', async () => {
+    let queries = 0
+    // Nothing listens at the second address.
     dns.answer('rebinds.test', (family) =>
-      family === 6 ? [] : asked++ === 0 ? ['127.0.0.1'] : ['127.0.0.9'],
+      family === 6 ? [] : queries++ === 0 ? ['127.0.0.1'] : ['127.0.0.9'],
     )
     expect(await classOf(urlOf('rebinds.test'))).toBe(200)
-    expect(asked).toBe(1)
+    expect(queries).toBe(1)
     expect(server.requests.at(-1)!.head).toContain(`host: rebinds.test:${server.port}`)
-    // And an idle connection to the first is not used for a name that has moved away.
+    // An idle connection to the first address is not used for a name that has moved.
     await expect.poll(() => classOf(urlOf('rebinds.test')), { timeout: 15_000 }).not.toBe(200)
   })
 })
@@ -108,7 +108,7 @@ describe('with private addresses not allowed', () => {
     ['192.0.2.1', '224.0.0.1', '255.255.255.255', '%31%32%37.0.0.1', '127。0。0。1', '①②⑦.0.0.1'],
   ].flat()
 
-  test.each(hosts)('%s is blocked, and nobody connects', async (host) => {
+  test.each(hosts)('%s is blocked, and no connection is made', async (host) => {
     const own = strictly()
     const url = `http://${host}:${server.port}/ok`
     const before = server.connections()
@@ -145,13 +145,13 @@ describe('with private addresses not allowed', () => {
     expect(server.connections()).toBe(before)
   })
 
-  test('at configuration a name without an address is a problem; where all addresses are allowed it is not', async () => {
+  test('at configuration a name without an address is refused, unless private addresses are allowed', async () => {
     expect(await strictly().addressProblem('https://unknown.test/')).toContain('has an address')
     expect(await outbound.addressProblem('https://unknown.test/')).toBeUndefined()
     expect(await outbound.addressProblem('ftp://unknown.test/')).toContain('http')
   })
 
-  test('at configuration a name server that fails or is silent is no answer: try again', async () => {
+  test('at configuration a name server that fails or is silent is SERVICE_UNAVAILABLE', async () => {
     dns.answer('fails.test', 'failure')
     dns.answer('silent.test', 'silence')
     for (const host of ['fails.test', 'silent.test']) {

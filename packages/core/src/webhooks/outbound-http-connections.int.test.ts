@@ -1,4 +1,4 @@
-// Kept connections: used again, dropped soon, worth no attempt when stale, and never the cause of a second request.
+// Kept connections: they are reused and soon closed; a stale one costs no attempt and causes no second request.
 import {
   type MisbehavingServer,
   type MisbehaviourName,
@@ -29,7 +29,7 @@ const classOf = async (url: string, by = outbound) => {
 }
 
 describe('kept connections', () => {
-  test('are used again, one request at a time, and dropped within two seconds', async () => {
+  test('are reused, for one request at a time, and closed within two seconds', async () => {
     const own = open()
     const before = server.connections()
     for (let times = 0; times < 5; times += 1) expect(await classOf(server.url('ok'), own)).toBe(200)
@@ -60,9 +60,9 @@ describe('kept connections', () => {
     await own.close()
   })
 
-  test('whatever a receiver did, the next request to it is whole', async () => {
+  test('the next request after any misbehaviour is complete', async () => {
     for (const name of Object.keys(misbehaviours) as MisbehaviourName[]) {
-      // Those that end a connection later may end it under the next request: they have tests of their own.
+      // Misbehaviours that close a connection later may close it during the next request; they have their own tests.
       if (/hang|endless|bomb|idle|second/.test(name)) continue
       await classOf(server.url(name))
       expect([name, await classOf(server.url('ok'))]).toEqual([name, 200])
@@ -70,9 +70,9 @@ describe('kept connections', () => {
   })
 })
 
-test('close waits for the posts under way and leaves no connection behind', async () => {
+test('close waits for the posts in flight and leaves no connection open', async () => {
   const own = open()
   const posts = [own.post(server.url('ok'), request), own.post(server.url('hang-before-header'), request)]
   await own.close()
-  expect((await Promise.all(posts)).map((result) => result.is)).toEqual(['answered', 'failed'])
+  expect((await Promise.all(posts)).map((result) => result.is)).toEqual(['responded', 'failed'])
 })

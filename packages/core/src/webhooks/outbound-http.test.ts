@@ -1,4 +1,4 @@
-// What may be a webhook's URL by its looks, and that nothing is posted to anything else.
+// The syntax rules for a webhook's URL, and that nothing is posted to an invalid one.
 import { expect, test } from 'vitest'
 import { createOutbound } from './outbound-http.ts'
 
@@ -13,7 +13,7 @@ test.each([
   'http://[::1]:4000/',
   'https://münchen.example/ü',
   `https://shop.example/${'x'.repeat(2048 - 21)}`,
-])('%s is fine', (url) => {
+])('%s is valid', (url) => {
   expect(outbound.urlProblem(url)).toBeUndefined()
 })
 
@@ -44,14 +44,14 @@ test.each([
   ['http://shop.example/#', 'fragment'],
   ['http://shop.example/#part', 'fragment'],
   [`https://shop.example/${'x'.repeat(2048 - 20)}`, '2048'],
-])('%s is refused, and a post to it too', async (url, problem) => {
+])('%s is refused, at configuration and by a post', async (url, problem) => {
   expect(outbound.urlProblem(url)).toContain(problem)
   const result = await post(url)
   expect(result).toMatchObject({ is: 'failed', error: 'invalid_url' })
   expect(JSON.stringify(result)).not.toContain('secret')
 })
 
-test('a header that cannot be sent fails the post, and tells no value', async () => {
+test('a header with an invalid value fails the post, and the failure does not show the value', async () => {
   const headers = { 'x-signature': 'very\nsecret' }
   const result = await post('http://127.0.0.1/', headers)
   expect(result).toMatchObject({ is: 'failed', error: 'other' })

@@ -1,17 +1,18 @@
-// Outcomes as a table: which answers are a success, what is kept of a body, and which Retry-After counts.
+// Outcomes as a table: which responses are a success, what is stored of a body, and which Retry-After counts.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type ErrorClass, type OutboundResult, outcomeOf } from './outcome.ts'
+import type { ErrorClass } from './outbound-failure.ts'
+import { type OutboundResult, outcomeOf } from './outcome.ts'
 
 const now = new Date('2024-01-15T10:30:00Z')
-const answered = (status: number, body: string | Buffer = '', retryAfter?: string): OutboundResult => ({
-  is: 'answered',
+const responded = (status: number, body: string | Buffer = '', retryAfter?: string): OutboundResult => ({
+  is: 'responded',
   status,
   headers: retryAfter === undefined ? {} : { retryAfter },
   body: Buffer.from(body),
   durationMs: 1,
 })
-const textOf = (body: string | Buffer) => outcomeOf(answered(200, body), now).responseBody!
+const textOf = (body: string | Buffer) => outcomeOf(responded(200, body), now).responseBody!
 
 test.each([
   [200, 'success'],
@@ -29,11 +30,11 @@ test.each([
   [599, 'failed'],
   [999, 'failed'],
 ])('%i is a %s', (status, expected) => {
-  expect(outcomeOf(answered(status, 'said'), now)).toMatchObject({
+  expect(outcomeOf(responded(status, 'some text'), now)).toMatchObject({
     status: expected,
     responseCode: status,
     error: null,
-    responseBody: 'said',
+    responseBody: 'some text',
   })
 })
 
@@ -65,17 +66,17 @@ test.each([
   ['a body that ends within a character', Buffer.from([0x61, 0xe2, 0x82]), 'a\uFFFD'],
   ['a byte order mark', '\uFEFFa', '\uFEFFa'],
   ['gzip', Buffer.from([0x1f, 0x8b, 0x08]), '\u001F\uFFFD\b'],
-])('the kept body is valid text: %s', (_what, body, text) => {
+])('the stored body is valid text: %s', (_what, body, text) => {
   expect(textOf(body)).toBe(text)
 })
 
-test('the first 4 KiB are kept, and no half character at the cut', () => {
+test('the first 4 KiB are stored, without half a character at the cut', () => {
   expect(textOf('x'.repeat(70_000))).toBe('x'.repeat(4096))
   expect(textOf(`${'x'.repeat(4095)}₹₹`)).toBe('x'.repeat(4095))
   expect(textOf(`${'x'.repeat(4093)}₹`)).toBe(`${'x'.repeat(4093)}₹`)
 })
 
-test('whatever bytes come, the text is well-formed and without NUL', () => {
+test('any bytes give well-formed text without NUL', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 5000 }), (bytes) => {
       const text = textOf(Buffer.from(bytes))
@@ -104,11 +105,11 @@ test.each([
   ['soon', undefined],
   ['', undefined],
   [undefined, undefined],
-])('Retry-After: %s is %s ms on 429 and 503, nothing elsewhere', (header, ms) => {
+])('Retry-After: %s is %s ms on 429 and 503, and is ignored on other statuses', (header, ms) => {
   for (const status of [429, 503]) {
-    expect(outcomeOf(answered(status, '', header), now).retryAfterMs).toBe(ms)
+    expect(outcomeOf(responded(status, '', header), now).retryAfterMs).toBe(ms)
   }
   for (const status of [200, 301, 400, 500, 502]) {
-    expect(outcomeOf(answered(status, '', header), now).retryAfterMs).toBeUndefined()
+    expect(outcomeOf(responded(status, '', header), now).retryAfterMs).toBeUndefined()
   }
 })

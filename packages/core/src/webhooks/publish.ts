@@ -1,53 +1,58 @@
-// Publishing: a delivery is written in the commit of what it tells of, with the state of that moment; after it the bell is rung.
+// Publishing: writes deliveries in the caller's commit, with the state as of then, and enqueues wake-ups after it.
 import { randomUUID } from 'node:crypto'
 import type { WebhookEventName } from '@sluice/contracts'
 import type { Statement, Tx } from '../platform/database.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
-import { bellOf } from './jobs.ts'
+import { wakeUpId } from './jobs.ts'
 
-/** What a merchant is told. */
+/** A webhook to be written. */
 export interface Publication {
   merchantId: string
   event: WebhookEventName
-  /** What `data` holds, as the wire shows it. */
+  /** The body's `data`, in wire form. */
   data: Record<string, unknown>
-  /** Of the request that began it. */
+  /** The id of the request that caused it. */
   requestId: string
 }
 
 /** Deliveries that are about to be written. */
-export interface Deliveries {
-  /** Writes those whose merchant has a URL; answers a row for each. */
+export interface PreparedDeliveries {
+  /** Writes the deliveries whose merchant has a URL; returns one row for each. */
   insert: Statement
-  /** After the commit. */
+  /** To be called after the commit. */
   enqueue: () => void
 }
 
-/** The deliveries of publications, for who sends statements in batches; others call `publish`. */
-export function prepareDeliveries(webhooks: Enqueuer, publications: readonly Publication[]): Deliveries {
+const INSERT_DELIVERIES = `
+  INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id)
+  SELECT p.id, m.id, p.event, p.payload::json, p.request_id
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS p(id, merchant_id, event, payload, request_id)
+  JOIN merchants m ON m.id = p.merchant_id AND m.webhook_url IS NOT NULL
+  RETURNING id, nextval('webhook_changes')`
+
+/** The deliveries of publications, for callers that send statements in batches; others call `publish`. */
+export function prepareDeliveries(
+  webhooks: Enqueuer,
+  publications: readonly Publication[],
+): PreparedDeliveries {
   const timestamp = Math.floor(Date.now() / 1000)
   const ids = publications.map(() => randomUUID())
   const insert = {
     name: 'publish-webhooks',
-    text: `
-      INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id)
-      SELECT p.id, m.id, p.event, p.payload::json, p.request_id
-      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS p(id, merchant_id, event, payload, request_id)
-      JOIN merchants m ON m.id = p.merchant_id AND m.webhook_url IS NOT NULL
-      RETURNING id, nextval('webhook_changes')`,
+    text: INSERT_DELIVERIES,
     values: [
       ids,
       publications.map(({ merchantId }) => merchantId),
       publications.map(({ event }) => event),
-      // Written once: whoever parses it and writes it again gets the same bytes.
+      // Serialised once: a receiver that parses it and serialises it again gets the same bytes.
       publications.map(({ event, data }) => JSON.stringify({ event, timestamp, data })),
       publications.map(({ requestId }) => requestId),
     ],
   }
-  // One that was not written has no effect on whoever hears its bell; what is not rung for is found by the next look.
+  // A wake-up for a delivery that was not written has no effect; polling finds deliveries without a wake-up.
   const enqueue = () =>
     publications.forEach(({ merchantId }, i) => {
-      if (webhooks.willEnqueue()) webhooks.enqueue(bellOf(merchantId, ids[i]!))
+      if (webhooks.willEnqueue()) webhooks.enqueue(wakeUpId(merchantId, ids[i]!))
     })
   return { insert, enqueue }
 }
@@ -58,7 +63,8 @@ export interface Publishing {
 }
 
 /**
- * Writes deliveries in the caller's transaction, for merchants that have a URL, and rings for them after its commit.
+ * Writes deliveries in the caller's transaction, for merchants that have a URL, and enqueues their wake-ups after its
+ * commit.
  * @returns how many were written
  */
 export async function publish(

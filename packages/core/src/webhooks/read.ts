@@ -1,4 +1,4 @@
-// Reading deliveries and their attempts, as their merchant sees them.
+// Reading deliveries and their attempts, in wire form.
 import {
   type PageQuery,
   WEBHOOK_HISTORY_MAX,
@@ -9,7 +9,7 @@ import type { WebhookLog } from '../generated/client.ts'
 import type { Database } from '../platform/database.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-/** Whether a text can be the id of a delivery at all; others are unknown without a look. */
+/** Whether a text has the form of a delivery's id; other texts need no query. */
 export const isDeliveryId = (text: string): boolean => UUID.test(text)
 
 export interface WebhooksFilter extends PageQuery {
@@ -17,7 +17,7 @@ export interface WebhooksFilter extends PageQuery {
   event?: string | undefined
 }
 
-/** A page of the merchant's deliveries, newest first, and how many there are in all. */
+/** A page of the merchant's deliveries, newest first, with the number of all that match. */
 export async function listWebhooks(
   db: Database,
   merchantId: string,
@@ -38,17 +38,17 @@ export async function listWebhooks(
     }),
     db.prisma.webhookLog.count({ where }),
   ])
-  return { data: rows.map(onTheWire), total }
+  return { data: rows.map(toWire), total }
 }
 
-/** The merchant's delivery with its body and its attempts, the first one first; undefined when there is none of that id. */
+/** The merchant's delivery with its body and its attempts, oldest first; undefined when the id is unknown. */
 export async function findWebhook(
   db: Database,
   merchantId: string,
   id: string,
 ): Promise<WebhookWithAttempts | undefined> {
   if (!isDeliveryId(id)) return undefined
-  // In one snapshot: an attempt and what it changed are one commit, and are read as one.
+  // One snapshot: an attempt and its delivery's change are one commit, so they are read together.
   const [row, history] = await db.prisma.$transaction(
     [
       db.prisma.webhookLog.findFirst({ where: { id, merchantId } }),
@@ -63,7 +63,7 @@ export async function findWebhook(
   if (row === null) return undefined
   const { payload, ...rest } = row
   return {
-    ...onTheWire(rest),
+    ...toWire(rest),
     payload: payload as WebhookWithAttempts['payload'],
     history: history.reverse().map((attempt) => ({
       number: attempt.number,
@@ -76,7 +76,7 @@ export async function findWebhook(
   }
 }
 
-const onTheWire = (row: Omit<WebhookLog, 'payload'>): Webhook => ({
+const toWire = (row: Omit<WebhookLog, 'payload'>): Webhook => ({
   id: row.id,
   event: row.event,
   status: row.status as Webhook['status'],

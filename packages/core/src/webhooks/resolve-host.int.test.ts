@@ -1,4 +1,4 @@
-// Look-ups against a name server of the test's own: both families, the hosts file, one flight for a host, deadlines.
+// Lookups with a test name server: both families, the hosts file, single flight, deadlines.
 import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { makeTemporaryFolder, startDnsServer, type TestDnsServer } from '@sluice/testing'
@@ -31,7 +31,7 @@ const reasonOf = (promise: Promise<unknown>) =>
     (error) => (error instanceof ResolveError ? error.reason : error),
   )
 
-describe('without a question', () => {
+describe('without a DNS query', () => {
   test.each([
     ['93.184.216.34', ['93.184.216.34']],
     ['[2606:4700::1111]', ['2606:4700::1111']],
@@ -44,7 +44,7 @@ describe('without a question', () => {
     expect(dns.questions).toEqual([])
   })
 
-  test('the hosts file comes first, is read again when it changed, and may be missing', async () => {
+  test('the hosts file comes first, is read again when it changes, and may be missing', async () => {
     dns.answer('named.test', ['93.184.216.1'])
     const { resolve } = resolver()
     writeFileSync(
@@ -60,8 +60,8 @@ describe('without a question', () => {
   })
 })
 
-describe('by the name server', () => {
-  test('every address of both families is told', async () => {
+describe('with the name server', () => {
+  test('all addresses of both families are returned', async () => {
     dns.answer('both.test', ['93.184.216.1', '93.184.216.2', '2606:4700::1', '::ffff:10.0.0.1'])
     expect(await resolver().resolve('both.test')).toEqual([
       '93.184.216.1',
@@ -71,7 +71,7 @@ describe('by the name server', () => {
     ])
   })
 
-  test('one family is enough, whatever the other does', async () => {
+  test('one family is enough, for any result of the other', async () => {
     for (const other of [[], 'no such name', 'failure', 'silence'] as const) {
       dns.answer('half.test', (family) => (family === 4 ? ['93.184.216.1'] : (other as 'silence')))
       expect(await resolver().resolve('half.test')).toEqual(['93.184.216.1'])
@@ -83,8 +83,8 @@ describe('by the name server', () => {
     ['not_found', []],
     ['failed', 'failure'],
     ['timeout', 'silence'],
-  ] as const)('the error is %s after %j', async (reason, answer) => {
-    dns.answer('bad.test', answer as 'silence')
+  ] as const)('the error is %s after %j', async (reason, response) => {
+    dns.answer('bad.test', response as 'silence')
     expect(await reasonOf(resolver().resolve('bad.test'))).toBe(reason)
   })
 
@@ -92,14 +92,14 @@ describe('by the name server', () => {
     expect(await reasonOf(resolver().resolve(name))).toBe('not_found')
   })
 
-  test('a server that is not there is a failure, in time', async () => {
+  test('a missing name server is a failure within the deadline', async () => {
     const gone = await startDnsServer()
     await gone.close()
     const { resolve } = createResolver({ servers: [gone.address], timeoutMs: 600, hostsFile })
     expect(['failed', 'timeout']).toContain(await reasonOf(resolve('any.test')))
   })
 
-  test('a look-up ends at its deadline, and holds up nobody else', async () => {
+  test('a lookup ends at its deadline, and delays no other lookup', async () => {
     dns.answer('fine.test', ['93.184.216.1'])
     const timeoutMs = 2000
     const { resolve } = resolver(timeoutMs)
@@ -114,11 +114,11 @@ describe('by the name server', () => {
     expect(await resolve('fine.test')).toEqual(['93.184.216.1'])
     expect(isOver).toBe(false)
     expect(new Set(await Promise.all(silent))).toEqual(new Set(['timeout']))
-    // All at once, not one after the other.
+    // Concurrently, not one after the other.
     expect(performance.now() - startedAt).toBeLessThan(2 * timeoutMs)
   })
 
-  test('those who ask at once share one look-up; a failure is asked again', async () => {
+  test('concurrent callers share one lookup; a failure is not reused', async () => {
     dns.answer('shared.test', ['93.184.216.1'])
     const { resolve } = resolver()
     await Promise.all([resolve('shared.test'), resolve('SHARED.test'), resolve('shared.test')])
@@ -129,7 +129,7 @@ describe('by the name server', () => {
     expect(await resolve('shared-failure.test')).toEqual(['93.184.216.1'])
   })
 
-  test('an answer serves for a moment, then the name is asked again', async () => {
+  test('addresses are reused for a short time, then the name is resolved again', async () => {
     dns.answer('moving.test', ['93.184.216.1'])
     const { resolve } = resolver(600, 200)
     await resolve('moving.test')

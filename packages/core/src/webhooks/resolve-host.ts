@@ -1,14 +1,16 @@
-// From a host's name to all its addresses, without dns.lookup: that one holds a thread of Node's pool of four for as
-// long as a name server keeps silent, so that four dead names stop all look-ups and all file reads (20 s were measured).
-// c-ares works on sockets: a look-up that hangs costs a timer.
+// Resolves a host name to all its addresses with c-ares, so that a hanging name server delays no other lookup.
+//
+// dns.lookup would hold one of four threads in Node's pool while a name server is silent. Four such names then stop all
+// lookups and all file reads, for 20 s as measured. With c-ares, which works on sockets, they cost only timers.
 import { Resolver } from 'node:dns'
 import { readFileSync, statSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
+import { withTimeout } from '../platform/with-timeout.ts'
 
 const LOOPBACK = ['127.0.0.1', '::1']
-// A burst for one host asks once a second, not once a delivery. A kept-alive connection outlives this, and connections
-// are pinned to addresses that were vetted, so that nothing rests on the answer being newer.
+// A burst to one host resolves it once a second, not once a delivery. Connections are pinned to checked addresses and
+// live longer than this, so reuse weakens no check.
 const REUSE_MS = 1000
 const isWindows = process.platform === 'win32'
 const HOSTS_FILE = isWindows
@@ -17,11 +19,11 @@ const HOSTS_FILE = isWindows
 const SERVERS_FILE = '/etc/resolv.conf'
 
 export interface HostResolver {
-  /** Every address of a host (a name or an IP literal, bracketed or not), IPv4 first. Throws a ResolveError. */
+  /** All addresses of a host (a name or an IP literal, bracketed or not), IPv4 first. @throws ResolveError */
   resolve(host: string): Promise<string[]>
 }
 
-/** Why a name has no addresses: it has none, nobody answered in time, or the name server couldn't or wouldn't say. */
+/** Why a name did not resolve: it has no address, no name server responded in time, or a name server failed. */
 export class ResolveError extends Error {
   readonly reason: 'not_found' | 'timeout' | 'failed'
   constructor(reason: 'not_found' | 'timeout' | 'failed', message: string) {
@@ -31,9 +33,9 @@ export class ResolveError extends Error {
 }
 
 /**
- * `servers` are `address[:port]` (default: the system's); a look-up, both families and all tries together, ends within
- * `timeoutMs`. The hosts file comes first and is read again when it changed; search domains are not applied. One look-up
- * is in flight for a host, whoever else asks shares it, and its answer (never a failure) serves for `reuseMs` more.
+ * `servers` are `address[:port]` (default: the system's). A lookup, with both families and all tries, ends within
+ * `timeoutMs`. The hosts file comes first and is read again when it changes; search domains are not applied. Lookups are
+ * single-flight: concurrent callers share one for each host. Its result, but no error, is reused for `reuseMs`.
  */
 export function createResolver({
   servers,
@@ -47,12 +49,12 @@ export function createResolver({
   reuseMs?: number
 }): HostResolver {
   const flights = new Map<string, Promise<string[]>>()
-  const hosts = whenChanged(hostsFile, () => parseHosts(readFileSync(hostsFile, 'utf8')))
-  // A laptop that changes networks gets other name servers; a channel of c-ares keeps those it began with.
-  const channel = whenChanged(servers === undefined ? SERVERS_FILE : undefined, () => {
-    // Each server in turn, twice, the second time for twice as long: together they are the whole time.
-    const asked = servers ?? new Resolver().getServers()
-    const timeout = Math.max(1, Math.floor(timeoutMs / (3 * Math.max(1, asked.length))))
+  const hosts = reloadOnChange(hostsFile, () => parseHosts(readFileSync(hostsFile, 'utf8')))
+  // A laptop that changes networks gets other name servers, but a c-ares channel keeps its first ones.
+  const channel = reloadOnChange(servers === undefined ? SERVERS_FILE : undefined, () => {
+    // Two tries for each server, the second twice as long as the first: together they fill the time limit.
+    const { length } = servers ?? new Resolver().getServers()
+    const timeout = Math.max(1, Math.floor(timeoutMs / (3 * Math.max(1, length))))
     const resolver = new Resolver({ timeout, tries: 2 })
     if (servers !== undefined) resolver.setServers(servers)
     return resolver
@@ -65,60 +67,56 @@ export function createResolver({
     if (name === 'localhost' || name.endsWith('.localhost')) return LOOPBACK
     const flight = flights.get(name)
     if (flight) return flight
-    const begun = lookUp(name)
-    flights.set(name, begun)
-    begun.then(
+    const started = lookUp(name)
+    flights.set(name, started)
+    started.then(
       () => setTimeout(() => flights.delete(name), reuseMs).unref(),
       () => flights.delete(name),
     )
-    return begun
+    return started
   }
 
   async function lookUp(name: string): Promise<string[]> {
     const listed = hosts()?.get(name)
     if (listed) return listed
     const settled = await Promise.allSettled([
-      within(timeoutMs, (done) => channel()!.resolve4(name, done)),
-      within(timeoutMs, (done) => channel()!.resolve6(name, done)),
+      query(timeoutMs, (done) => channel()!.resolve4(name, done)),
+      query(timeoutMs, (done) => channel()!.resolve6(name, done)),
     ])
-    const addresses = settled.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
-    // One family's silence doesn't take the other's addresses away: only addresses that are known get connections.
+    const addresses = settled.flatMap((family) => (family.status === 'fulfilled' ? family.value : []))
+    // One family is enough: connections go to known addresses only.
     if (addresses.length > 0) return [...new Set(addresses)]
-    throw worst(settled.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : [])))
+    throw resolveErrorOf(settled.flatMap((family) => (family.status === 'rejected' ? [family.reason] : [])))
   }
 
   return { resolve }
 }
 
-/** One question's answer. c-ares has a clock of its own, which adds up tries and servers; ours has the last word. */
-function within(
+/** One query. c-ares adds up the times of its tries and servers, so the limit on the whole is ours. */
+function query(
   timeoutMs: number,
-  ask: (done: (error: Error | null, addresses: string[]) => void) => void,
+  send: (done: (error: Error | null, addresses: string[]) => void) => void,
 ): Promise<string[]> {
-  return new Promise((fulfil, reject) => {
-    const timer = setTimeout(() => reject(Object.assign(new Error('late'), { code: 'ETIMEOUT' })), timeoutMs)
-    ask((error, addresses) => {
-      clearTimeout(timer)
-      if (error) reject(error)
-      else fulfil(addresses)
-    })
+  const response = new Promise<string[]>((fulfil, reject) => {
+    send((error, addresses) => (error ? reject(error) : fulfil(addresses)))
   })
+  return withTimeout(timeoutMs, response, (timeout) => Object.assign(timeout, { code: 'ETIMEOUT' }))
 }
 
-/** The name doesn't exist only if nobody failed to say so. */
-function worst(errors: NodeJS.ErrnoException[]): ResolveError {
+/** `not_found` only if every query says so: a failed query leaves it open whether the name has an address. */
+function resolveErrorOf(errors: NodeJS.ErrnoException[]): ResolveError {
   const codes = errors.map((error) => error.code ?? 'unknown')
   const isFinal = (code: string) => code === 'ENOTFOUND' || code === 'ENODATA' || code === 'EBADNAME'
   if (codes.every(isFinal)) return new ResolveError('not_found', 'the host name has no address')
-  if (codes.includes('ETIMEOUT')) return new ResolveError('timeout', 'no name server answered in time')
+  if (codes.includes('ETIMEOUT')) return new ResolveError('timeout', 'no name server responded in time')
   return new ResolveError('failed', `the name server failed (${codes.find((code) => !isFinal(code))})`)
 }
 
 /**
- * Makes a value anew whenever its file changed, and says undefined when that fails. The file is looked at synchronously:
- * a microsecond, where an asynchronous look would wait in the very thread pool that this module keeps out of.
+ * Makes a value again when its file changes; undefined when that fails. It reads the file's state synchronously, which
+ * takes a microsecond: an asynchronous call would wait in the thread pool that this module avoids.
  */
-function whenChanged<T>(file: string | undefined, make: () => T): () => T | undefined {
+function reloadOnChange<T>(file: string | undefined, make: () => T): () => T | undefined {
   let version: string | undefined
   let value: T | undefined
   return () => {
@@ -136,7 +134,7 @@ function whenChanged<T>(file: string | undefined, make: () => T): () => T | unde
   }
 }
 
-/** The addresses of each name in a hosts file, in its order. */
+/** The addresses of each name in a hosts file, in the file's order. */
 function parseHosts(text: string): Map<string, string[]> {
   const hosts = new Map<string, string[]>()
   for (const line of text.split('\n')) {

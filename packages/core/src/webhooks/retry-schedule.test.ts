@@ -1,4 +1,4 @@
-// The schedule, to the millisecond: both tables, the end after five, and Retry-After as a minimum with a cap.
+// The retry schedule to the millisecond: both tables, the end after five attempts, and Retry-After as a capped minimum.
 import { expect, test } from 'vitest'
 import { ATTEMPTS_MAX, retryDelayMs, retryDelaysMs } from './retry-schedule.ts'
 
@@ -27,10 +27,10 @@ test.each([
 test.each([
   ['longer than the schedule counts', 1, 90_000, 90_000],
   ['shorter than the schedule does not', 2, 90_000, 300_000],
-  ['of nothing changes nothing', 1, 0, 60_000],
+  ['of zero changes nothing', 1, 0, 60_000],
   ['beyond an hour is an hour', 1, 86_400_000, 3_600_000],
   ['of an hour does not shorten two', 4, 3_600_000, 7_200_000],
-  ['revives nothing', 5, 1_000, undefined],
+  ['after the last attempt adds no attempt', 5, 1_000, undefined],
 ])('a Retry-After that is %s', (_what, attempts, retryAfterMs, ms) => {
   expect(waitMs(attempts, false, retryAfterMs)).toBe(ms)
 })

@@ -1,13 +1,13 @@
-// When a failed webhook is tried again: five attempts, each so long after the one before.
+// The retry schedule: five attempts, and the wait before each.
 
-/** After so many failed attempts a delivery is over. */
+/** After this many failed attempts a delivery is settled as failed. */
 export const ATTEMPTS_MAX = 5
 
 const HOUR_MS = 3_600_000
 const DELAYS_MS = [0, 60_000, 300_000, 1_800_000, 7_200_000] as const
 const TEST_DELAYS_MS = [0, 5_000, 10_000, 15_000, 20_000] as const
 
-/** A receiver may ask for patience, but not for more than this. */
+/** The longest wait that a receiver's Retry-After can ask for. */
 export const RETRY_AFTER_MAX_MS = HOUR_MS
 
 /** The wait before each attempt, in milliseconds since the attempt before; `test` is WEBHOOK_RETRY_INTERVALS_TEST. */
@@ -16,8 +16,8 @@ export function retryDelaysMs(test: boolean): readonly number[] {
 }
 
 /**
- * How long after the end of the `attempts`-th failed attempt the next one is due, in milliseconds; undefined when that
- * was the last. `retryAfterMs` is what a 429 or 503 asked for: the wait is never shorter than that, up to an hour.
+ * How long after the end of the `attempts`-th failed attempt the next one is due, in milliseconds; undefined when it
+ * was the last one. `retryAfterMs` is what a 429 or 503 asked for: the minimum of the wait, up to an hour.
  */
 export function retryDelayMs({
   attempts,

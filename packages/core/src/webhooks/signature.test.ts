@@ -1,4 +1,4 @@
-// Whoever receives our webhooks can verify them: the seed's receiver, the reference library, our own helper; and published vectors.
+// Webhook signatures verify with a plain HMAC receiver, the reference library and our helper, and match published vectors.
 import { createHmac } from 'node:crypto'
 import type { ExternalPayment, Payment, Refund, Transaction } from '@sluice/contracts'
 import {
@@ -22,8 +22,8 @@ const body = Buffer.from(
   '{"event":"payment.success","timestamp":1705315870,"data":{"payment":{"id":"pay_1"}}}',
 )
 
-/** As the seed's receiver does it: parses the body, serialises it again, and signs that. */
-const asTheSeed = (text: string, secret: string) =>
+/** What a plain HMAC receiver computes: it parses the body, serialises it again, and signs that. */
+const plainHmac = (text: string, secret: string) =>
   createHmac('sha256', secret)
     .update(JSON.stringify(JSON.parse(text)))
     .digest('hex')
@@ -53,7 +53,7 @@ describe('published vectors', () => {
   })
 })
 
-test('whatever the notes are, the seed, the reference library and our helper accept it, by the current and the previous secret', () => {
+test('a plain HMAC receiver, the reference library and our helper accept any body, by the current and the previous secret', () => {
   const notes = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ stringUnit: 'binary' }))
   fc.assert(
     fc.property(notes, (notes) => {
@@ -62,10 +62,10 @@ test('whatever the notes are, the seed, the reference library and our helper acc
       const bytes = Buffer.from(text)
       const before = generateWebhookSecret()
       const secrets = { current: generateWebhookSecret(), previous: [before] }
-      const present = Math.floor(Date.now() / 1000) // the reference library knows no other time
+      const present = Math.floor(Date.now() / 1000) // the reference library takes no other time
       const headers = signatureHeaders({ id, timestamp: present, body: bytes, secrets })
 
-      expect(headers['X-Webhook-Signature']).toBe(asTheSeed(bytes.toString(), secrets.current))
+      expect(headers['X-Webhook-Signature']).toBe(plainHmac(bytes.toString(), secrets.current))
       for (const secret of [secrets.current, before]) {
         expect(new Webhook(secret).verify(bytes, headers)).toEqual(JSON.parse(text))
         expect(verify(bytes, headers, secret)).toMatchObject({ id, event: 'payment.success' })
@@ -74,7 +74,7 @@ test('whatever the notes are, the seed, the reference library and our helper acc
       expect(() => verify(bytes, headers, generateWebhookSecret())).toThrow(/No signature/)
 
       const seeded = signatureHeaders({ id, timestamp, body: bytes, secrets: { current: SEEDED } })
-      expect(seeded['X-Webhook-Signature']).toBe(asTheSeed(bytes.toString(), SEEDED))
+      expect(seeded['X-Webhook-Signature']).toBe(plainHmac(bytes.toString(), SEEDED))
       expect(verify(bytes, seeded, SEEDED)).toMatchObject({ id, timestamp })
     }),
   )
@@ -90,27 +90,27 @@ describe('which secrets sign', () => {
     signatureHeaders({ id, timestamp, body, secrets: { current, previous } })
 
   test.each([
-    ['the current one alone', standard, [], [standard]],
-    ['both', standard, [other], [standard, other]],
-    ['all that came before', standard, [other, third], [standard, other, third]],
-    ['a previous one of the other kind does not', standard, [SEEDED], [standard]],
-    ['nor does one without the prefix', standard, [bare], [standard]],
-    ['nor the same one twice', standard, [standard], [standard]],
-    ['of two kinds the previous one', SEEDED, [other], [other]],
-    ['none', SEEDED, [], []],
-    ['none of these', bare, [SEEDED], []],
+    ['the current one alone signs', standard, [], [standard]],
+    ['both sign', standard, [other], [standard, other]],
+    ['all previous ones sign', standard, [other, third], [standard, other, third]],
+    ['a previous one of the other form does not sign', standard, [SEEDED], [standard]],
+    ['a previous one without the prefix does not sign', standard, [bare], [standard]],
+    ['the same one signs only once', standard, [standard], [standard]],
+    ['of two forms the previous one signs', SEEDED, [other], [other]],
+    ['a seeded secret signs nothing', SEEDED, [], []],
+    ['secrets of no standard form sign nothing', bare, [SEEDED], []],
   ])('%s', (_what, current, previous, expected) => {
     const headers = sign(current, previous)
     expect(headers['webhook-signature']).toBe(expected.length > 0 ? expected.map(by).join(' ') : undefined)
-    expect(headers['X-Webhook-Signature']).toBe(asTheSeed(body.toString(), current))
+    expect(headers['X-Webhook-Signature']).toBe(plainHmac(body.toString(), current))
     expect(headers).toMatchObject({ 'webhook-id': id, 'webhook-timestamp': '1705315870' })
     expect('webhook-signature' in headers).toBe(expected.length > 0)
-    // Our helper finds the signature that it wants for every kind of secret.
+    // Our helper finds the signature that it expects for every form of secret.
     expect(verify(body, headers, current, { now }).id).toBe(id)
   })
 })
 
-test('generated secrets are new ones, fit the column, and are of the standard form', () => {
+test('generated secrets are unique, fit the column, and are of the standard form', () => {
   const secrets = Array.from({ length: 100 }, generateWebhookSecret)
   expect(new Set(secrets).size).toBe(100)
   for (const secret of secrets) {
@@ -119,7 +119,7 @@ test('generated secrets are new ones, fit the column, and are of the standard fo
   }
 })
 
-test("the helper's types are those of the wire", () => {
+test("the helper's types equal the wire types", () => {
   expectTypeOf<WebhookPayment>().toEqualTypeOf<Payment>()
   expectTypeOf<WebhookRefund>().toEqualTypeOf<Refund>()
   expectTypeOf<WebhookTransaction>().toEqualTypeOf<Transaction>()

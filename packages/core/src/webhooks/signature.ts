@@ -1,30 +1,32 @@
-// How a webhook of ours is signed: for those who know Standard Webhooks, and for those who know only a hex HMAC of the body.
+// Signing webhooks in two ways: by Standard Webhooks, and by a hex HMAC of the body (decision 0020).
 import { createHmac, randomBytes } from 'node:crypto'
 import { isWebhookSecret, signWebhook } from '../platform/standard-webhooks.ts'
 
 interface SigningSecrets {
   current: string
-  /** Those before, for as long as each is to sign too (24 h after it was replaced). */
+  /** Replaced secrets that still sign too, for 24 h each. */
   previous?: readonly string[]
 }
 
 export interface OutgoingMessage {
   /** The delivery's id, the same on every attempt. */
   id: string
-  /** The attempt's time: Unix seconds, an integer. */
+  /** The time of the attempt, in whole Unix seconds. */
   timestamp: number
-  /** Exactly the bytes that are sent. */
+  /** The exact bytes that are sent. */
   body: Buffer
   secrets: SigningSecrets
 }
 
 /**
  * The headers that sign a webhook:
- * - `X-Webhook-Signature`: the lower-case hex HMAC-SHA256 of the body by the current secret as text. Always; receivers
- *   that know this one compare it with one value, so previous secrets have no place in it.
- * - `webhook-id`, `webhook-timestamp`: always.
- * - `webhook-signature`: `v1,` and base64, by the current and then the previous secrets, of those that are `whsec_` and
- *   the base64 of 24 to 64 bytes; left out when none is.
+ * - `X-Webhook-Signature`: the lower-case hex HMAC-SHA256 of the body with the current secret's text as key. Always
+ *   present. Receivers compare it with one value, so previous secrets do not sign it.
+ *
+ * - `webhook-id`, `webhook-timestamp`: always present.
+ *
+ * - `webhook-signature`: `v1,` and base64, by the current and then the previous secrets. Only secrets that are `whsec_`
+ *   and the base64 of 24 to 64 bytes sign it; without such a secret it is absent.
  */
 export function signatureHeaders({ id, timestamp, body, secrets }: OutgoingMessage): Record<string, string> {
   const message = { id, timestamp: String(timestamp), body }
@@ -39,13 +41,13 @@ export function signatureHeaders({ id, timestamp, body, secrets }: OutgoingMessa
 }
 
 /**
- * Whether a secret signs `webhook-signature`. Receivers tell by the prefix which signature to expect (see
- * @sluice/webhooks), so here it may not be missing.
+ * Whether a secret signs `webhook-signature`. Receivers choose by the prefix which signature to expect (see
+ * @sluice/webhooks), so the prefix is required here.
  */
 export const signsStandard = (secret: string): boolean =>
   secret.startsWith('whsec_') && isWebhookSecret(secret)
 
 const SECRET_BYTES = 32
 
-/** A new secret of a merchant's: 50 characters, `whsec_` and the base64 of 32 random bytes. */
+/** A new secret for a merchant: 50 characters, `whsec_` and the base64 of 32 random bytes. */
 export const generateWebhookSecret = (): string => `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`

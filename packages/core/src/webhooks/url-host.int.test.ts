@@ -1,4 +1,4 @@
-// What is said of a URL's host when it is set: of a name without an address, of one that nobody can look up at present, and with several name servers.
+// The check of a URL's host at configuration: names without an address, and name servers that fail or are silent.
 import { startDnsServer, type TestDnsServer } from '@sluice/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createOutbound } from './outbound-http.ts'
@@ -15,7 +15,7 @@ const problemOf = (host: string) => {
   return createOutbound({ allowPrivate: false, resolver }).addressProblem(`https://${host}/`)
 }
 
-test('one without an address, or with a private one among its addresses, is refused', async () => {
+test('a host without an address, or with a private address, is refused', async () => {
   dns.answer('mixed.test', ['8.8.8.8', '10.0.0.1'])
   dns.answer('fine.test', ['8.8.8.8'])
   expect(await problemOf('none.test')).toBe('must have a host that has an address')
@@ -24,10 +24,10 @@ test('one without an address, or with a private one among its addresses, is refu
 })
 
 test.for([
-  ['silence', 'no name server answered in time'],
+  ['silence', 'no name server responded in time'],
   ['failure', 'the name server failed'],
 ] as const)(
-  'that a name server answers with %s is nobody’s mistake, and worth another try',
+  'a name server that responds with %s is SERVICE_UNAVAILABLE, not an error in the request',
   async ([how, why]) => {
     dns.answer('away.test', how)
     await expect(problemOf('away.test')).rejects.toMatchObject({
@@ -37,18 +37,18 @@ test.for([
   },
 )
 
-test('several silent name servers are given no more time than one: what is asked for then is asked anew', async () => {
+test('several silent name servers share the time limit of one, and no query follows after it', async () => {
   const servers = await Promise.all([startDnsServer(), startDnsServer()])
   const all = [dns, ...servers]
   for (const server of all) server.answer('silent.test', 'silence')
   const resolver = createResolver({ servers: all.map(({ address }) => address), timeoutMs: 2500, reuseMs: 0 })
   await expect(resolver.resolve('silent.test')).rejects.toMatchObject({ reason: 'timeout' })
-  const asked = () => all.reduce((sum, { questions }) => sum + questions.length, 0)
-  // Each was asked for both families. c-ares takes its times a little at random; whole tries beyond it would not be.
-  expect(asked()).toBeGreaterThanOrEqual(2 * all.length)
+  const queries = () => all.reduce((sum, { questions }) => sum + questions.length, 0)
+  // Each got a query for both families. c-ares randomises its times a little, so the next check starts 700 ms later.
+  expect(queries()).toBeGreaterThanOrEqual(2 * all.length)
   await new Promise((resolve) => setTimeout(resolve, 700))
-  const before = asked()
+  const before = queries()
   await new Promise((resolve) => setTimeout(resolve, 1500))
-  expect(asked()).toBe(before)
+  expect(queries()).toBe(before)
   await Promise.all(servers.map((server) => server.close()))
 })

@@ -1,4 +1,4 @@
-// Tests' way to the routes about webhooks, for one merchant: deliveries as some worker may have left them, and requests as they are.
+// For tests of webhook routes, as one merchant: adds deliveries in any state, and sends requests.
 import { randomUUID } from 'node:crypto'
 import { getWebhook, listWebhooks, putWebhook } from '@sluice/contracts'
 import { expectStatus, type Keys, type TestSystem } from '@sluice/testing'
@@ -18,7 +18,7 @@ export interface WebhookRow {
   claimed_until: string | null
 }
 
-/** As the wire shows it. */
+/** The row in wire form. */
 export const shown = ({ attempt_number: _number, claimed_until: _until, ...fields }: WebhookRow) => fields
 
 export function openWebhooks(system: TestSystem, merchant: { id: string; keys: Keys }) {
@@ -60,7 +60,7 @@ export function openWebhooks(system: TestSystem, merchant: { id: string; keys: K
   const put = async (webhook_url: string | null) =>
     expectStatus(await system.call(putWebhook, { headers, body: { webhook_url } }), 200)
 
-  /** Any request, and all of its answer. */
+  /** Sends any request and returns its whole response. */
   async function send(method: string, path: string, body?: unknown, more: Record<string, string> = headers) {
     const response = await fetch(system.api.url + path, {
       method,

@@ -1,4 +1,4 @@
-// The delivery loop on a real database and a real receiver, where the database is slow in its answers, or very full.
+// The delivery loop on a real database and receiver, with a slow or a very full database.
 import { createDatabase, startReceiver, type TestDatabase, type TestReceiver, waitFor } from '@sluice/testing'
 import { verify } from '@sluice/webhooks'
 import pg from 'pg'
@@ -6,16 +6,18 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { type Database, openDatabase, type Statement } from '../platform/database.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { claimAttempts, findDue, recordAttempts, releaseAttempts } from './attempts.ts'
-import { createDeliveries } from './deliver.ts'
-import { retryWebhook } from './endpoint.ts'
+import { leaseAttempts, releaseAttempts } from './attempt-leases.ts'
+import { createDeliveryLoop } from './delivery-loop.ts'
+import { findDueEndpoints } from './due-endpoints.ts'
 import { createOutbound } from './outbound-http.ts'
+import { recordAttempts } from './record-attempts.ts'
+import { retryWebhook } from './replay.ts'
 import { generateWebhookSecret } from './signature.ts'
 
 const MERCHANT = '11111111-1111-4111-8111-111111111111'
 const log = pino({ level: 'silent' })
 const enqueuer = { willEnqueue: () => false, enqueue: () => {}, drain: async () => {} }
-const allWished = [false, true].map((isRetry) => ({ merchantId: MERCHANT, isRetry, count: 100 }))
+const allQuotas = [false, true].map((isRetry) => ({ merchantId: MERCHANT, isRetry, count: 100 }))
 
 let database: TestDatabase
 let db: Database
@@ -41,7 +43,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-/** Deliveries that are due, as if published. */
+/** Adds deliveries that are due, as if published. */
 const addDue = async (count: number): Promise<string[]> => {
   const rows = await database.query<{ id: string }>(
     `INSERT INTO webhook_logs (merchant_id, event, payload, request_id)
@@ -61,24 +63,24 @@ const rowOf = async (id: string) => {
   return row
 }
 
-/** A loop whose claims are answered by the database as this lets them. */
-function startLoop(onClaim: (claim: () => Promise<unknown>) => Promise<unknown>): void {
+/** Starts a loop whose lease statements run through `onLease`. */
+function startLoop(onLease: (lease: () => Promise<unknown>) => Promise<unknown>): void {
   const batch = (statement: Statement) => {
     const run = () => db.batch(statement)
-    return statement.name === 'claim-webhook-attempts' ? onClaim(run) : run()
+    return statement.name === 'lease-webhook-attempts' ? onLease(run) : run()
   }
-  const deliveries = createDeliveries({
+  const loop = createDeliveryLoop({
     db: { ...db, batch: batch as Database['batch'] },
     outbound: createOutbound({ allowPrivate: true }),
     metrics: createMetrics(),
     log,
     testIntervals: true,
   })
-  stops.push(deliveries.stop)
-  deliveries.start()
+  stops.push(loop.stop)
+  loop.start()
 }
 
-/** Locks the merchants for so long; answers once they are locked. */
+/** Locks the merchants for so long; resolves once they are locked. */
 async function holdMerchants(ms: number): Promise<void> {
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()
@@ -91,7 +93,7 @@ async function holdMerchants(ms: number): Promise<void> {
 }
 
 const allSucceeded = (ids: readonly string[]) =>
-  waitFor('all to be delivered', async () => {
+  waitFor('all deliveries to succeed', async () => {
     const [row] = await database.query<{ count: number }>(
       `SELECT count(*)::int AS count FROM webhook_logs WHERE status = 'success' AND id = ANY($1::uuid[])`,
       [ids],
@@ -99,23 +101,23 @@ const allSucceeded = (ids: readonly string[]) =>
     return row!.count === ids.length
   })
 
-/** Whether the answer comes too late for the attempts to be made within their lease. */
-const late = async <T>(answer: T): Promise<T> => {
+/** Delays a lease's result until it is too old to send under. */
+const late = async <T>(result: T): Promise<T> => {
   await new Promise((resolve) => setTimeout(resolve, 2100))
-  return answer
+  return result
 }
 
-test('claims whose answer comes too late are given back at once, and each delivery is sent once, as its first attempt', async () => {
+test('leases that come too late are given back at once, and each delivery is sent once, as its first attempt', async () => {
   const ids = await addDue(5)
-  let claims = 0
-  startLoop(async (claim) => {
-    const answer = await claim()
-    claims += 1
-    return claims <= 2 ? late(answer) : answer
+  let leases = 0
+  startLoop(async (lease) => {
+    const result = await lease()
+    leases += 1
+    return leases <= 2 ? late(result) : result
   })
   const startedAt = performance.now()
   await allSucceeded(ids)
-  // Two late answers and no lease of nine seconds.
+  // Two late results, but no wait for a lease of nine seconds to end.
   expect(performance.now() - startedAt).toBeLessThan(9000)
   for (const id of ids) {
     expect(receiver.posts.get(id)).toHaveLength(1)
@@ -123,16 +125,16 @@ test('claims whose answer comes too late are given back at once, and each delive
   }
 })
 
-test('an attempt that is held up before it is sent is not sent when its lease could end before it does', async () => {
+test('an attempt that is delayed before its POST is not sent when its lease could end during it', async () => {
   await database.query('UPDATE merchants SET webhook_secret = NULL')
   const [id] = await addDue(1)
-  let claims = 0
-  // Its merchant's row, which is where a first secret is kept, is held by somebody else once it is claimed.
-  startLoop(async (claim) => {
-    const answer = await claim()
-    claims += 1
-    if (claims === 1) await holdMerchants(2500)
-    return answer
+  let leases = 0
+  // Signing needs the merchant's row for a first secret; another transaction locks it after the lease.
+  startLoop(async (lease) => {
+    const result = await lease()
+    leases += 1
+    if (leases === 1) await holdMerchants(2500)
+    return result
   })
   await allSucceeded([id!])
   expect(receiver.posts.get(id!)).toHaveLength(1)
@@ -143,13 +145,13 @@ describe('a manual retry', () => {
   const expireLease = (id: string) =>
     database.query(`UPDATE webhook_logs SET claimed_until = now() - interval '1 second' WHERE id = $1`, [id])
 
-  test('during an attempt that dies with its worker takes effect with the next one, and only then', async () => {
+  test('during an attempt that dies with its worker takes effect with the next attempt only', async () => {
     const [id] = await addDue(1)
-    await claimAttempts(db, allWished)
+    await leaseAttempts(db, allQuotas)
     await retryWebhook({ db, webhooks: enqueuer }, MERCHANT, id!)
     expect(await rowOf(id!)).toMatchObject({ wanted: true, claimed: true })
     await expireLease(id!)
-    const [attempt] = await claimAttempts(db, allWished)
+    const [attempt] = await leaseAttempts(db, allQuotas)
     expect(await rowOf(id!)).toMatchObject({ wanted: false, number: 2 })
     const outcome = {
       status: 'success',
@@ -163,10 +165,10 @@ describe('a manual retry', () => {
     expect(await rowOf(id!)).toMatchObject({ status: 'success', attempts: 1 })
   })
 
-  test('after a lease ran out is not undone by what that attempt records in the end', async () => {
+  test('after a lease has ended is not undone by the late record of that attempt', async () => {
     const [id] = await addDue(1)
     await database.query('UPDATE webhook_logs SET attempts = 4, attempt_number = 4')
-    const [attempt] = await claimAttempts(db, allWished)
+    const [attempt] = await leaseAttempts(db, allQuotas)
     await expireLease(id!)
     await retryWebhook({ db, webhooks: enqueuer }, MERCHANT, id!)
     const outcome = {
@@ -194,7 +196,7 @@ describe('a manual retry', () => {
   test('during an attempt that is given back takes effect at once', async () => {
     const [id] = await addDue(1)
     await database.query('UPDATE webhook_logs SET attempts = 3, attempt_number = 3')
-    const attempts = await claimAttempts(db, allWished)
+    const attempts = await leaseAttempts(db, allQuotas)
     await retryWebhook({ db, webhooks: enqueuer }, MERCHANT, id!)
     await releaseAttempts(db, attempts)
     expect(await rowOf(id!)).toEqual({
@@ -208,41 +210,43 @@ describe('a manual retry', () => {
   })
 })
 
-test('what is given back too late, when somebody else has it, is left to them', async () => {
+test('giving a lease back too late changes nothing when another worker has leased the delivery', async () => {
   const [id] = await addDue(1)
-  const mine = await claimAttempts(db, allWished)
+  const mine = await leaseAttempts(db, allQuotas)
   await database.query(`UPDATE webhook_logs SET claimed_until = now() - interval '1 second'`)
-  await claimAttempts(db, allWished)
+  await leaseAttempts(db, allQuotas)
   await releaseAttempts(db, mine)
   expect(await rowOf(id!)).toMatchObject({ number: 2, claimed: true })
 })
 
-test('looking for what is due reads a row of the index for each endpoint, however much is due', async () => {
+test('polling reads one index row for each endpoint, for a backlog of any size', async () => {
   await addDue(20_000)
   await database.query('ANALYZE webhook_logs')
-  expect(await findDue(db)).toEqual([{ merchantId: MERCHANT, isRetry: false, wasSilent: false }])
+  expect(await findDueEndpoints(db)).toEqual([
+    { merchantId: MERCHANT, isRetry: false, wasUnresponsive: false },
+  ])
   let text = ''
-  const asked: Database['batch'] = (statement) => {
+  const recordText: Database['batch'] = (statement) => {
     text = statement.text
     return db.batch(statement)
   }
-  await findDue({ ...db, batch: asked })
+  await findDueEndpoints({ ...db, batch: recordText })
   const plan = await database.query<{ 'QUERY PLAN': Array<{ Plan: Plan }> }>(
     `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`,
   )
-  // A handful for each of two kinds; the whole backlog it was, when the planner made a join of it.
+  // A few for each of two kinds. As a join, which the planner once chose, it was the whole backlog.
   expect(rowsRead(plan[0]!['QUERY PLAN'][0]!.Plan)).toBeLessThan(100)
 })
 
-test('what an endpoint was silent to is known to workers that never tried it', async () => {
-  const [silent] = await addDue(2)
+test('workers that never tried an endpoint know from its retries that it is unresponsive', async () => {
+  const [unanswered] = await addDue(2)
   await database.query(
     `UPDATE webhook_logs SET attempts = 1, attempt_number = 1, error = 'timeout' WHERE id = $1`,
-    [silent],
+    [unanswered],
   )
-  expect(await findDue(db)).toEqual([
-    { merchantId: MERCHANT, isRetry: false, wasSilent: true },
-    { merchantId: MERCHANT, isRetry: true, wasSilent: true },
+  expect(await findDueEndpoints(db)).toEqual([
+    { merchantId: MERCHANT, isRetry: false, wasUnresponsive: true },
+    { merchantId: MERCHANT, isRetry: true, wasUnresponsive: true },
   ])
 })
 
@@ -255,7 +259,7 @@ interface Plan {
   Plans?: Plan[]
 }
 
-/** Of tables, discarded ones included. */
+/** Rows read from tables, including discarded ones. */
 const rowsRead = (plan: Plan): number =>
   (plan['Relation Name'] === undefined
     ? 0

@@ -1,4 +1,4 @@
-// For the tests: a merchant's endpoint that keeps what it is sent, and answers as it is told.
+// For tests: a merchant's endpoint that stores the requests it receives and responds as the test wants.
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -14,21 +14,21 @@ export interface Received {
 
 const ok = (_received: Received, response: http.ServerResponse) => void response.end('OK')
 
-/** Ends with its test. */
+/** Starts an endpoint that ends with its test. */
 export async function startEndpoint(
   onTestFinished: (end: () => void) => void,
-  answer: (received: Received, response: http.ServerResponse) => void = ok,
+  respond: (received: Received, response: http.ServerResponse) => void = ok,
 ): Promise<{ received: Received[]; url: string }> {
   const received: Received[] = []
   const server = http.createServer(async (request, response) => {
     const at = Date.now()
-    // One whose sender died in the middle was not received.
+    // A request whose sender died before its end was not received.
     const chunks = await request.toArray().catch(() => undefined)
     if (chunks === undefined) return
     const { url: path = '', headers } = request
     const one = { at, path, headers, body: Buffer.concat(chunks), id: String(headers['webhook-id']) }
     received.push(one)
-    answer(one, response)
+    respond(one, response)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
