@@ -1,5 +1,5 @@
 // The wire's side of idempotency keys: where the key comes from, and how an answer goes out byte for byte.
-import type { Answer, KeyedRequest } from '@sluice/core'
+import type { KeyedRequest, KeyedResponse } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** The request as its Idempotency-Key counts; undefined without one, or with an empty one. */
@@ -10,7 +10,7 @@ export function keyed(request: FastifyRequest): KeyedRequest | undefined {
 }
 
 /** Sends the answer as it was made, or stored. */
-export function sendAnswer(reply: FastifyReply, { status, body, replayed }: Answer & { replayed: boolean }) {
+export function sendAnswer(reply: FastifyReply, { status, body, replayed }: KeyedResponse) {
   if (replayed) reply.header('idempotent-replayed', 'true')
   return reply.status(status).type('application/json; charset=utf-8').send(body)
 }

@@ -1,5 +1,6 @@
 // The worker process: queue in, one core verb. Any number of them may run.
 import {
+  allCleanupTasks,
   allWork,
   createCompleter,
   createDeliveryLoop,
@@ -61,7 +62,7 @@ async function main(): Promise<void> {
 
   const url = await operations.listen({ host: config.host, port: config.workerMetricsPort })
   const heartbeat = await startHeartbeat({ db, log })
-  const housekeeping = startHousekeeping({ db, log, retentionDays })
+  const housekeeping = startHousekeeping({ db, log }, allCleanupTasks(retentionDays))
   gracefulShutdown(log, async () => {
     housekeeping.stop()
     await dispatcher.stop()

@@ -3,7 +3,8 @@ import { createDatabase, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase } from '../platform/database.ts'
-import { runCleanupTasks, standardCleanupTasks } from '../platform/housekeeping.ts'
+import { runCleanupTasks } from '../platform/housekeeping.ts'
+import { allCleanupTasks } from '../work.ts'
 
 const log = pino({ level: 'silent' })
 /** A busy machine takes its time. */
@@ -58,13 +59,13 @@ const kinds = [
 test.each(kinds)('$name are removed, those in use are not', async ({ add, key, table }) => {
   for (let n = 0; n < 3; n++) await add(`old${n}`, '-1 millisecond')
   await add('new', '1 minute')
-  await runCleanupTasks({ db, log }, standardCleanupTasks(undefined))
+  await runCleanupTasks({ db, log }, allCleanupTasks(undefined))
   expect(await database.query(`SELECT ${key} AS key FROM ${table}`)).toEqual([{ key: 'new' }])
 })
 
 test.each(kinds)('$name go in batches and past what is locked', async ({ name, add, key, table }) => {
   for (let n = 0; n < 6; n++) await add(`old${n}`, '-1 minute')
-  const task = standardCleanupTasks(undefined).find((candidate) => candidate.name === name)
+  const task = allCleanupTasks(undefined).find((candidate) => candidate.name === name)
   const holder = await database.session()
   try {
     await holder.query('BEGIN')
@@ -100,16 +101,16 @@ test('attempts of webhooks that are over go after so many days, the webhooks and
   await addWebhook('recent', 6.99, true)
   await addWebhook('still tried', 30, false)
   const before = await database.query('SELECT * FROM webhook_logs ORDER BY event')
-  await runCleanupTasks({ db, log }, standardCleanupTasks(undefined))
+  await runCleanupTasks({ db, log }, allCleanupTasks(undefined))
   expect(await attempted()).toHaveLength(3)
-  await runCleanupTasks({ db, log }, standardCleanupTasks(7))
+  await runCleanupTasks({ db, log }, allCleanupTasks(7))
   expect(await attempted()).toEqual([{ event: 'recent' }, { event: 'still tried' }])
   expect(await database.query('SELECT * FROM webhook_logs ORDER BY event')).toEqual(before)
 })
 
 test('attempts go in batches', async () => {
   for (let n = 0; n < 5; n++) await addWebhook(`over ${n}`, 8, true)
-  const task = standardCleanupTasks(7).find(({ name }) => name === 'old webhook attempts')
+  const task = allCleanupTasks(7).find(({ name }) => name === 'old webhook attempts')
   expect([await task?.run(db, 2), await task?.run(db, 2), await task?.run(db, 2)]).toEqual([2, 2, 1])
 })
 
@@ -123,11 +124,11 @@ test('a task that fails keeps no other from its turn, and is told of', async () 
       throw new Error('no')
     },
   }
-  await runCleanupTasks({ db, log: telling }, [broken, ...standardCleanupTasks(undefined), broken])
+  await runCleanupTasks({ db, log: telling }, [broken, ...allCleanupTasks(undefined), broken])
   expect(await database.query('SELECT * FROM sessions')).toEqual([])
   expect(lines.map(({ task, msg }) => [task, msg])).toEqual([
-    ['broken', 'housekeeping failed; it will run again'],
-    ['expired sessions', 'housekeeping'],
-    ['broken', 'housekeeping failed; it will run again'],
+    ['broken', 'the cleanup task failed; it will run again'],
+    ['expired sessions', 'the cleanup task changed rows'],
+    ['broken', 'the cleanup task failed; it will run again'],
   ])
 })

@@ -2,7 +2,7 @@
 import { currencyProblem, NOTES_BYTES_MAX, ORDER_AMOUNT_MIN, type OrderRequest } from '@sluice/contracts'
 import type { Database } from '../platform/database.ts'
 import { badRequest } from '../platform/errors.ts'
-import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
+import { type KeyedRequest, type KeyedResponse, keyClaimOf, once } from '../platform/idempotency.ts'
 import { insertWithNewId } from '../platform/ids.ts'
 import { type OrderRow, orderColumns, orderOnTheWire } from './order.ts'
 
@@ -17,7 +17,7 @@ export interface NewOrder {
 export async function createOrder(
   { db }: { db: Database },
   { merchantId, order, keyed }: NewOrder,
-): Promise<Answer & { replayed: boolean }> {
+): Promise<KeyedResponse> {
   const { amount, currency, receipt = null, notes } = order
   if (amount < ORDER_AMOUNT_MIN) {
     throw badRequest({ field: 'amount', description: `amount must be at least ${ORDER_AMOUNT_MIN}` })
@@ -26,7 +26,7 @@ export async function createOrder(
   if (problem !== undefined) throw badRequest(problem)
   const notesText = notesAsText(notes)
   const body = { amount, currency, receipt, notes }
-  return once(db, claimOf(keyed, { merchantId, body }), async (tx) => {
+  return once(db, keyClaimOf(keyed, { merchantId, body }), async (tx) => {
     const row = await insertWithNewId('order', async (id) => {
       const [inserted] = await tx.query<OrderRow>({
         name: 'insert-order',

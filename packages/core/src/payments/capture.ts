@@ -1,7 +1,7 @@
 // Capturing a successful payment: once, in full, and before anything of it is refunded.
 import type { Database } from '../platform/database.ts'
 import { badRequest, SluiceError } from '../platform/errors.ts'
-import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
+import { type KeyedRequest, type KeyedResponse, keyClaimOf, once } from '../platform/idempotency.ts'
 import { lockPayment, paymentOnTheWire } from './payment.ts'
 import { movePayment, paymentMoves } from './payment-status.ts'
 
@@ -18,8 +18,8 @@ export interface Capture {
 export async function capturePayment(
   { db }: { db: Database },
   { merchantId, paymentId, amount, requestId, keyed }: Capture,
-): Promise<Answer & { replayed: boolean }> {
-  const claim = claimOf(keyed, { merchantId, body: { amount } })
+): Promise<KeyedResponse> {
+  const claim = keyClaimOf(keyed, { merchantId, body: { amount } })
   return once(db, claim, async (tx) => {
     const payment = await lockPayment(tx, merchantId, paymentId)
     const isCapturable = paymentMoves.captured.from.some((status) => status === payment.status)

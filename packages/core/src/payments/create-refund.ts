@@ -3,7 +3,7 @@ import type { RefundRequest } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
 import { SluiceError } from '../platform/errors.ts'
-import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
+import { type KeyedRequest, type KeyedResponse, keyClaimOf, once } from '../platform/idempotency.ts'
 import { insertWithNewId } from '../platform/ids.ts'
 import { publish } from '../webhooks/index.ts'
 import { lockPayment, readPayment } from './payment.ts'
@@ -22,8 +22,8 @@ export interface NewRefund {
 export async function createRefund(
   { db, refunds, webhooks }: { db: Database; refunds: Enqueuer; webhooks: Enqueuer },
   { merchantId, paymentId, request, requestId, keyed }: NewRefund,
-): Promise<Answer & { replayed: boolean }> {
-  const claim = claimOf(keyed, {
+): Promise<KeyedResponse> {
+  const claim = keyClaimOf(keyed, {
     merchantId,
     body: { amount: request.amount, reason: request.reason ?? null },
   })

@@ -3,7 +3,7 @@ import { type PaymentRequest, UNPAID_PAYMENTS_MAX } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
 import { badRequest, notFound } from '../platform/errors.ts'
-import { type Answer, claimOf, type KeyedRequest, once } from '../platform/idempotency.ts'
+import { type KeyedRequest, type KeyedResponse, keyClaimOf, once } from '../platform/idempotency.ts'
 import { insertWithNewId, isOwnId } from '../platform/ids.ts'
 import { publish } from '../webhooks/index.ts'
 import { type ReducedMethod, reduceMethod, refuseExpired } from './method.ts'
@@ -34,7 +34,7 @@ export interface NewPayment {
 export async function createPayment(
   deps: CreatePaymentDeps,
   { merchantId, request, requestId, keyed }: NewPayment,
-): Promise<Answer & { replayed: boolean }> {
+): Promise<KeyedResponse> {
   const { db, payments, webhooks } = deps
   const method = reduceMethod(request, deps)
   const orderId = request.order_id
@@ -44,7 +44,7 @@ export async function createPayment(
     throw notFound('Order')
   }
   const isPublic = merchantId === undefined
-  const claim = claimOf(keyed, {
+  const claim = keyClaimOf(keyed, {
     merchantId: owner,
     scope: isPublic ? orderId : '',
     body: { orderId, ...method },

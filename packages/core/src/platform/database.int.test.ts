@@ -8,9 +8,10 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { transactionWork } from '../transactions/jobs.ts'
 import { createTransactionRecorder } from '../transactions/record.ts'
+import { allCleanupTasks } from '../work.ts'
 import { createCompleter } from './complete.ts'
 import { type Database, openDatabase } from './database.ts'
-import { runCleanupTasks, standardCleanupTasks } from './housekeeping.ts'
+import { runCleanupTasks } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
 import type { Queueing } from './queue.ts'
 import { textArray } from './text-array.ts'
@@ -207,7 +208,7 @@ test('housekeeping removes dead heartbeats and old payloads, and nothing else', 
   await insertEvent({ ...raw, event_id: `'left'`, received_at: nineDaysAgo, ordinal: '2' })
   await database.query(`INSERT INTO worker_heartbeats (worker_id, hostname, pid, beat_at)
     VALUES ('dead', 'h', 1, now() - interval '2 hours'), ('live', 'h', 2, now())`)
-  await runCleanupTasks({ db, log }, standardCleanupTasks(7))
+  await runCleanupTasks({ db, log }, allCleanupTasks(7))
   const rows = await database.query<{ transaction_id: string; payload: string | null }>(
     'SELECT transaction_id, payload FROM transactions ORDER BY 1',
   )

@@ -1,15 +1,16 @@
-// Each worker's sign of life, a row in PostgreSQL: the authority on whether anybody processes.
+// The heartbeat of each worker: a row in PostgreSQL that decides whether a worker counts as running.
 import os from 'node:os'
 import type { Database } from './database.ts'
+import type { CleanupTask } from './housekeeping.ts'
 import { processId } from './ids.ts'
 import type { Logger } from './logger.ts'
 
 const BEAT_INTERVAL_MS = 3000
-/** A worker that has not been heard of for this long counts as stopped: within 15 s of its death, with a beat missed. */
+/** A worker counts as stopped after this time without a beat: within 15 s of its death, with one beat missed. */
 export const HEARTBEAT_FRESH_MS = 10_000
 
 export interface Heartbeat {
-  /** Removes the row, so that health tells at once. */
+  /** Removes the row, so that health shows the stop at once. */
   stop: () => Promise<void>
 }
 
@@ -20,7 +21,7 @@ export async function startHeartbeat({ db, log }: { db: Database; log: Logger })
       INSERT INTO worker_heartbeats (worker_id, hostname, pid) VALUES (${workerId}, ${os.hostname()}, ${process.pid})
       ON CONFLICT (worker_id) DO UPDATE SET beat_at = now()`
   }
-  const tryBeat = () => beat().catch((err) => log.warn({ err }, 'no heartbeat: the database did not take it'))
+  const tryBeat = () => beat().catch((err) => log.warn({ err }, 'the database did not store the heartbeat'))
   await tryBeat()
   let beating: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => {
@@ -29,13 +30,13 @@ export async function startHeartbeat({ db, log }: { db: Database; log: Logger })
   return {
     async stop() {
       clearInterval(timer)
-      await beating // it would put the row back
+      await beating // a late beat would insert the row again
       await db.prisma.workerHeartbeat.deleteMany({ where: { workerId } }).catch(() => {})
     },
   }
 }
 
-/** Whether any worker has been heard of lately, by the database's clock. */
+/** Whether any worker has beaten lately, by the database's clock. */
 export async function isWorkerRunning(db: Database): Promise<boolean> {
   const [row] = await db.prisma.$queryRaw<[{ running: boolean }]>`
     SELECT EXISTS (
@@ -43,4 +44,12 @@ export async function isWorkerRunning(db: Database): Promise<boolean> {
       WHERE beat_at > now() - ${HEARTBEAT_FRESH_MS}::float8 * interval '1 millisecond'
     ) AS running`
   return row.running
+}
+
+/** Removes the rows of workers that died without a stop. */
+export const deadHeartbeats: CleanupTask = {
+  name: 'dead heartbeats',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    DELETE FROM worker_heartbeats WHERE worker_id IN (
+      SELECT worker_id FROM worker_heartbeats WHERE beat_at < now() - interval '1 hour' LIMIT ${rowsMax})`,
 }

@@ -1,25 +1,29 @@
-// Idempotency keys: the claim of a key, the work and its stored answer are one commit, so that a request which is sent again has one effect and one answer, byte for byte.
+// Idempotency keys: the claim of a key, the work and its stored response are one commit (decision 0017).
 import { createHash } from 'node:crypto'
 import { stringify } from 'safe-stable-stringify'
 import type { Database, Tx } from './database.ts'
 import { SluiceError } from './errors.ts'
+import type { CleanupTask } from './housekeeping.ts'
 
-/** An answer as it goes onto the wire. */
-export interface Answer {
+/** A response as the wire carries it and the key's row stores it. */
+export interface StoredResponse {
   status: number
-  /** JSON; sent, and stored, as it is. */
+  /** JSON, byte for byte. */
   body: string
 }
+
+/** `replayed`: the response of an earlier request with the same key. */
+export type KeyedResponse = StoredResponse & { replayed: boolean }
 
 /** A request that carries an Idempotency-Key. */
 export interface KeyedRequest {
   key: string
   method: string
-  /** What the request is for, however its path spells it. */
+  /** The object of the request, independent of the spelling of its path. */
   target: unknown
 }
 
-export interface Claim {
+export interface KeyClaim {
   merchantId: string
   /** '' for the merchant's own keys, the order's id for those of its payers. */
   scope: string
@@ -29,13 +33,13 @@ export interface Claim {
 }
 
 /**
- * The claim of a request's key, if it has one. What is sent again is the same request when method, target and `body` are:
- * a body reduced to what may be kept, without card data. The order of keys is nothing in JSON, at any depth.
+ * The claim of a request's key, if it has one. Two requests are the same when method, target and `body` are equal.
+ * `body` is reduced to what may be stored, without card data. The order of keys in JSON does not count, at any depth.
  */
-export const claimOf = (
+export const keyClaimOf = (
   request: KeyedRequest | undefined,
   { merchantId, scope = '', body }: { merchantId: string; scope?: string; body: unknown },
-): Claim | undefined =>
+): KeyClaim | undefined =>
   request && {
     merchantId,
     scope,
@@ -47,40 +51,32 @@ export const claimOf = (
 
 const KEY_LIVES_HOURS = 24
 
-/** Parts the locks of keys from other advisory locks. */
+/** Separates the locks of keys from other advisory locks. */
 const LOCK_CLASS = 'idempotency'
 
 /**
- * Does `work` in one transaction; with a claim, once for its key. The same request again is answered as the first one
- * was (`replayed`). Only answers are stored, never errors: `work` throws those, and nothing of it remains.
+ * Does `work` in one transaction; with a claim, once for its key. A repeated request gets the first response
+ * (`replayed`). Only responses are stored: when `work` throws an error, the whole transaction rolls back.
  * @throws CONFLICT_ERROR at once while the first request runs, BAD_REQUEST_ERROR when the key was used for another one
  */
 export function once(
   db: Database,
-  claim: Claim | undefined,
-  work: (tx: Tx, afterCommit: (effect: () => void) => void) => Promise<Answer>,
-): Promise<Answer & { replayed: boolean }> {
+  claim: KeyClaim | undefined,
+  work: (tx: Tx, afterCommit: (effect: () => void) => void) => Promise<StoredResponse>,
+): Promise<KeyedResponse> {
   return db.atomically(async (tx, afterCommit) => {
     const stored = claim === undefined ? undefined : await claimKey(tx, claim)
     if (stored !== undefined) return { ...stored, replayed: true }
-    const answer = await work(tx, afterCommit)
-    if (claim !== undefined) await storeAnswer(tx, claim, answer)
-    return { ...answer, replayed: false }
+    const response = await work(tx, afterCommit)
+    if (claim !== undefined) await storeResponse(tx, claim, response)
+    return { ...response, replayed: false }
   })
 }
 
-/** The answer that is stored for the key; undefined when the key is ours to use. */
-async function claimKey(tx: Tx, claim: Claim): Promise<Answer | undefined> {
+/** The response that is stored for the key; undefined when this request may use the key. */
+async function claimKey(tx: Tx, claim: KeyClaim): Promise<StoredResponse | undefined> {
+  await lockKey(tx, claim)
   const { merchantId, scope, key } = claim
-  // Not waited for: whoever waited would hold a connection for as long as the first request runs.
-  const [lock] = await tx.query<{ is_ours: boolean }>({
-    name: 'lock-idempotency-key',
-    text: 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS is_ours',
-    values: [JSON.stringify([LOCK_CLASS, merchantId, scope, key])],
-  })
-  if (!lock!.is_ours) {
-    throw new SluiceError('CONFLICT_ERROR', 'The first request with this Idempotency-Key is still running')
-  }
   const [known] = await tx.query<{ fingerprint: string; status: number; body: string }>({
     name: 'find-idempotency-key',
     text: `
@@ -92,17 +88,29 @@ async function claimKey(tx: Tx, claim: Claim): Promise<Answer | undefined> {
   if (known.fingerprint !== claim.fingerprint) {
     throw new SluiceError(
       'BAD_REQUEST_ERROR',
-      'This Idempotency-Key was used for another request; use a new key for each request, and the same one only to send it again',
+      'This Idempotency-Key was used for another request; send a new key with each new request',
       { field: 'Idempotency-Key' },
     )
   }
   return { status: known.status, body: known.body }
 }
 
-/** In place of an expired one, if there is one. */
-async function storeAnswer(tx: Tx, claim: Claim, { status, body }: Answer): Promise<void> {
+/** Does not wait for the lock: a waiting request would hold a connection for as long as the first request runs. */
+async function lockKey(tx: Tx, { merchantId, scope, key }: KeyClaim): Promise<void> {
+  const [lock] = await tx.query<{ is_ours: boolean }>({
+    name: 'lock-idempotency-key',
+    text: 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS is_ours',
+    values: [JSON.stringify([LOCK_CLASS, merchantId, scope, key])],
+  })
+  if (!lock!.is_ours) {
+    throw new SluiceError('CONFLICT_ERROR', 'The first request with this Idempotency-Key is still running')
+  }
+}
+
+/** Replaces the row of an expired key, if there is one. */
+async function storeResponse(tx: Tx, claim: KeyClaim, { status, body }: StoredResponse): Promise<void> {
   await tx.query({
-    name: 'store-idempotent-answer',
+    name: 'store-idempotent-response',
     text: `
       INSERT INTO idempotency_keys (merchant_id, scope, key, fingerprint, status, response, expires_at)
       VALUES ($1, $2, $3, $4, $5, $6, now() + interval '${KEY_LIVES_HOURS} hours')
@@ -111,4 +119,13 @@ async function storeAnswer(tx: Tx, claim: Claim, { status, body }: Answer): Prom
           created_at = now(), expires_at = excluded.expires_at`,
     values: [claim.merchantId, claim.scope, claim.key, claim.fingerprint, status, body],
   })
+}
+
+/** Removes keys whose responses are no longer replayed. A key that a request renews is locked, and stays. */
+export const expiredIdempotencyKeys: CleanupTask = {
+  name: 'expired idempotency keys',
+  run: (db, rowsMax) => db.prisma.$executeRaw`
+    DELETE FROM idempotency_keys WHERE (merchant_id, scope, key) IN (
+      SELECT merchant_id, scope, key FROM idempotency_keys
+      WHERE expires_at <= now() LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED)`,
 }

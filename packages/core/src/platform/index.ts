@@ -9,7 +9,7 @@ export { isUnavailable, notFound, SluiceError, StartupError, unavailable } from 
 export { checkHealth } from './health.ts'
 export { startHeartbeat } from './heartbeat.ts'
 export { startHousekeeping } from './housekeeping.ts'
-export type { Answer, KeyedRequest } from './idempotency.ts'
+export type { KeyedRequest, KeyedResponse } from './idempotency.ts'
 export { requestIds } from './ids.ts'
 export { readJobsStatus } from './jobs-status.ts'
 export { createLogger, type Logger } from './logger.ts'

@@ -1,0 +1,10 @@
+// Cleanup of raw payloads of published payment events.
+import { oldPayloads } from '../inbound/cleanup.ts'
+
+export const oldPaymentEventPayloads = (retentionDays: number) =>
+  oldPayloads(retentionDays, {
+    table: 'payment_events',
+    idColumn: 'event_id',
+    receivedColumn: 'received_at',
+    doneColumn: 'followed_up_at',
+  })
