@@ -1,6 +1,6 @@
 // `npm run simulate`: plays processors against a running Sluice and checks that it keeps what it acknowledged.
 import { parseArgs } from 'node:util'
-import { localAddress, readConfig } from '@sluice/core'
+import { localAddress, readConfig } from '@sluice/core/platform'
 import { newRun } from './ids.ts'
 import { confirmPayments } from './simulator/confirm-payments.ts'
 import { confirmTransactions } from './simulator/confirm-transactions.ts'

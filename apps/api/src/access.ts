@@ -4,7 +4,7 @@ import { type RouteContract, SESSION_COOKIE } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { createSignatureCheck, type Merchant, SluiceError, type Viewer } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ApiDeps, App } from './app.ts'
+import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -15,7 +15,7 @@ declare module 'fastify' {
     /** Null on routes that ask nobody who he is. */
     caller: Viewer | null
     /** How long asking who calls took. */
-    recognisedInMs: number
+    authenticatedInMs: number
   }
 }
 
@@ -23,7 +23,7 @@ type AccessDeps = Pick<ApiDeps, 'config' | 'db'>
 
 export async function recogniseCallers(app: App): Promise<void> {
   app.decorateRequest('caller', null)
-  app.decorateRequest('recognisedInMs', 0)
+  app.decorateRequest('authenticatedInMs', 0)
   await app.register(cookie)
 }
 
@@ -35,7 +35,7 @@ export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
   return [
     async (request: FastifyRequest, reply: FastifyReply) => {
       request.caller = isOpen ? 'anybody' : await recognise(deps, request)
-      request.recognisedInMs = performance.now() - request.receivedAtMs
+      request.authenticatedInMs = performance.now() - request.receivedAtMs
       if (!isOpen) reply.header('cache-control', 'no-store')
     },
   ]

@@ -1,21 +1,9 @@
 // The API's table of contents: every plugin and route, in order.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type {
-  Config,
-  Database,
-  Enqueuer,
-  Logger,
-  Metrics,
-  Outbound,
-  PaymentEventRecorder,
-  Queueing,
-  Tracing,
-  TransactionRecorder,
-} from '@sluice/core'
 import { createHttpServer, refuseUnknownRoutes } from '@sluice/http'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { recogniseCallers } from './access.ts'
 import { parseJsonBodies } from './body-parser.ts'
+import type { ApiDeps, App } from './deps.ts'
 import { describeApi } from './openapi.ts'
 import { limitRates } from './rate-limits.ts'
 import { observeRequests } from './request-metrics.ts'
@@ -30,31 +18,6 @@ import { sandboxRoutes } from './routes/sandbox.ts'
 import { transactionRoutes } from './routes/transactions.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { validateByContract } from './validation.ts'
-
-/** Built once in main.ts and handed to every route. */
-export interface ApiDeps {
-  config: Config
-  db: Database
-  queueing: Queueing
-  transactions: TransactionRecorder
-  paymentEvents: PaymentEventRecorder
-  paymentJobs: Enqueuer
-  refundJobs: Enqueuer
-  webhookJobs: Enqueuer
-  /** Tells where webhooks may go. */
-  outbound: Outbound
-  metrics: Metrics
-  log: Logger
-  tracing?: Tracing | undefined
-}
-
-export type App = FastifyInstance<
-  import('node:http').Server,
-  import('node:http').IncomingMessage,
-  import('node:http').ServerResponse,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->
 
 const BODY_BYTES_MAX = 1024 * 1024
 /** An id of 100 characters of four bytes, percent-encoded, is 1,200 characters in a path. */

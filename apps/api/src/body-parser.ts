@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { SluiceError } from '@sluice/core'
 import type { FastifyRequest } from 'fastify'
-import type { App } from './app.ts'
+import type { App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

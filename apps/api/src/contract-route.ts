@@ -1,7 +1,7 @@
 // A contract as route options: its schema, who may call it, how often. What is left to say is the handler.
 import { type RouteContract, type RouteSchema, routeSchema } from '@sluice/contracts'
 import { accessHooks } from './access.ts'
-import type { ApiDeps, App } from './app.ts'
+import type { ApiDeps, App } from './deps.ts'
 
 export const contractRoute =
   (app: App, deps: ApiDeps) =>

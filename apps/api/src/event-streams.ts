@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import { PAYMENTS_CHANGED } from '@sluice/contracts'
 import type { FastifyReply } from 'fastify'
-import type { App } from './app.ts'
+import type { App } from './deps.ts'
 
 const COMMENT_INTERVAL_MS = 15_000
 /** How long a browser waits before it connects again. */

@@ -8,7 +8,7 @@ import {
   webhookEvents,
   webhookPayload,
 } from '@sluice/contracts'
-import type { ApiDeps, App } from './app.ts'
+import type { ApiDeps, App } from './deps.ts'
 
 export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>): Promise<void> {
   await app.register(swagger, {

@@ -4,7 +4,7 @@ import rateLimit from '@fastify/rate-limit'
 import { SluiceError } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import ipaddr from 'ipaddr.js'
-import type { ApiDeps, App } from './app.ts'
+import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

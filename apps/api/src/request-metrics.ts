@@ -1,5 +1,5 @@
 // One observation for each request, and a log line only where LOG_LEVEL asks for it.
-import type { ApiDeps, App } from './app.ts'
+import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -2,7 +2,7 @@
 import { FastifyOtelInstrumentation } from '@fastify/otel'
 import { getApiHealth, getHealth, getLive, getRoot } from '@sluice/contracts'
 import { REQUEST_ID_ATTRIBUTE } from '@sluice/core'
-import type { App } from './app.ts'
+import type { App } from './deps.ts'
 
 /** What probes and scrapers ask for every few seconds. */
 const UNTRACED = new Set<string | undefined>(

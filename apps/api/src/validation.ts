@@ -1,6 +1,6 @@
 // Validation by the contracts' schemas: bodies exactly as they are, URL parts (always text on the wire) coerced.
 import AjvCompiler from '@fastify/ajv-compiler'
-import type { App } from './app.ts'
+import type { App } from './deps.ts'
 
 const strict = {
   coerceTypes: false,

@@ -1,5 +1,5 @@
 // What `npm start` prints once everything runs: where it is, and what to try first.
-import { type Config, localAddress } from '@sluice/core'
+import { type Config, localAddress } from '@sluice/core/platform'
 
 export interface BannerFacts {
   config: Pick<

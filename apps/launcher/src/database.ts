@@ -1,7 +1,7 @@
 // The database of the system: the one that DATABASE_URL names, or an embedded server that is kept running here.
 import { spawn } from 'node:child_process'
 import path from 'node:path'
-import type { Config } from '@sluice/core'
+import type { Config } from '@sluice/core/platform'
 import {
   type Claim,
   claimDataDir,

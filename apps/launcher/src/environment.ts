@@ -1,7 +1,7 @@
 // The environment the whole system runs in: `.env` of the clone below the real one, ports of 0 replaced by free ones.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { type Config, readConfig } from '@sluice/core'
+import { type Config, readConfig } from '@sluice/core/platform'
 import { freePort, isFree } from '@sluice/embedded-postgres'
 import { LaunchError } from './errors.ts'
 import type { Say } from './output.ts'

@@ -1,6 +1,6 @@
 // The launcher: `npm start` in one function. Everything it starts it also ends, in the reverse order.
 import { randomBytes } from 'node:crypto'
-import { ConfigError } from '@sluice/core'
+import { ConfigError } from '@sluice/core/platform'
 import { EmbeddedPostgresError } from '@sluice/embedded-postgres'
 import { banner } from './banner.ts'
 import { claimOwnData, givenDatabase, migrate, startOwnDatabase } from './database.ts'

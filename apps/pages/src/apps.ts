@@ -1,6 +1,6 @@
 // The page apps that this server knows, by the name that it is started with.
 import path from 'node:path'
-import type { Config } from '@sluice/core'
+import type { Config } from '@sluice/core/platform'
 
 export interface PageApp {
   /** Of the built files, with an index.html. */

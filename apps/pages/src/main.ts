@@ -8,7 +8,7 @@ import {
   reportReady,
   runService,
   StartupError,
-} from '@sluice/core'
+} from '@sluice/core/platform'
 import { apps, type PageApp } from './apps.ts'
 import { buildServer } from './server.ts'
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
-import { StartupError } from '@sluice/core'
+import { StartupError } from '@sluice/core/platform'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Pages, SCRIPT, sendRaw, startPages, startUpstream } from './testing.ts'
 

@@ -4,7 +4,7 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { pipeline } from 'node:stream'
-import { SluiceError } from '@sluice/core'
+import { SluiceError } from '@sluice/core/platform'
 import { noRoute } from '@sluice/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endToEndHeaders, forwardedHeaders } from './proxy-headers.ts'

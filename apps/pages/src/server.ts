@@ -3,10 +3,10 @@
 //   /_api/…                     the API, on the pages' own origin
 //   /live, /health, /metrics    this server's own operation
 //   everything else             the app's files and, for navigations, its index.html: no page may have one of these paths
-import type { Config, Logger, Metrics } from '@sluice/core'
-import { createHttpServer } from '@sluice/http'
+import type { Config, Logger, Metrics } from '@sluice/core/platform'
+import { addOperationRoutes, createHttpServer } from '@sluice/http'
 import type { FastifyInstance } from 'fastify'
-import { operationRoutes } from './operations.ts'
+import { checkPagesHealth } from './health.ts'
 import { pageRoutes } from './pages.ts'
 import { proxyRoutes } from './proxy.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -41,7 +41,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     deps.metrics.httpDuration.observe(request.method, route, reply.raw.statusCode, reply.elapsedTime / 1000)
   })
 
-  app.register(operationRoutes, deps)
+  addOperationRoutes(app, { checkHealth: () => checkPagesHealth(deps.config), metrics: deps.metrics })
   app.register(proxyRoutes, deps)
   await pageRoutes(app, deps)
   return app

@@ -4,7 +4,7 @@ import http, { type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { createLogger, createMetrics } from '@sluice/core'
+import { createLogger, createMetrics } from '@sluice/core/platform'
 import { buildServer, type ServerDeps } from './server.ts'
 
 /** Nobody listens there. */

@@ -1,4 +1,4 @@
-// The worker's own listener: liveness, readiness and metrics, nothing else.
+// The worker's own listener, with the routes of operation and no others.
 import {
   checkHealth,
   type Database,
@@ -8,7 +8,7 @@ import {
   type Queueing,
   type WorkTable,
 } from '@sluice/core'
-import { createHttpServer, refuseUnknownRoutes } from '@sluice/http'
+import { addOperationRoutes, createHttpServer, refuseUnknownRoutes } from '@sluice/http'
 import type { FastifyInstance } from 'fastify'
 
 interface OperationsDeps {
@@ -22,15 +22,10 @@ interface OperationsDeps {
 export function buildOperations({ db, queueing, metrics, work, log }: OperationsDeps): FastifyInstance {
   const app = createHttpServer({ log })
   refuseUnknownRoutes(app)
-  app.get('/live', async () => ({ status: 'live' }))
-  app.get('/health', async (_request, reply) => {
-    const health = await checkHealth({ db, queueing })
-    return reply.status(health.status === 'unhealthy' ? 503 : 200).send(health)
-  })
-  app.get('/metrics', async (_request, reply) => {
-    await gaugeWork({ db, queueing, metrics }, work)
-    reply.type(metrics.registry.contentType)
-    return metrics.registry.metrics()
+  addOperationRoutes(app, {
+    checkHealth: () => checkHealth({ db, queueing }),
+    metrics,
+    setGauges: () => gaugeWork({ db, queueing, metrics }, work),
   })
   return app
 }

@@ -6,7 +6,7 @@ import {
   postPaymentEvent,
   postTransaction,
 } from '@sluice/contracts'
-import { signWebhook } from '@sluice/core'
+import { signWebhook } from '@sluice/core/platform'
 import { Sample } from '../stats.ts'
 import type { TransactionBody } from '../transactions.ts'
 import type { Delivery } from './traffic.ts'

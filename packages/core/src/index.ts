@@ -1,10 +1,12 @@
-// What the system does. Features are entered through their own index; `platform` is what they stand on.
+// What the system does, one folder for each feature; docs/glossary.md defines the words.
 export * from './inbound/index.ts'
 export * from './merchants/index.ts'
 export * from './orders/index.ts'
 export * from './payment-events/index.ts'
 export * from './payments/index.ts'
+export { openDatabase } from './platform/database.ts'
 export * from './platform/index.ts'
+export { openQueueing } from './platform/queue.ts'
 export * from './transactions/index.ts'
 export * from './verify/index.ts'
 export * from './webhooks/index.ts'

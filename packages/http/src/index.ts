@@ -1,3 +1,4 @@
-// What every HTTP listener of ours has alike: errors in one shape, and an end that waits for requests but for nobody idle.
+// What every HTTP listener of Sluice shares: one error shape, a graceful end, and the routes of operation.
+export { addOperationRoutes } from './operation-routes.ts'
 export { noRoute, refuseUnknownRoutes } from './problems.ts'
 export { createHttpServer } from './server.ts'

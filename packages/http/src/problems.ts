@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorBody, type ErrorCode, errorStatus } from '@sluice/contracts'
-import { isUnavailable, type Logger, SluiceError } from '@sluice/core'
+import { isUnavailable, type Logger, SluiceError } from '@sluice/core/platform'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** Seconds after which a 503, or a 409 of a request that is still running, is worth another try. */

@@ -1,7 +1,7 @@
 // A Fastify server as all our processes run it.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type Logger, requestIds } from '@sluice/core'
+import { type Logger, requestIds } from '@sluice/core/platform'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { answerErrors, answerFrameworkErrors, answerParserErrors, refuseExpectation } from './problems.ts'
 

@@ -2,8 +2,8 @@
 import { listConflicts } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { viewerOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 
 export async function conflictRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)

@@ -2,8 +2,8 @@
 import { createSession, deleteSession, getMerchant, SESSION_COOKIE, streamChanges } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { merchantOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 import { openEventStreams } from '../event-streams.ts'
 
 export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {

@@ -1,7 +1,8 @@
-// Health, liveness and metrics.
-import { getApiHealth, getHealth, getLive, getRoot, routeSchema } from '@sluice/contracts'
+// The root answer, and the routes of operation as the contracts describe them.
+import { getApiHealth, getHealth, getLive, getRoot, type RouteContract, routeSchema } from '@sluice/contracts'
 import { checkHealth } from '@sluice/core'
-import type { ApiDeps, App } from '../app.ts'
+import { addOperationRoutes } from '@sluice/http'
+import type { ApiDeps, App } from '../deps.ts'
 
 export async function operationRoutes(app: App, deps: ApiDeps): Promise<void> {
   app.route({
@@ -10,25 +11,15 @@ export async function operationRoutes(app: App, deps: ApiDeps): Promise<void> {
     handler: async () => ({ status: 'HEALTHY' as const, current_time: new Date().toISOString() }),
   })
 
-  app.route({
-    ...getLive,
-    schema: routeSchema(getLive),
-    handler: async () => ({ status: 'live' as const }),
-  })
-
-  for (const contract of [getHealth, getApiHealth]) {
-    app.route({
-      ...contract,
-      schema: routeSchema(contract),
-      async handler(_request, reply) {
-        const health = await checkHealth(deps)
-        return reply.status(health.status === 'unhealthy' ? 503 : 200).send(health)
-      },
-    })
-  }
-
-  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
-    reply.type(deps.metrics.registry.contentType)
-    return deps.metrics.registry.metrics()
-  })
+  addOperationRoutes(
+    app,
+    { checkHealth: () => checkHealth(deps), metrics: deps.metrics },
+    {
+      live: described(getLive),
+      health: [getHealth, getApiHealth].map(described),
+      metrics: { url: '/metrics', schema: { hide: true } },
+    },
+  )
 }
+
+const described = (contract: RouteContract) => ({ url: contract.url, schema: routeSchema(contract) })

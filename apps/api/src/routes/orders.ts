@@ -2,10 +2,10 @@
 import { createOrder, getOrder, getPublicOrder, listOrders } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { merchantOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 import { keyed, sendAnswer } from '../idempotency.ts'
-import { inTime } from '../in-time.ts'
+import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
@@ -15,7 +15,7 @@ export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
     async handler(request, reply) {
       const { id: merchantId } = merchantOf(request)
       const order = { merchantId, order: request.body, keyed: keyed(request) }
-      return sendAnswer(reply, await core.createOrder({ db: inTime(deps.db, request) }, order))
+      return sendAnswer(reply, await core.createOrder({ db: withResponseDeadline(deps.db, request) }, order))
     },
   })
 

@@ -10,8 +10,8 @@ import {
 import * as core from '@sluice/core'
 import type { FastifyRequest } from 'fastify'
 import { inboundAccess, viewerOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 import { openEventStreams } from '../event-streams.ts'
 
 export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void> {

@@ -12,15 +12,15 @@ import {
 import * as core from '@sluice/core'
 import type { FastifyRequest } from 'fastify'
 import { merchantOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 import { keyed, sendAnswer } from '../idempotency.ts'
-import { inTime } from '../in-time.ts'
+import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
   const creating = (request: FastifyRequest) => ({
-    db: inTime(deps.db, request),
+    db: withResponseDeadline(deps.db, request),
     payments: deps.paymentJobs,
     webhooks: deps.webhookJobs,
     sandbox: deps.config.sandbox,
@@ -94,7 +94,10 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
         requestId: request.id,
         keyed: keyed(request),
       }
-      return sendAnswer(reply, await core.capturePayment({ db: inTime(deps.db, request) }, capture))
+      return sendAnswer(
+        reply,
+        await core.capturePayment({ db: withResponseDeadline(deps.db, request) }, capture),
+      )
     },
   })
 

@@ -3,15 +3,15 @@ import { createRefund, getRefund, listRefunds } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import type { FastifyRequest } from 'fastify'
 import { merchantOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 import { keyed, sendAnswer } from '../idempotency.ts'
-import { inTime } from '../in-time.ts'
+import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
   const creating = (request: FastifyRequest) => ({
-    db: inTime(deps.db, request),
+    db: withResponseDeadline(deps.db, request),
     refunds: deps.refundJobs,
     webhooks: deps.webhookJobs,
   })

@@ -1,8 +1,8 @@
 // What testers look at. Registered in the sandbox only.
 import { getJobsStatus, getTestMerchant } from '@sluice/contracts'
 import * as core from '@sluice/core'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 
 export async function sandboxRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)

@@ -2,8 +2,8 @@
 import { getTransaction, listTransactions, postTransaction, routeSchema } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { inboundAccess, viewerOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
+import type { ApiDeps, App } from '../deps.ts'
 
 export async function transactionRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)

@@ -10,9 +10,9 @@ import {
 } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { merchantOf } from '../access.ts'
-import type { ApiDeps, App } from '../app.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
-import { inTime } from '../in-time.ts'
+import type { ApiDeps, App } from '../deps.ts'
+import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
@@ -39,14 +39,15 @@ export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
     ...route(retryWebhook),
     async handler(request) {
       const id = request.params.webhook_id
-      await core.retryWebhook({ db: inTime(db, request), webhooks }, merchantOf(request).id, id)
+      await core.retryWebhook({ db: withResponseDeadline(db, request), webhooks }, merchantOf(request).id, id)
       return { id, status: 'pending' as const, message: 'Webhook retry scheduled' }
     },
   })
 
   app.route({
     ...route(replayWebhooks),
-    handler: (request) => core.replayWebhooks(inTime(db, request), merchantOf(request).id, request.body),
+    handler: (request) =>
+      core.replayWebhooks(withResponseDeadline(db, request), merchantOf(request).id, request.body),
   })
 
   app.route({
@@ -61,7 +62,7 @@ export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
       request.body ??= {}
     },
     handler: (request) =>
-      core.regenerateSecret(inTime(db, request), merchantOf(request).id, {
+      core.regenerateSecret(withResponseDeadline(db, request), merchantOf(request).id, {
         expireOld: request.body.expire_old ?? false,
       }),
   })
@@ -69,7 +70,11 @@ export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
   app.route({
     ...route(testWebhook),
     async handler(request) {
-      await core.sendTestWebhook({ db: inTime(db, request), webhooks }, merchantOf(request).id, request.id)
+      await core.sendTestWebhook(
+        { db: withResponseDeadline(db, request), webhooks },
+        merchantOf(request).id,
+        request.id,
+      )
       return { message: 'Test webhook scheduled' }
     },
   })

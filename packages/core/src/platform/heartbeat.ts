@@ -9,7 +9,7 @@ const BEAT_INTERVAL_MS = 3000
 /** A worker counts as stopped after this time without a beat: within 15 s of its death, with one beat missed. */
 export const HEARTBEAT_FRESH_MS = 10_000
 
-export interface Heartbeat {
+interface Heartbeat {
   /** Removes the row, so that health shows the stop at once. */
   stop: () => Promise<void>
 }

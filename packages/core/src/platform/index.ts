@@ -1,8 +1,10 @@
-// What every feature and app stands on. Its words are in docs/glossary.md.
+// The entry `@sluice/core/platform`: what every feature and app stands on. It loads no Prisma, BullMQ or undici.
+//
+// `openDatabase` and `openQueueing` load Prisma and BullMQ, so only the main entry exports them.
 
 export { type Completer, createCompleter } from './complete.ts'
 export * from './config.ts'
-export { type Database, openDatabase } from './database.ts'
+export type { Database } from './database.ts'
 export { createDispatcher, type Dispatcher } from './dispatcher.ts'
 export { createEnqueuer, type Enqueuer } from './enqueue.ts'
 export { isUnavailable, notFound, SluiceError, StartupError, unavailable } from './errors.ts'
@@ -14,7 +16,7 @@ export { requestIds } from './ids.ts'
 export { readJobsStatus } from './jobs-status.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
-export { type JobHandler, openQueueing, type Queueing } from './queue.ts'
+export type { JobHandler, Queueing } from './queue.ts'
 export { gaugeWork } from './queue-metrics.ts'
 export { gracefulShutdown, reportReady, runService } from './service.ts'
 export { createSignatureCheck, signWebhook } from './standard-webhooks.ts'
