@@ -5,6 +5,7 @@ import type {
   Config,
   Database,
   Enqueuer,
+  ExternalPaymentsOwner,
   Logger,
   Metrics,
   Outbound,
@@ -21,6 +22,7 @@ export interface ApiDeps {
   queueing: Queueing
   transactions: TransactionRecorder
   paymentEvents: PaymentEventRecorder
+  externalPaymentsOwner: ExternalPaymentsOwner
   paymentJobs: Enqueuer
   refundJobs: Enqueuer
   webhookJobs: Enqueuer

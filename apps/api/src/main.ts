@@ -1,6 +1,7 @@
 // The API process: HTTP in, one core verb, HTTP out.
 import {
   createEnqueuer,
+  createExternalPaymentsOwner,
   createLogger,
   createMetrics,
   createOutbound,
@@ -37,9 +38,11 @@ async function main(): Promise<void> {
   const paymentJobs = createEnqueuer(deps, paymentWork)
   const refundJobs = createEnqueuer(deps, refundWork)
   const webhookJobs = createEnqueuer(deps, webhookWork)
+  const externalPaymentsOwner = createExternalPaymentsOwner(db, config.externalPaymentsMerchant)
   const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
   const enqueuers = { paymentJobs, refundJobs, webhookJobs }
-  const app = await buildApp({ ...deps, config, transactions, paymentEvents, ...enqueuers, outbound })
+  const recorders = { transactions, paymentEvents }
+  const app = await buildApp({ ...deps, config, ...recorders, externalPaymentsOwner, ...enqueuers, outbound })
 
   if (config.sandbox && !isLoopback(config.host)) {
     log.warn(

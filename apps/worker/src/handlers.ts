@@ -1,35 +1,54 @@
-// Which verb handles which job: a line each.
+// The table of contents of the worker: every job and the core verb that handles it.
 import {
-  type Completer,
+  type CompleterDeps,
+  createPaymentEventPublisher,
+  createPaymentHandler,
+  createRefundHandler,
+  createTransactionProcessor,
+  type Enqueuer,
+  type ExternalPaymentsOwner,
   type JobHandler,
-  processPaymentJob,
-  processRefundJob,
-  processTransactionJob,
-  publishPaymentEventJob,
+  type JobHandlers,
+  jobs,
+  type PaymentProcessor,
   type Queueing,
-  webhookWork,
 } from '@sluice/core'
 
-export interface Handlers {
-  queueing: Queueing
-  transactions: Completer
-  paymentEvents: Completer
-  processPayment: JobHandler
-  processRefund: JobHandler
+export interface HandlerDeps extends CompleterDeps {
+  webhooks: Enqueuer
+  owner: ExternalPaymentsOwner
+  bank: PaymentProcessor
   wakeUpEndpoint: JobHandler
-  concurrency: number
 }
 
-/** Payments and refunds each hold a database connection while they are in hand, which shared commits don't. */
-const TRANSACTIONS_AT_ONCE_MAX = 20
+export interface Handlers {
+  handlers: JobHandlers
+  /** Waits until the commits of running handlers have ended. */
+  drain: () => Promise<void>
+}
 
-export function handleJobs(handlers: Handlers): void {
-  const { queueing, transactions, paymentEvents, concurrency } = handlers
-  const { processPayment, processRefund, wakeUpEndpoint } = handlers
-  const few = { concurrency: Math.min(concurrency, TRANSACTIONS_AT_ONCE_MAX) }
-  queueing.consume(processTransactionJob, transactions.complete, { concurrency })
-  queueing.consume(publishPaymentEventJob, paymentEvents.complete, { concurrency })
-  queueing.consume(processPaymentJob, processPayment, few)
-  queueing.consume(processRefundJob, processRefund, few)
-  queueing.consume(webhookWork.job, wakeUpEndpoint, { concurrency })
+export function createHandlers(deps: HandlerDeps): Handlers {
+  const transactions = createTransactionProcessor(deps)
+  const paymentEvents = createPaymentEventPublisher(deps)
+  return {
+    handlers: {
+      processTransaction: transactions.complete,
+      publishPaymentEvent: paymentEvents.complete,
+      processPayment: createPaymentHandler(deps),
+      processRefund: createRefundHandler(deps),
+      wakeUpEndpoint: deps.wakeUpEndpoint,
+    },
+    async drain() {
+      await transactions.drain()
+      await paymentEvents.drain()
+    },
+  }
+}
+
+/** A job kind may allow less than `concurrency`, for handlers that hold a database connection each. */
+export function consumeJobs(queueing: Queueing, handlers: JobHandlers, concurrency: number): void {
+  for (const name of Object.keys(jobs) as Array<keyof JobHandlers>) {
+    const job = jobs[name]
+    queueing.consume(job, handlers[name], { concurrency: Math.min(concurrency, job.concurrencyMax) })
+  }
 }

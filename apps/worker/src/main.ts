@@ -2,32 +2,26 @@
 import {
   allCleanupTasks,
   allWork,
-  createCompleter,
   createDeliveryLoop,
   createDispatcher,
   createEnqueuer,
+  createExternalPaymentsOwner,
   createLogger,
   createMetrics,
   createOutbound,
-  createPaymentHandler,
-  createRefundHandler,
   createSimulatedBank,
   gracefulShutdown,
   openDatabase,
   openQueueing,
   openTracing,
-  paymentEventWork,
-  publishChanged,
-  publishProcessed,
   readServiceConfig,
   reportReady,
   runService,
   startHeartbeat,
   startHousekeeping,
-  transactionWork,
   webhookWork,
 } from '@sluice/core'
-import { handleJobs } from './handlers.ts'
+import { consumeJobs, createHandlers } from './handlers.ts'
 import { buildOperations } from './operations.ts'
 
 await runService('WORKER_METRICS_PORT', main)
@@ -46,17 +40,20 @@ async function main(): Promise<void> {
   })
   const tracing = await openTracing({ endpoint: config.otelEndpoint, serviceName: 'sluice-worker', log })
   const queueing = openQueueing({ databaseUrl, redisUrl, log, tracing })
-  const completing = { db, metrics, log, tracing }
   const webhooks = createEnqueuer({ queueing, metrics, log, tracing }, webhookWork)
-  const transactions = createCompleter(completing, transactionWork, publishProcessed(webhooks))
-  const tellsOf = publishChanged(webhooks, config.externalPaymentsMerchant)
-  const paymentEvents = createCompleter(completing, paymentEventWork, tellsOf)
-  const processing = { ...completing, webhooks, bank: createSimulatedBank(config) }
-  const processPayment = createPaymentHandler(processing)
-  const processRefund = createRefundHandler(processing)
   const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
   const testIntervals = config.webhookRetryIntervalsTest
   const deliveryLoop = createDeliveryLoop({ db, outbound, metrics, log, testIntervals })
+  const { handlers, drain } = createHandlers({
+    db,
+    metrics,
+    log,
+    tracing,
+    webhooks,
+    owner: createExternalPaymentsOwner(db, config.externalPaymentsMerchant),
+    bank: createSimulatedBank(config),
+    wakeUpEndpoint: deliveryLoop.wakeUp,
+  })
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, allWork)
   const operations = buildOperations({ db, queueing, metrics, work: [...allWork, webhookWork], log })
 
@@ -67,8 +64,7 @@ async function main(): Promise<void> {
     housekeeping.stop()
     await dispatcher.stop()
     await Promise.all([queueing.close(), deliveryLoop.stop()])
-    await transactions.drain()
-    await paymentEvents.drain()
+    await drain()
     await outbound.close()
     await heartbeat.stop()
     await operations.close()
@@ -76,15 +72,7 @@ async function main(): Promise<void> {
     await tracing?.stop()
   })
 
-  const concurrency = config.workerConcurrency
-  const handlers = {
-    transactions,
-    paymentEvents,
-    processPayment,
-    processRefund,
-    wakeUpEndpoint: deliveryLoop.wakeUp,
-  }
-  handleJobs({ queueing, ...handlers, concurrency })
+  consumeJobs(queueing, handlers, config.workerConcurrency)
   deliveryLoop.start()
   dispatcher.start(config.dispatchIntervalMs)
   log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')

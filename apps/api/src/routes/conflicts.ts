@@ -13,9 +13,9 @@ export async function conflictRoutes(app: App, deps: ApiDeps): Promise<void> {
     async handler(request) {
       const { query } = request
       const viewer = viewerOf(request)
-      const externalPayments = core.seesExternalPayments(viewer, deps.config.externalPaymentsMerchant)
-      const of = viewer === 'anybody' ? 'everybody' : { merchantId: viewer.id, externalPayments }
-      return { ...(await core.listConflicts(deps.db, query, of)), ...pageOf(query) }
+      const externalPayments = await deps.externalPaymentsOwner.isVisibleTo(viewer)
+      const scope = viewer === 'anybody' ? 'all' : { merchantId: viewer.id, externalPayments }
+      return { ...(await core.listConflicts(deps.db, query, scope)), ...pageOf(query) }
     },
   })
 }

@@ -16,9 +16,8 @@ import { openEventStreams } from '../event-streams.ts'
 
 export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void> {
   const route = contractRoute(app, deps)
-  /** To whom they don't belong they don't exist. */
-  const sees = (request: FastifyRequest) =>
-    core.seesExternalPayments(viewerOf(request), deps.config.externalPaymentsMerchant)
+  /** For a viewer who may not see external payments they do not exist. */
+  const sees = (request: FastifyRequest) => deps.externalPaymentsOwner.isVisibleTo(viewerOf(request))
   const streams = openEventStreams(app, core.createChangeWatch(deps, ['external_payment_changes']))
 
   app.route({
@@ -48,7 +47,7 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
     ...route(listExternalPayments),
     async handler(request, reply) {
       const { status, limit, offset } = request.query
-      const [payments, total] = sees(request)
+      const [payments, total] = (await sees(request))
         ? await Promise.all([
             core.listExternalPayments(deps.db, status, { limit, offset }),
             core.countExternalPayments(deps.db, status),
@@ -62,7 +61,7 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
   app.route({
     ...route(getExternalPaymentsSummary),
     async handler(request) {
-      if (!sees(request)) return core.noExternalPayments
+      if (!(await sees(request))) return core.noExternalPayments
       return core.summarizeExternalPayments(deps.db, request.query.status)
     },
   })
@@ -71,8 +70,8 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
     ...route(streamExternalPayments),
     // A stream that nobody reads would never end.
     exposeHeadRoute: false,
-    handler(request, reply) {
-      if (sees(request)) streams.open(reply)
+    async handler(request, reply) {
+      if (await sees(request)) streams.open(reply)
       else streams.openSilent(reply)
     },
   })
@@ -81,7 +80,7 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
     ...route(listPaymentEvents),
     async handler(request, reply) {
       const { params, query } = request
-      const found = sees(request)
+      const found = (await sees(request))
         ? await core.findPaymentEvents(deps.db, params.payment_id, query)
         : undefined
       if (found === undefined) throw core.notFound('Payment')

@@ -1,4 +1,4 @@
-// Conflicts, for operators: what contradicts what was known is kept with its body (at most 20 distinct ones for an id), counted and listed.
+// Conflicts, for operators: contradicting bodies are stored (at most 20 distinct ones for an id), counted and listed.
 import { createHash } from 'node:crypto'
 import type { Conflict, PageQuery } from '@sluice/contracts'
 import { Prisma } from '../generated/client.ts'
@@ -9,7 +9,7 @@ import { textArray } from '../platform/text-array.ts'
 
 export type ConflictKind = Conflict['kind']
 
-/** A body that contradicts. */
+/** A body that contradicts what is stored. */
 export interface ConflictingBody {
   /** What it contradicts: a transaction, an event or a payment. */
   id: string
@@ -23,19 +23,20 @@ export interface ConflictingBody {
 
 export interface DistinctBody extends ConflictingBody {
   bodyHash: string
-  deliveries: number
+  /** How often it came within one commit. */
+  times: number
 }
 
 const BODIES_PER_ID_MAX = 20
 
-/** Stores redeliveries that differ from what was delivered first, in one commit. */
+/** Stores redeliveries that differ from the first event of their id, in one commit. */
 export async function recordRedeliveries(
   deps: { db: Database; metrics: Metrics; log: Logger },
   kind: ConflictKind,
   bodies: readonly ConflictingBody[],
 ): Promise<undefined[]> {
   const distinct = distinctBodies(bodies)
-  // Nobody may add bodies of the same ids while we count them.
+  // No other process may add bodies of the same ids while this one counts them.
   const lock = {
     name: 'lock-conflicts',
     text: `
@@ -56,13 +57,13 @@ export function distinctBodies(bodies: readonly ConflictingBody[]): DistinctBody
     const bodyHash = createHash('sha256').update(body.contractText).digest('hex')
     const key = `${bodyHash}${body.id}`
     const known = distinct.get(key)
-    if (known === undefined) distinct.set(key, { ...body, bodyHash, deliveries: 1 })
-    else known.deliveries++
+    if (known === undefined) distinct.set(key, { ...body, bodyHash, times: 1 })
+    else known.times++
   }
   return [...distinct.values()]
 }
 
-/** The caller holds a lock that keeps others from adding bodies of these ids. */
+/** The caller holds a lock that keeps other processes from adding bodies of these ids. */
 export const insertConflicts = (kind: ConflictKind, bodies: readonly DistinctBody[]): Statement => ({
   name: 'insert-conflicts',
   text: `
@@ -88,44 +89,44 @@ export const insertConflicts = (kind: ConflictKind, bodies: readonly DistinctBod
     textArray(bodies, (body) => body.fields.join()),
     textArray(bodies, (body) => body.payload),
     textArray(bodies, (body) => body.requestId),
-    textArray(bodies, (body) => String(body.deliveries)),
+    textArray(bodies, (body) => String(body.times)),
   ],
 })
 
 const message: Record<ConflictKind, string> = {
-  transaction: 'a redelivery contradicts the first delivery',
-  payment_event: 'a redelivery contradicts the first delivery',
+  transaction: 'a redelivery contradicts the first event of its id',
+  payment_event: 'a redelivery contradicts the first event of its id',
   payment: 'an event contradicts its payment',
 }
 
 /** In a log line of one commit. */
 const BODIES_LOGGED_MAX = 5
 
-/** Logs, in one line, and counts what was stored. */
+/** Logs the stored conflicts in one line, and counts them. */
 export function reportConflicts(
   { metrics, log }: { metrics: Metrics; log: Logger },
   kind: ConflictKind,
   bodies: readonly DistinctBody[],
 ): void {
-  for (const { fields, deliveries } of bodies) {
-    for (const field of fields) metrics.conflicts.inc({ kind, field }, deliveries)
+  for (const { fields, times } of bodies) {
+    for (const field of fields) metrics.conflicts.inc({ kind, field }, times)
   }
   const conflicts = bodies
     .slice(0, BODIES_LOGGED_MAX)
-    .map(({ id, fields, requestId, deliveries }) => ({ id, fields, requestId, deliveries }))
+    .map(({ id, fields, requestId, times }) => ({ id, fields, requestId, times }))
   log.warn({ kind, count: bodies.length, conflicts }, message[kind])
 }
 
-/** Whose conflicts are asked for: all, or those of a merchant's transactions, and of external payments if they are his. */
-export type ConflictsOf = 'everybody' | { merchantId: string; externalPayments: boolean }
+/** Which conflicts a viewer may see: all, or those of a merchant's transactions and, for their owner, of external payments. */
+export type ConflictScope = 'all' | { merchantId: string; externalPayments: boolean }
 
-/** A page of conflicts, latest first, and how many there are in all. */
+/** A page of conflicts, the latest first, and their total number. */
 export async function listConflicts(
   db: Database,
   page: PageQuery,
-  of: ConflictsOf,
+  scope: ConflictScope,
 ): Promise<{ data: Conflict[]; total: number }> {
-  const wanted = whichConflicts(of)
+  const wanted = conflictsIn(scope)
   const [rows, [count]] = await Promise.all([
     db.prisma.$queryRaw<ConflictRow[]>`
       SELECT kind, id, fields, deliveries, first_seen_at, last_seen_at, payload FROM conflicts WHERE ${wanted}
@@ -146,12 +147,12 @@ type ConflictRow = Omit<Conflict, 'first_seen_at' | 'last_seen_at'> & {
   last_seen_at: Date
 }
 
-function whichConflicts(of: ConflictsOf): Prisma.Sql {
-  if (of === 'everybody') return Prisma.sql`true`
+function conflictsIn(scope: ConflictScope): Prisma.Sql {
+  if (scope === 'all') return Prisma.sql`true`
   return Prisma.sql`CASE
-    WHEN kind <> 'transaction' THEN ${of.externalPayments}
+    WHEN kind <> 'transaction' THEN ${scope.externalPayments}
     ELSE EXISTS (
       SELECT FROM transactions t JOIN merchant_accounts a ON a.account IN (t.source_account, t.destination_account)
-      WHERE t.transaction_id = conflicts.id AND a.merchant_id = ${of.merchantId}::uuid)
+      WHERE t.transaction_id = conflicts.id AND a.merchant_id = ${scope.merchantId}::uuid)
     END`
 }

@@ -1,2 +1,2 @@
-// Inbound: what every kind of delivery shares on its way in.
+// Inbound events: what all kinds of them share.
 export { listConflicts } from './conflicts.ts'

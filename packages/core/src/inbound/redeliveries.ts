@@ -1,6 +1,6 @@
-// Whether redeliveries are to be expected: they come in bouts, and looking for them costs.
+// Redeliveries: when to expect them, and how a redelivery differs from the first event of its id.
 
-/** For how long after a redelivery more are expected. */
+/** Redeliveries come in series: one means that more are to be expected for this long. */
 const EXPECTED_MS = 10_000
 
 export interface RedeliveryWatch {
@@ -8,7 +8,7 @@ export interface RedeliveryWatch {
   seen: () => void
 }
 
-export function watchRedeliveries(): RedeliveryWatch {
+export function createRedeliveryWatch(): RedeliveryWatch {
   let until = 0
   return {
     areExpected: () => performance.now() < until,
@@ -18,9 +18,9 @@ export function watchRedeliveries(): RedeliveryWatch {
   }
 }
 
-/** The names of the contract fields in which a redelivery differs from the first delivery, which has none missing. */
+/** The names of the contract fields in which a redelivery differs from the first event of its id. */
 export const differingFields = <F extends string>(
   names: readonly F[],
   first: Readonly<Record<F, unknown>>,
-  again: Readonly<Record<F, unknown>>,
-): F[] => names.filter((name) => first[name] !== again[name])
+  redelivery: Readonly<Record<F, unknown>>,
+): F[] => names.filter((name) => first[name] !== redelivery[name])

@@ -5,6 +5,6 @@ export {
   findMerchantProfile,
   type Merchant,
 } from './authenticate.ts'
+export { createExternalPaymentsOwner, type ExternalPaymentsOwner, type Viewer } from './external-payments.ts'
 export { isSandboxSecret, SEEDED_MERCHANT_ID } from './seed.ts'
 export { endSession, findSession, type OpenedSession, openSession, setPassword } from './sessions.ts'
-export { seesExternalPayments, type Viewer } from './visibility.ts'

@@ -1,6 +1,6 @@
-// Payment events: record and fold into the payment → (queue) → follow up, and read.
+// Payment events: record and fold into the payment, then publish (by a job), and read.
 export { paymentEventWork, publishPaymentEventJob } from './jobs.ts'
-export { publishChanged } from './publish.ts'
+export { createPaymentEventPublisher } from './publish.ts'
 export {
   countExternalPayments,
   findPaymentEvents,
@@ -8,5 +8,5 @@ export {
   noExternalPayments,
   summarizeExternalPayments,
 } from './read.ts'
-export { createPaymentEventRecorder, type PaymentEventRecorder, type RecordedEvent } from './record.ts'
+export { createPaymentEventRecorder, type PaymentEventRecorder } from './record.ts'
 export { unpackSnapshot } from './snapshot.ts'

@@ -19,17 +19,17 @@ export interface PaymentEntry {
 
 /** A new event with what the commit found out about it. */
 export interface FoldedEvent {
-  delivery: InboundPaymentEvent
-  /** The how manieth of its payment. */
+  event: InboundPaymentEvent
+  /** Its position among the events of its payment, from 1. */
   ordinal: number
   status: ExternalPaymentStatus
   statusChanged: boolean
   snapshot: string
   /** How often it came within this commit. */
-  deliveries: number
+  times: number
 }
 
-/** What the first delivery of an event said, and the payment's status. */
+/** An event that is stored already, and the status of its payment. */
 export interface KnownEvent extends PaymentEventRequest {
   paymentStatus: ExternalPaymentStatus
 }
@@ -57,7 +57,7 @@ export async function readKnownEvents(
   )
 }
 
-/** Locks what is there of these payments, in order of id so that two commits cannot deadlock. There is always a row, with the time and the number of the change. */
+/** Locks the existing ones of these payments, in order of id so that two commits cannot deadlock. There is always one row, with the time of the commit. */
 export const lockPayments = (paymentIds: readonly string[]): Statement => ({
   name: 'lock-external-payments',
   text: `
@@ -72,7 +72,7 @@ export const lockPayments = (paymentIds: readonly string[]): Statement => ({
   values: [textArray(paymentIds, (id) => id)],
 })
 
-/** The answer of `lockPayments`. */
+/** The rows of `lockPayments`. */
 export function readLocked(rows: readonly unknown[][]): {
   nowMs: number
   payments: Map<string, PaymentEntry>
@@ -128,7 +128,7 @@ function entryOf(row: LockedRow): PaymentEntry {
   }
 }
 
-/** Plain: the key refuses what another commit inserted meanwhile, and the whole commit with it. Sorted, as every multi-row insert. */
+/** No ON CONFLICT: if another commit inserted one of them meanwhile, the key refuses this whole commit. Sorted, as every multi-row insert. */
 export const insertPayments = (payments: readonly PaymentEntry[]): Statement => ({
   name: 'insert-external-payments',
   text: `
@@ -137,7 +137,7 @@ export const insertPayments = (payments: readonly PaymentEntry[]): Statement => 
   values: [...paymentArrays(payments.toSorted(byPaymentId)), payments[0]?.createdAtMs ?? 0],
 })
 
-/** The rows are locked by this transaction, so that nothing can have come in between. */
+/** This commit holds the locks of the rows, so their state is the one that was read. */
 export const updatePayments = (payments: readonly PaymentEntry[]): Statement => ({
   name: 'update-external-payments',
   text: `
@@ -184,7 +184,7 @@ function refundsText({ refunds }: PaymentState): string {
 
 /** Plain and sorted, too. `enqueueNow`: their jobs are added right behind the commit. */
 export function insertEvents(events: readonly FoldedEvent[], enqueueNow: boolean): Statement {
-  const sorted = events.toSorted((a, b) => compare(a.delivery.event_id, b.delivery.event_id))
+  const sorted = events.toSorted((a, b) => compare(a.event.event_id, b.event.event_id))
   return {
     name: 'insert-payment-events',
     text: `
@@ -195,17 +195,17 @@ export function insertEvents(events: readonly FoldedEvent[], enqueueNow: boolean
              unnest($9::text[]), unnest($10::text[]), unnest($11::text[])::int4, unnest($12::text[])::boolean,
              unnest($13::text[]), CASE WHEN $14::boolean THEN now() END`,
     values: [
-      textArray(sorted, ({ delivery }) => delivery.event_id),
-      textArray(sorted, ({ delivery }) => delivery.payment_id),
+      textArray(sorted, ({ event }) => event.event_id),
+      textArray(sorted, ({ event }) => event.payment_id),
       textArray(sorted, ({ ordinal }) => String(ordinal)),
       textArray(sorted, ({ status }) => status),
-      textArray(sorted, ({ delivery }) => String(delivery.amount)),
-      textArray(sorted, ({ delivery }) => delivery.currency),
-      textArray(sorted, ({ delivery }) => delivery.user_id),
-      textArray(sorted, ({ delivery }) => String(delivery.timestamp)),
-      textArray(sorted, ({ delivery }) => delivery.payload),
-      textArray(sorted, ({ delivery }) => delivery.requestId),
-      textArray(sorted, ({ deliveries }) => String(deliveries)),
+      textArray(sorted, ({ event }) => String(event.amount)),
+      textArray(sorted, ({ event }) => event.currency),
+      textArray(sorted, ({ event }) => event.user_id),
+      textArray(sorted, ({ event }) => String(event.timestamp)),
+      textArray(sorted, ({ event }) => event.payload),
+      textArray(sorted, ({ event }) => event.requestId),
+      textArray(sorted, ({ times }) => String(times)),
       textArray(sorted, ({ statusChanged }) => (statusChanged ? 't' : 'f')),
       textArray(sorted, ({ snapshot }) => snapshot),
       enqueueNow,

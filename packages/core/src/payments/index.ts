@@ -5,6 +5,7 @@ export { createRefund } from './create-refund.ts'
 export { paymentWork, processPaymentJob, processRefundJob, refundWork } from './jobs.ts'
 export { createPaymentHandler } from './process.ts'
 export { createRefundHandler } from './process-refund.ts'
+export type { PaymentProcessor } from './processor.ts'
 export {
   findPayment,
   findPublicPayment,

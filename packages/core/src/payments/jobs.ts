@@ -2,8 +2,11 @@
 import { defineJob } from '../platform/queue.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 
-export const processPaymentJob = defineJob({ queue: 'payments' })
-export const processRefundJob = defineJob({ queue: 'refunds' })
+/** Payments and refunds each hold a database connection while a handler works on them. */
+const concurrencyMax = 20
+
+export const processPaymentJob = defineJob({ queue: 'payments', concurrencyMax })
+export const processRefundJob = defineJob({ queue: 'refunds', concurrencyMax })
 
 export const paymentWork: WorkTable = {
   kind: 'payment',

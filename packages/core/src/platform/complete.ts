@@ -1,9 +1,9 @@
-// Ending work: the worker re-reads the row and moves it once, in one guarded update with whatever else is due.
+// Completing work: the worker re-reads a row and marks it as done once, in one guarded update with other rows that are due.
 import type { Database, Statement } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
-import type { JobOutcome } from './queue.ts'
+import type { JobHandler } from './queue.ts'
 import { textArray } from './text-array.ts'
 import type { Tracing } from './tracing.ts'
 import type { WorkTable } from './work-table.ts'
@@ -15,29 +15,31 @@ export interface CompleterDeps {
   tracing?: Tracing | undefined
 }
 
-/** `missing`: there is no such row (removed since). `not_due`: rung for too early, by this much. */
+/** `missing`: there is no such row (removed since). `not_due`: the job came too early, by this much. */
 type CompletionOutcome =
   | { is: 'done'; requestId: string }
   | { is: 'already_done' | 'missing' }
   | { is: 'not_due'; forMs: number }
 
-/** What is written in the commit that ends rows. */
+/** What a feature reads and writes in the commit that completes its rows. */
 export interface CompletionHook {
-  /** SQL over `work`, the rows as they are then; `write` gets their values behind id and request id. */
-  columns: string
-  /** Answers nothing when there is nothing to write. */
+  /** SQL expressions over `work`, a completed row; `$2` and on are `parameters`. */
+  returning: string
+  /** Read before each commit. */
+  parameters?: () => Promise<readonly unknown[]>
+  /** Gets id, request id and the values of `returning` for each row; returns undefined when there is nothing to write. */
   write: (rows: ReadonlyArray<readonly unknown[]>) => { insert: Statement; enqueue: () => void } | undefined
 }
 
 export interface Completer {
-  /** Ends the row's work if it is due and nobody has; doing it again changes nothing. */
-  complete: (id: string) => Promise<JobOutcome>
+  /** Completes the row if it is due and not yet done; a repetition changes nothing. */
+  complete: JobHandler
   drain: () => Promise<void>
 }
 
-export function createCompleter(deps: CompleterDeps, table: WorkTable, also?: CompletionHook): Completer {
+export function createCompleter(deps: CompleterDeps, table: WorkTable, hook?: CompletionHook): Completer {
   const group = createGroupCommit<string, CompletionOutcome>({
-    commit: (ids) => commitCompleted(deps, table, also, ids),
+    commit: (ids) => commitCompleted(deps, table, hook, ids),
     sizeBytes: (id) => id.length,
     rowsPerCommitMax: 500,
     bytesPerCommitMax: 1024 * 1024,
@@ -60,14 +62,14 @@ export function createCompleter(deps: CompleterDeps, table: WorkTable, also?: Co
 async function commitCompleted(
   deps: CompleterDeps,
   table: WorkTable,
-  also: CompletionHook | undefined,
+  hook: CompletionHook | undefined,
   ids: readonly string[],
 ): Promise<CompletionOutcome[]> {
   const startedAt = performance.now()
   const distinct = [...new Set(ids)]
-  const requestIds = await markDone(deps.db, table, also, distinct)
+  const requestIds = await markDone(deps.db, table, hook, distinct)
   const unmoved = distinct.filter((id) => !requestIds.has(id))
-  const others = unmoved.length === 0 ? undefined : await whyNot(deps.db, table, unmoved)
+  const others = unmoved.length === 0 ? undefined : await readOutcomes(deps.db, table, unmoved)
   logCompleted(deps.log, table, requestIds, performance.now() - startedAt)
   return ids.map((id) => {
     const requestId = requestIds.get(id)
@@ -76,11 +78,11 @@ async function commitCompleted(
   })
 }
 
-/** The guarded move, in order of id so that two workers cannot deadlock. Answers the request ids of the rows it moved. */
+/** The guarded update, in order of id so that two workers cannot deadlock. Returns the request ids of the rows it marked. */
 async function markDone(
   db: Database,
   { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
-  also: CompletionHook | undefined,
+  hook: CompletionHook | undefined,
   ids: readonly string[],
 ): Promise<Map<string, string>> {
   const update = {
@@ -92,31 +94,32 @@ async function markDone(
         ORDER BY ${idColumn} FOR UPDATE
       )
       UPDATE ${table} AS work SET ${doneColumn} = now() FROM due WHERE work.${idColumn} = due.id
-      RETURNING work.${idColumn}, work.request_id${also === undefined ? '' : `, ${also.columns}`}`,
-    values: [textArray(ids, (id) => id)],
+      RETURNING work.${idColumn}, work.request_id${hook === undefined ? '' : `, ${hook.returning}`}`,
+    values: [textArray(ids, (id) => id), ...((await hook?.parameters?.()) ?? [])],
   }
-  if (also === undefined) return requestIdsOf((await db.batch(update)).rows)
-  let moved: unknown[][] = []
+  if (hook === undefined) return requestIdsOf((await db.batch(update)).rows)
+  let marked: unknown[][] = []
   let written: ReturnType<CompletionHook['write']>
   await db.lockThenWrite(update, (rows) => {
-    moved = rows
-    written = also.write(rows)
+    marked = rows
+    written = hook.write(rows)
     return written === undefined ? [] : [written.insert]
   })
   written?.enqueue()
-  return requestIdsOf(moved)
+  return requestIdsOf(marked)
 }
 
 const requestIdsOf = (rows: ReadonlyArray<readonly unknown[]>) =>
   new Map(rows.map(([id, requestId]) => [id as string, requestId as string]))
 
-async function whyNot(
+/** Why these rows were not marked. */
+async function readOutcomes(
   db: Database,
   { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
   ids: readonly string[],
 ): Promise<Map<string, CompletionOutcome>> {
   const { rows } = await db.batch({
-    name: `unfinished-${kind}`,
+    name: `not-completed-${kind}`,
     text: `
       SELECT ${idColumn}, ${doneColumn} IS NOT NULL,
              greatest(1, ceil(extract(epoch FROM ${dueColumn} - now()) * 1000))::float8
@@ -131,7 +134,7 @@ async function whyNot(
   )
 }
 
-/** One line for each commit, the unit of work here, with the first of its requests to follow. */
+/** One line for each commit, which is the unit of work, with a sample of its requests. */
 function logCompleted(
   log: Logger,
   { kind }: WorkTable,
@@ -139,7 +142,7 @@ function logCompleted(
   durationMs: number,
 ): void {
   if (requestIds.size === 0) return
-  // All of them where somebody follows single requests, else a few to begin from.
+  // All ids on level debug, where single requests are followed; otherwise the first five.
   const sample = [...requestIds].slice(0, log.isLevelEnabled('debug') ? requestIds.size : 5)
   log.info(
     {
@@ -149,6 +152,6 @@ function logCompleted(
       requestIds: sample.map(([, requestId]) => requestId),
       durationMs: Math.round(durationMs * 10) / 10,
     },
-    'rows finished',
+    'rows completed',
   )
 }

@@ -2,7 +2,7 @@
 //
 // `openDatabase` and `openQueueing` load Prisma and BullMQ, so only the main entry exports them.
 
-export { type Completer, createCompleter } from './complete.ts'
+export type { CompleterDeps } from './complete.ts'
 export * from './config.ts'
 export type { Database } from './database.ts'
 export { createDispatcher, type Dispatcher } from './dispatcher.ts'

@@ -10,13 +10,21 @@ import {
 } from './queue-backends.ts'
 import { withTimeout } from './with-timeout.ts'
 
-/** A kind of job, imported by who enqueues and by who handles it. */
+/** A kind of job, imported by its producers and by its handler. */
 export interface JobKind {
   /** BullMQ queue; short, since the PostgreSQL backend puts it into a 63-character name. */
   queue: string
+  /** How many jobs one worker handles at once, at most. */
+  concurrencyMax: number
 }
 
-export const defineJob = (kind: JobKind): JobKind => kind
+export const defineJob = ({
+  queue,
+  concurrencyMax = Number.POSITIVE_INFINITY,
+}: {
+  queue: string
+  concurrencyMax?: number
+}): JobKind => ({ queue, concurrencyMax })
 
 export interface JobEntry {
   /** The row's id, any text. */
@@ -26,8 +34,8 @@ export interface JobEntry {
   trace?: string | undefined
 }
 
-/** What a handler may answer: nothing when the work is done, or when to look again. */
-export type JobOutcome = { snoozeMs: number } | undefined
+/** The result of a handler: undefined when the work is done, or for how long to put it off. */
+type JobOutcome = { snoozeMs: number } | undefined
 
 export type JobHandler = (rowId: string) => Promise<JobOutcome>
 
