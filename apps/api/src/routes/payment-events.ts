@@ -73,6 +73,7 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
     async handler(request, reply) {
       if (await sees(request)) streams.open(reply)
       else streams.openSilent(reply)
+      return reply
     },
   })
 
