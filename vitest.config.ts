@@ -1,9 +1,16 @@
-// Three kinds of tests: pure (unit), with real servers (int), and the whole system (e2e). Sources run as they are; spawned apps are the built ones.
+// Tests by kind: pure ones, those with real servers or the whole system side by side, and those of deadlines one at a time.
+import os from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['@sluice/source']
 const globalSetup = ['packages/testing/src/global-setup.ts']
 const roots = '{apps/*/src,packages/*/src,bench/src,tools}'
+const leftOut = process.env.SLUICE_TEST_LEAVE_OUT?.split(',').filter((file) => file !== '') ?? []
+const exclude = ['**/node_modules/**', ...leftOut]
+const deadlines = [`${roots}/**/*.deadline.{int,e2e}.test.ts`]
+const withServers = { globalSetup, testTimeout: 120_000, hookTimeout: 120_000 }
+/** Two on the smallest machine: many tests mostly wait. */
+const sideBySide = { maxWorkers: Math.max(2, os.availableParallelism()), sequence: { groupOrder: 1 } }
 
 export default defineConfig({
   resolve: { conditions },
@@ -15,7 +22,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [`${roots}/**/*.test.ts`],
-          exclude: ['**/*.{int,e2e}.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.{int,e2e}.test.ts', ...exclude],
         },
       },
       {
@@ -23,11 +30,9 @@ export default defineConfig({
         test: {
           name: 'int',
           include: [`${roots}/**/*.int.test.ts`],
-          globalSetup,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          exclude: [...deadlines, ...exclude],
+          ...withServers,
+          ...sideBySide,
         },
       },
       {
@@ -35,10 +40,19 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: [`${roots}/**/*.e2e.test.ts`],
-          globalSetup,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          // They measure deadlines: one at a time.
+          exclude: [...deadlines, ...exclude],
+          ...withServers,
+          ...sideBySide,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // They measure how long something takes, so each has the machine to itself.
+          name: 'deadlines',
+          include: deadlines,
+          exclude,
+          ...withServers,
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 2 },

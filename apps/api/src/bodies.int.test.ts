@@ -1,7 +1,7 @@
 // Whatever bytes are posted: 202 or 400, exact amounts, raw payloads, and wrong fields by name.
 import net from 'node:net'
 import { type ErrorBody, getTransaction } from '@sluice/contracts'
-import { startSystem, type TestSystem, transactionBody, untilKnown } from '@sluice/testing'
+import { startSystem, type TestSystem, transactionBody, untilKnown, volume } from '@sluice/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 
@@ -44,7 +44,7 @@ describe('whatever is posted', () => {
         const body = (await response.json()) as Partial<ErrorBody>
         if (response.status === 400) expect(body.error?.code).toBe('BAD_REQUEST_ERROR')
       }),
-      { numRuns: 1500 },
+      { numRuns: volume(1500) },
     )
     expect([...seen].sort()).toEqual([202, 400])
   })
@@ -54,7 +54,7 @@ describe('whatever is posted', () => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         expect([202, 400]).toContain((await send(bytes)).status)
       }),
-      { numRuns: 300 },
+      { numRuns: volume(300) },
     )
   })
 
@@ -85,7 +85,7 @@ describe('whatever is posted', () => {
         expect(Number(row?.text)).toBe(amount)
         expect(row?.text).toBe(plainDecimal(amount))
       }),
-      { numRuns: 300 },
+      { numRuns: volume(300) },
     )
   })
 

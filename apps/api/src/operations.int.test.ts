@@ -1,7 +1,14 @@
 // Health, metrics, OpenAPI and the durability settings, on a running system.
 import { getApiHealth, getHealth, getLive, getRoot } from '@sluice/contracts'
-import { startSystem, type TestSystem, transactionBody, untilKnown, waitFor } from '@sluice/testing'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import {
+  startPostgres,
+  startSystem,
+  type TestSystem,
+  transactionBody,
+  untilKnown,
+  waitFor,
+} from '@sluice/testing'
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
 
 let system: TestSystem
 beforeAll(async () => {
@@ -86,9 +93,11 @@ test('OpenAPI 3.1 comes from the contracts, with a page to read it', async () =>
   expect(page.headers.get('content-type')).toContain('text/html')
 })
 
-test('the server that everything runs on is durable: fsync, full_page_writes and synchronous_commit are on', async () => {
+test('the server that production runs on is durable: fsync, full_page_writes and synchronous_commit are on', async () => {
+  const server = await startPostgres()
+  onTestFinished(server.drop)
   for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit']) {
-    const [row] = await system.database.query<Record<string, string>>(`SHOW ${setting}`)
+    const [row] = await server.query<Record<string, string>>(`SHOW ${setting}`)
     expect(row).toEqual({ [setting]: 'on' })
   }
 })

@@ -6,6 +6,7 @@ import {
   SEEDED_MERCHANT_ID,
   startSystem,
   type TestSystem,
+  volume,
   waitFor,
 } from '@sluice/testing'
 import { afterEach, describe, expect, inject, onTestFinished, test } from 'vitest'
@@ -99,7 +100,7 @@ for (const { backend, available } of queueBackends) {
       })
       const ledger = await postDeliveries({
         url: () => system.api.url,
-        count: 3000,
+        count: volume(3000),
         connections: 100,
         resend: true,
       })

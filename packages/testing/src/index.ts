@@ -45,4 +45,5 @@ export {
   startSystemOn,
   type TestSystem,
 } from './system.ts'
+export { volume } from './volume.ts'
 export { waitFor } from './wait.ts'

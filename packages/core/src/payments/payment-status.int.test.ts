@@ -1,5 +1,5 @@
 // Moves of payments and refunds on a real database: only along the tables of the state machines, each logged once, the row and its log never apart.
-import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/testing'
+import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase, volume } from '@sluice/testing'
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
@@ -321,6 +321,6 @@ test('any moves in any order, at once or not, kept or rolled back, never lead th
       )
       expect(row).toEqual(foldLog(await logOf(id)))
     }),
-    { numRuns: 60 },
+    { numRuns: volume(60) },
   )
 })

@@ -1,5 +1,5 @@
 // The sum of a payment's refunds, kept by the database: right after any writes, of anybody, at once or one after another.
-import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/testing'
+import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase, volume } from '@sluice/testing'
 import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
@@ -151,7 +151,7 @@ test('is kept, and within the payment, after any writes; what would break it is 
         expect(await sums(payment)).toEqual({ kept: sumOf(model), counted: sumOf(model) })
       }
     }),
-    { numRuns: 60 },
+    { numRuns: volume(60) },
   )
 })
 

@@ -1,7 +1,7 @@
 // Outgoing POSTs to a receiver that responds with arbitrary bytes.
 import { once } from 'node:events'
 import net from 'node:net'
-import { waitFor } from '@sluice/testing'
+import { volume, waitFor } from '@sluice/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createOutbound } from './outbound-http.ts'
@@ -66,7 +66,7 @@ test('any bytes, in any pieces, give one result and no crash', async () => {
       expect(result.durationMs).toBeLessThan(600)
       expect(['responded', 'failed']).toContain(result.is)
     }),
-    { numRuns: 150 },
+    { numRuns: volume(150) },
   )
   await own.close()
   const closed = once(fuzzer, 'close')

@@ -1,0 +1,78 @@
+// Tests of what is shipped: they are slow, and run when their inputs changed since they last passed; in CI always.
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { root } from './process.mjs'
+
+/** Each with the files and folders that decide its outcome. */
+const PACKAGING_TESTS = {
+  'packages/webhooks/src/package.test.ts': [
+    'packages/webhooks',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.base.json',
+    'LICENSE',
+  ],
+  'tools/docker.e2e.test.ts': [
+    'Dockerfile.api',
+    'Dockerfile.worker',
+    '.dockerignore',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.base.json',
+    'tsconfig.json',
+    'prisma.config.ts',
+    'prisma',
+    'tools',
+    'packages',
+    'apps',
+  ],
+}
+
+const stampOf = (test) => path.join(root, 'node_modules', '.cache', 'sluice-tests', test.replaceAll('/', '_'))
+
+/** The packaging tests whose inputs are as they were when they last passed. None in CI. */
+export function unchangedPackagingTests() {
+  if (process.env.CI && process.env.CI !== 'false') return []
+  return Object.keys(PACKAGING_TESTS).filter((test) => readText(stampOf(test)) === keyOf(test))
+}
+
+/** Remembers the inputs of those packaging tests that passed; `passed` are paths from the repository's root. */
+export function rememberPackagingTests(passed) {
+  for (const test of Object.keys(PACKAGING_TESTS).filter((test) => passed.includes(test))) {
+    const stamp = stampOf(test)
+    mkdirSync(path.dirname(stamp), { recursive: true })
+    writeFileSync(stamp, keyOf(test))
+  }
+}
+
+function keyOf(test) {
+  const hash = createHash('sha256').update(process.version)
+  for (const file of [test, ...PACKAGING_TESTS[test].flatMap(filesOf)]) {
+    hash.update(`\0${file}\0`).update(readText(path.join(root, file)) ?? '')
+  }
+  return hash.digest('hex')
+}
+
+const NOT_INPUTS = ['node_modules', 'dist', 'generated']
+
+/** A file itself, or the sources below a folder, in an order that is the same everywhere. */
+function filesOf(name) {
+  const entries = entriesOf(path.join(root, name))
+  if (entries === undefined) return [name]
+  return entries
+    .filter((entry) => !NOT_INPUTS.includes(entry) && !/\.test\.tsx?$/.test(entry))
+    .sort()
+    .flatMap((entry) => filesOf(`${name}/${entry}`))
+}
+
+const orUndefined = (read, missing) => {
+  try {
+    return read()
+  } catch (error) {
+    if (missing.includes(error.code)) return undefined
+    throw error
+  }
+}
+const entriesOf = (folder) => orUndefined(() => readdirSync(folder), ['ENOENT', 'ENOTDIR'])
+const readText = (file) => orUndefined(() => readFileSync(file, 'utf8'), ['ENOENT'])
