@@ -1,4 +1,5 @@
 // Tests by kind: pure ones, those with real servers or the whole system side by side, and those of deadlines one at a time.
+import { randomBytes } from 'node:crypto'
 import os from 'node:os'
 import { defineConfig } from 'vitest/config'
 
@@ -8,7 +9,12 @@ const roots = '{apps/*/src,packages/*/src,bench/src,tools}'
 const leftOut = process.env.SLUICE_TEST_LEAVE_OUT?.split(',').filter((file) => file !== '') ?? []
 const exclude = ['**/node_modules/**', ...leftOut]
 const deadlines = [`${roots}/**/*.deadline.{int,e2e}.test.ts`]
-const withServers = { globalSetup, testTimeout: 120_000, hookTimeout: 120_000 }
+const withServers = {
+  globalSetup,
+  setupFiles: ['packages/testing/src/print-seed.ts'],
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+}
 /** Two on the smallest machine: many tests mostly wait. */
 const sideBySide = { maxWorkers: Math.max(2, os.availableParallelism()), sequence: { groupOrder: 1 } }
 
@@ -16,6 +22,7 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    env: { SLUICE_TEST_SEED: process.env.SLUICE_TEST_SEED || randomBytes(4).toString('hex') },
     projects: [
       {
         extends: true,

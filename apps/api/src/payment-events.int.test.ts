@@ -15,6 +15,8 @@ import {
   type AppProcess,
   findBroken,
   paymentEventBody,
+  seededRandom,
+  shuffled,
   startSystem,
   type TestSystem,
   untilAllKnown,
@@ -69,11 +71,8 @@ async function trailOf(id: string) {
   if (status !== 200) throw new Error(JSON.stringify(body))
   return body
 }
-const shuffled = <T>(items: readonly T[]) =>
-  items
-    .map((item) => ({ item, at: Math.random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ item }) => item)
+const inRandomOrder = <T>(items: readonly T[]) => shuffled(items, random)
+const random = seededRandom('payment events')
 
 test('the first seed’s example: both events, one payment, its latest state', async () => {
   let ids = { completed: '', pending: '', payment: '' }
@@ -243,7 +242,7 @@ test('any multiset of events, in any order, concurrent or not, gives the payment
   await fc.assert(
     fc.asyncProperty(deliveries, async ([bodies, concurrent]) => {
       const prefix = `p${run++}`
-      const sends = shuffled(bodies).map(
+      const sends = inRandomOrder(bodies).map(
         ({ n, payment, fields }) =>
           () =>
             deliver({ event_id: `${prefix}_${n}_😀`, payment_id: `${prefix}/${payment}`, ...fields }),
@@ -267,7 +266,7 @@ test(`20 concurrent events of one payment: the right final state, ${ROUNDS} time
         timestamp: 1_710_000_000 + ((i * 7) % 10),
       }),
     )
-    await Promise.all(shuffled(events).map(deliver))
+    await Promise.all(inRandomOrder(events).map(deliver))
   }
   for (let n = 0; n < ROUNDS; n += AT_ONCE) {
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, ROUNDS - n) }, (_, i) => round(n + i)))

@@ -34,6 +34,7 @@ export {
   type TestServer,
 } from './postgres.ts'
 export { errorOf, openPosts, type Post } from './posts.ts'
+export { randomSeed, seededRandom, shuffled } from './random.ts'
 export { startReceiver, type TestReceiver } from './receiver.ts'
 export { hasRedis, startRedis, type TestRedis } from './redis.ts'
 export { askRedis, dumpRedis, monitorRedis } from './redis-wire.ts'

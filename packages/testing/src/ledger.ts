@@ -1,6 +1,7 @@
 // The ledger: every id that was acknowledged, to be compared with what the database says in the end.
 import { randomBytes } from 'node:crypto'
 import { externalPaymentStatuses, type PaymentEventRequest } from '@sluice/contracts'
+import { seededRandom } from './random.ts'
 
 export interface Ledger {
   /** Ids that were answered 202. */
@@ -52,6 +53,8 @@ export const paymentEventBody = (
 
 const urls = { transaction: '/v1/webhooks/transactions', payment_event: '/webhooks/payment' }
 
+const random = seededRandom('deliveries under load')
+
 /** Eight events for a payment, of every kind and in any order. */
 const EVENTS_PER_PAYMENT = 8
 
@@ -62,9 +65,9 @@ const bodies: Record<DeliveryKind, (prefix: string, n: number) => { id: string; 
   },
   payment_event(prefix, n) {
     const id = `evt_${prefix}_${n}`
-    const status = externalPaymentStatuses[Math.floor(Math.random() * externalPaymentStatuses.length)]!
+    const status = externalPaymentStatuses[Math.floor(random() * externalPaymentStatuses.length)]!
     const paymentId = `pay_${prefix}_${Math.floor(n / EVENTS_PER_PAYMENT)}`
-    const timestamp = 1710000000 + Math.floor(Math.random() * EVENTS_PER_PAYMENT)
+    const timestamp = 1710000000 + Math.floor(random() * EVENTS_PER_PAYMENT)
     return {
       id,
       body: paymentEventBody(id, paymentId, { event: `payment.${status}`, amount: 100, timestamp }),

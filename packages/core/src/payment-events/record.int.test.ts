@@ -1,6 +1,13 @@
 // Commits of payment events against each other, on a real database, by several processes' worth of recorders.
 import { externalPaymentStatuses } from '@sluice/contracts'
-import { createDatabase, findBroken, paymentEventBody, type TestDatabase } from '@sluice/testing'
+import {
+  createDatabase,
+  findBroken,
+  paymentEventBody,
+  seededRandom,
+  shuffled,
+  type TestDatabase,
+} from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase } from '../platform/database.ts'
@@ -37,7 +44,7 @@ const delivery = (
   const body = paymentEventBody(eventId, paymentId, fields)
   return { ...body, payload: Buffer.from(JSON.stringify(body)), requestId: String(Math.random()) }
 }
-const shuffled = <T>(items: readonly T[]) => items.toSorted(() => Math.random() - 0.5)
+const random = seededRandom('recorded payment events')
 
 test('processes that share new events and payments in every order neither deadlock, lose nor double one', async () => {
   const all = recorders()
@@ -50,7 +57,9 @@ test('processes that share new events and payments in every order neither deadlo
       }),
     )
     const outcomes = await Promise.all(
-      all.flatMap(({ record }) => shuffled(events).map((event) => record({ ...event, requestId: 'r' }))),
+      all.flatMap(({ record }) =>
+        shuffled(events, random).map((event) => record({ ...event, requestId: 'r' })),
+      ),
     )
     expect(outcomes.filter(({ outcome }) => outcome === 'accepted')).toHaveLength(75)
     expect(outcomes.filter(({ outcome }) => outcome === 'duplicate')).toHaveLength(225)
@@ -78,7 +87,7 @@ test('updated_at never goes back, though commits get at a payment in another ord
   )
   const all = recorders()
   const events = Array.from({ length: 400 }, (_, n) =>
-    delivery(`u${n}`, `u${n % 3}`, { event: 'payment.pending', timestamp: Math.floor(Math.random() * 1000) }),
+    delivery(`u${n}`, `u${n % 3}`, { event: 'payment.pending', timestamp: Math.floor(random() * 1000) }),
   )
   const atOnce = 100
   for (let done = 0; done < events.length; done += atOnce) {
