@@ -106,7 +106,7 @@ const dashboardKey = () =>
 /** Sources only, in an order that is the same everywhere. */
 const filesBelow = (folder) =>
   readdirSync(folder, { withFileTypes: true })
-    .filter(({ name }) => !['dist', 'node_modules'].includes(name) && !/\.test\.tsx?$/.test(name))
+    .filter(({ name }) => !['dist', 'node_modules'].includes(name) && !/\.(test|fixture)\.tsx?$/.test(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
       const file = path.join(folder, entry.name)

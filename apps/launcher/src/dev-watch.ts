@@ -14,7 +14,8 @@ const WATCHED = [
   'apps/pages',
   'apps/dashboard',
 ]
-const isSource = (file: string) => /\.(tsx?|css|svg|html)$/.test(file) && !/\.test\.tsx?$/.test(file)
+const isSource = (file: string) =>
+  /\.(tsx?|css|svg|html)$/.test(file) && !/\.(test|fixture)\.tsx?$/.test(file)
 
 /**
  * An incremental build takes a second or two, so no compiler has to stay resident (and none can be left behind).

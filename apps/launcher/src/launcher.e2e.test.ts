@@ -9,7 +9,7 @@ import { createClient } from '@sluice/contracts'
 import { freePort, isAlive } from '@sluice/embedded-postgres'
 import { openShop } from '@sluice/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Launched, type Running, until } from './launched.ts'
+import { Launched, type Running, until } from './launched.fixture.ts'
 
 const root = path.resolve(import.meta.dirname, '../../..')
 let dataDir: string

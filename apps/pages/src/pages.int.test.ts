@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
 import { StartupError } from '@sluice/core/platform'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Pages, SCRIPT, sendRaw, startPages, startUpstream } from './testing.ts'
+import { type Pages, SCRIPT, sendRaw, startPages, startUpstream } from './pages.fixture.ts'
 
 let pages: Pages
 beforeAll(async () => {

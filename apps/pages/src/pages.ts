@@ -6,8 +6,8 @@ import fastifyStatic from '@fastify/static'
 import { SluiceError, StartupError } from '@sluice/core/platform'
 import { noRoute } from '@sluice/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ServerDeps } from './deps.ts'
 import { API_PREFIX } from './proxy.ts'
-import type { ServerDeps } from './server.ts'
 
 /** Vite's files with a hash of their content in their names. */
 const HASHED_PREFIX = '/assets/'

@@ -5,7 +5,7 @@ import net from 'node:net'
 import { createClient, getTransaction, postTransaction } from '@sluice/contracts'
 import { startSystem, transactionBody, waitFor } from '@sluice/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
-import { NOWHERE, type Pages, sendRaw, startPages, startUpstream } from './testing.ts'
+import { NOWHERE, type Pages, sendRaw, startPages, startUpstream } from './pages.fixture.ts'
 
 const endings: (() => Promise<void>)[] = []
 afterEach(async () => {

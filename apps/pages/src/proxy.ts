@@ -7,8 +7,8 @@ import { pipeline } from 'node:stream'
 import { SluiceError } from '@sluice/core/platform'
 import { noRoute } from '@sluice/http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ServerDeps } from './deps.ts'
 import { endToEndHeaders, forwardedHeaders } from './proxy-headers.ts'
-import type { ServerDeps } from './server.ts'
 
 export const API_PREFIX = '/_api'
 

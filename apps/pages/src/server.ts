@@ -3,24 +3,13 @@
 //   /_api/…                     the API, on the pages' own origin
 //   /live, /health, /metrics    this server's own operation
 //   everything else             the app's files and, for navigations, its index.html: no page may have one of these paths
-import type { Config, Logger, Metrics } from '@sluice/core/platform'
 import { addOperationRoutes, createHttpServer } from '@sluice/http'
 import type { FastifyInstance } from 'fastify'
+import type { ServerDeps } from './deps.ts'
 import { checkPagesHealth } from './health.ts'
 import { pageRoutes } from './pages.ts'
 import { proxyRoutes } from './proxy.ts'
 import { securityHeaders } from './security-headers.ts'
-
-export interface ServerDeps {
-  /** Of the app's built files, with an index.html. */
-  folder: string
-  frameAncestors: string
-  config: Pick<Config, 'apiUrl' | 'publicApiUrl' | 'trustProxy'>
-  metrics: Metrics
-  log: Logger
-  /** How long the API may be silent before its answer begins; tests have less time. */
-  responseTimeoutMs?: number
-}
 
 /** @throws StartupError when the app has not been built */
 export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {

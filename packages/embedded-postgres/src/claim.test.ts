@@ -3,8 +3,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { claim, type Owner } from './claim.ts'
+import { claim } from './claim.ts'
 import { AlreadyRunningError } from './errors.ts'
+import type { Owner } from './owner.ts'
 import { startMark } from './processes.ts'
 
 let folder: string

@@ -2,17 +2,8 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { AlreadyRunningError, errorCode } from './errors.ts'
+import type { Owner } from './owner.ts'
 import { isAlive, startMark } from './processes.ts'
-
-export interface Owner {
-  pid: number
-  /** See `startMark`: a recycled pid isn't the owner. */
-  startMark?: string
-  /** Where it answers, for people. */
-  address?: string
-  /** ISO 8601. */
-  since: string
-}
 
 export interface Claim {
   readonly owner: Owner

@@ -1,5 +1,5 @@
 // What can go wrong around the embedded server: every message is one line that says what to do, and a code to branch on.
-import type { Owner } from './claim.ts'
+import type { Owner } from './owner.ts'
 
 export type EmbeddedPostgresErrorCode =
   | 'unsupported_platform'

@@ -1,6 +1,7 @@
 // A real PostgreSQL server for `npm start` and the tests: from npm, without an installation, as root and as anybody else.
-export type { Claim, Owner } from './claim.ts'
+export type { Claim } from './claim.ts'
 export { AlreadyRunningError, EmbeddedPostgresError, type EmbeddedPostgresErrorCode } from './errors.ts'
+export type { Owner } from './owner.ts'
 export { freePort, isFree } from './ports.ts'
 export { isAlive, waitUntil } from './processes.ts'
 export { defaultDataDir } from './root-folder.ts'

@@ -2,8 +2,8 @@
 import { browserPath, launchBrowser, waitFor } from '@sluice/testing'
 import type { Browser, Page, Route } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { findViolations, hold, LIST, openPage, setHidden, sidewaysOverflow } from './open-page.ts'
-import { type Dashboard, startDashboard } from './start-dashboard.ts'
+import { findViolations, hold, LIST, openPage, setHidden, sidewaysOverflow } from './open-page.fixture.ts'
+import { type Dashboard, startDashboard } from './start-dashboard.fixture.ts'
 
 const STREAM = '**/_api/payments/stream'
 const PHONE = { viewport: { width: 360, height: 740 } }

@@ -24,9 +24,3 @@ export interface TracingOptions {
 
 /** The span attribute that carries the request's id. */
 export const REQUEST_ID_ATTRIBUTE = 'sluice.request_id'
-
-export async function openTracing({ endpoint, ...options }: TracingOptions): Promise<Tracing | undefined> {
-  if (endpoint === undefined) return undefined
-  const { startTracing } = await import('./open-telemetry.ts')
-  return startTracing({ endpoint, ...options })
-}

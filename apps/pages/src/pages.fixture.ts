@@ -5,7 +5,8 @@ import { type AddressInfo, connect } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { createLogger, createMetrics } from '@sluice/core/platform'
-import { buildServer, type ServerDeps } from './server.ts'
+import type { ServerDeps } from './deps.ts'
+import { buildServer } from './server.ts'
 
 /** Nobody listens there. */
 export const NOWHERE = 'http://127.0.0.1:1'
