@@ -42,10 +42,14 @@ test.each([
   ['apps/pages', './dist/server.js'],
   ['apps/launcher', './dist/main.js'],
   ['apps/receiver', './dist/receiver.js'],
-])('%s: %s loads no Prisma, BullMQ, ioredis or undici', (folder, entry) => {
-  expect(heavyOf(folder, entry)).toEqual([])
-})
+])(
+  '%s: %s loads no Prisma, BullMQ, ioredis or undici',
+  (folder, entry) => {
+    expect(heavyOf(folder, entry)).toEqual([])
+  },
+  60_000,
+)
 
 test('the probe finds all of them behind the main entry of core', () => {
   expect(heavyOf('packages/core', '@sluice/core')).toEqual(HEAVY)
-})
+}, 60_000)

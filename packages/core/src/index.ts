@@ -1,5 +1,5 @@
 // What the system does, one folder for each feature; docs/glossary.md defines the words.
-export * from './inbound/index.ts'
+export { listConflicts } from './inbound/index.ts'
 export * from './jobs.ts'
 export * from './merchants/index.ts'
 export * from './orders/index.ts'

@@ -1,2 +1,12 @@
 // Inbound events: what all kinds of them share.
-export { listConflicts } from './conflicts.ts'
+export { oldPayloads } from './cleanup.ts'
+export {
+  type ConflictingBody,
+  type DistinctBody,
+  distinctBodies,
+  insertConflicts,
+  listConflicts,
+  reportConflicts,
+} from './conflicts.ts'
+export { createIngest, type InboundEvent, type IngestDeps, ingestLimits, type Stored } from './ingest.ts'
+export { createRedeliveryWatch, differingFields } from './redeliveries.ts'

@@ -8,3 +8,4 @@ export {
 export { createExternalPaymentsOwner, type ExternalPaymentsOwner, type Viewer } from './external-payments.ts'
 export { isSandboxSecret, SEEDED_MERCHANT_ID } from './seed.ts'
 export { endSession, findSession, type OpenedSession, openSession, setPassword } from './sessions.ts'
+export { generateWebhookSecret } from './webhook-secret.ts'

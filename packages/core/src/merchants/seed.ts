@@ -1,7 +1,7 @@
 // The merchant that a new database begins with: the sandbox's well-known one, or one with the operator's own credentials.
 import type pg from 'pg'
 import type { Config } from '../platform/config.ts'
-import { generateWebhookSecret } from '../webhooks/signature.ts'
+import { generateWebhookSecret } from './webhook-secret.ts'
 
 export const SEEDED_MERCHANT_ID = '550e8400-e29b-41d4-a716-446655440000'
 const SEEDED_ACCOUNT = 'acc_merchant_456'

@@ -1,5 +1,5 @@
 // Cleanup of raw payloads of published payment events.
-import { oldPayloads } from '../inbound/cleanup.ts'
+import { oldPayloads } from '../inbound/index.ts'
 
 export const oldPaymentEventPayloads = (retentionDays: number) =>
   oldPayloads(retentionDays, {

@@ -2,13 +2,15 @@
 import type { ExternalPaymentStatus } from '@sluice/contracts'
 import {
   type ConflictingBody,
+  createRedeliveryWatch,
   type DistinctBody,
+  differingFields,
   distinctBodies,
+  type IngestDeps,
   insertConflicts,
   reportConflicts,
-} from '../inbound/conflicts.ts'
-import type { IngestDeps, Stored } from '../inbound/ingest.ts'
-import { createRedeliveryWatch, differingFields } from '../inbound/redeliveries.ts'
+  type Stored,
+} from '../inbound/index.ts'
 import { isUniqueViolation, unavailable } from '../platform/errors.ts'
 import { contradictions, foldEvent, isSamePayment, statusOf } from './fold.ts'
 import { packSnapshot } from './snapshot.ts'

@@ -1,6 +1,6 @@
 // What a commit of payment events reads and writes: the payments locked, the events, the folded payments.
 import type { ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
-import type { InboundEvent } from '../inbound/ingest.ts'
+import type { InboundEvent } from '../inbound/index.ts'
 import type { Database, Statement } from '../platform/database.ts'
 import { textArray } from '../platform/text-array.ts'
 import { type PaymentState, refundedAmount } from './fold.ts'

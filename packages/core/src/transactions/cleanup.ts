@@ -1,5 +1,5 @@
 // Cleanup of raw payloads of processed transactions.
-import { oldPayloads } from '../inbound/cleanup.ts'
+import { oldPayloads } from '../inbound/index.ts'
 
 export const oldTransactionPayloads = (retentionDays: number) =>
   oldPayloads(retentionDays, {

@@ -1,7 +1,7 @@
 // Reading transactions as the wire shows them.
 import { isExternalId, type PageQuery, type Transaction } from '@sluice/contracts'
 import type { Prisma, Transaction as Row } from '../generated/client.ts'
-import type { Viewer } from '../merchants/external-payments.ts'
+import type { Viewer } from '../merchants/index.ts'
 import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 import { unavailable } from '../platform/errors.ts'
 import { withTimeout } from '../platform/with-timeout.ts'

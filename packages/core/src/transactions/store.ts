@@ -1,7 +1,6 @@
 // Storing a group of transactions: one INSERT for what is new, then a comparison for what was known.
 import type { TransactionRequest } from '@sluice/contracts'
-import type { InboundEvent, Stored } from '../inbound/ingest.ts'
-import { createRedeliveryWatch, differingFields } from '../inbound/redeliveries.ts'
+import { createRedeliveryWatch, differingFields, type InboundEvent, type Stored } from '../inbound/index.ts'
 import type { Database } from '../platform/database.ts'
 import { isUniqueViolation } from '../platform/errors.ts'
 import { textArray } from '../platform/text-array.ts'

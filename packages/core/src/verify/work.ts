@@ -1,7 +1,7 @@
 // What must hold of work: it is done in time, and a webhook says what its attempts came to.
 import { HEARTBEAT_FRESH_MS } from '../platform/heartbeat.ts'
 import type { WorkTable } from '../platform/work-table.ts'
-import { ATTEMPTS_MAX } from '../webhooks/retry-schedule.ts'
+import { ATTEMPTS_MAX } from '../webhooks/index.ts'
 import { allWork } from '../work.ts'
 import type { Invariant } from './invariant.ts'
 

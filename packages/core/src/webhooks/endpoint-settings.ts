@@ -1,8 +1,10 @@
 // A merchant's endpoint: its URL, its secrets, and the rotation of secrets.
+
+import { generateWebhookSecret } from '../merchants/index.ts'
 import type { Database, Tx } from '../platform/database.ts'
 import { badRequest, notFound, type SluiceError } from '../platform/errors.ts'
 import type { Outbound } from './outbound-http.ts'
-import { generateWebhookSecret, signsStandard } from './signature.ts'
+import { signsStandard } from './signature.ts'
 
 export interface WebhookSettings {
   webhook_url: string | null

@@ -11,8 +11,9 @@ import {
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, expectTypeOf, test } from 'vitest'
+import { generateWebhookSecret } from '../merchants/index.ts'
 import { isWebhookSecret } from '../platform/standard-webhooks.ts'
-import { generateWebhookSecret, signatureHeaders } from './signature.ts'
+import { signatureHeaders } from './signature.ts'
 
 const SEEDED = 'whsec_test_abc123'
 const id = '8f14e45f-ceea-467f-9575-6b1d4f1ab2c3'

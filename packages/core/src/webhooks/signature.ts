@@ -1,5 +1,5 @@
 // Signing webhooks in two ways: by Standard Webhooks, and by a hex HMAC of the body (decision 0020).
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { isWebhookSecret, signWebhook } from '../platform/standard-webhooks.ts'
 
 interface SigningSecrets {
@@ -46,8 +46,3 @@ export function signatureHeaders({ id, timestamp, body, secrets }: OutgoingMessa
  */
 export const signsStandard = (secret: string): boolean =>
   secret.startsWith('whsec_') && isWebhookSecret(secret)
-
-const SECRET_BYTES = 32
-
-/** A new secret for a merchant: 50 characters, `whsec_` and the base64 of 32 random bytes. */
-export const generateWebhookSecret = (): string => `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`
