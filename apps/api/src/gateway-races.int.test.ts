@@ -226,7 +226,7 @@ test(
   'of payments on one order exactly one succeeds, also after others failed; the rest never reach the bank',
   async () => {
     const orders = await insertOrders('race', ROUNDS)
-    const isPaidAlready = 'The order is already paid; it cannot be paid again'
+    const isPaidAlready = 'order_id must name an unpaid order; this one is already paid'
     await repeat(async (round) => {
       const id = orders[round]!
       await Promise.all(

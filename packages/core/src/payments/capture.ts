@@ -1,11 +1,11 @@
-// Capturing a successful payment: once, in full, and before anything of it is refunded.
+// Capturing a successful payment: once, in full, and before its first refund.
 import type { Database } from '../platform/database.ts'
 import { badRequest, SluiceError } from '../platform/errors.ts'
 import { type KeyedRequest, type KeyedResponse, keyClaimOf, once } from '../platform/idempotency.ts'
 import { lockPayment, paymentOnTheWire } from './payment.ts'
 import { movePayment, paymentMoves } from './payment-status.ts'
 
-export interface Capture {
+export interface CaptureCommand {
   merchantId: string
   paymentId: string
   amount: number
@@ -14,10 +14,10 @@ export interface Capture {
   keyed: KeyedRequest | undefined
 }
 
-/** Answers 200 with the payment. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
+/** Responds 200 with the payment. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
 export async function capturePayment(
   { db }: { db: Database },
-  { merchantId, paymentId, amount, requestId, keyed }: Capture,
+  { merchantId, paymentId, amount, requestId, keyed }: CaptureCommand,
 ): Promise<KeyedResponse> {
   const claim = keyClaimOf(keyed, { merchantId, body: { amount } })
   return once(db, claim, async (tx) => {
@@ -29,11 +29,11 @@ export async function capturePayment(
     if (amount !== payment.amount) {
       throw badRequest({
         field: 'amount',
-        description: `amount must be the payment's, which is ${payment.amount}: a capture is of all of it`,
+        description: `amount must be ${payment.amount}, the payment's whole amount`,
       })
     }
     const captured = await movePayment(tx, 'captured', { id: paymentId, cause: 'merchant', requestId })
-    if (captured === undefined) throw new Error('a payment that was held as capturable could not be moved')
+    if (captured === undefined) throw new Error('a payment that was locked as capturable could not be moved')
     return { status: 200, body: JSON.stringify(paymentOnTheWire(captured)) }
   })
 }

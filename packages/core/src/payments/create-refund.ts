@@ -1,4 +1,4 @@
-// Creating a refund: refunds of one payment take turns at its row, and the database keeps their sum within its amount.
+// Creating a refund: refunds of one payment lock its row in turn, and their sum stays within its amount.
 import type { RefundRequest } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
@@ -18,7 +18,7 @@ export interface NewRefund {
   keyed: KeyedRequest | undefined
 }
 
-/** Answers 201 with the refund. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
+/** Responds 201 with the refund. @throws NOT_FOUND_ERROR, BAD_REQUEST_ERROR, and what `once` throws */
 export async function createRefund(
   { db, refunds, webhooks }: { db: Database; refunds: Enqueuer; webhooks: Enqueuer },
   { merchantId, paymentId, request, requestId, keyed }: NewRefund,
@@ -47,22 +47,22 @@ export async function createRefund(
     afterCommit(() => refunds.enqueue(row.id))
     const refund = refundOnTheWire(row)
     const data = { refund, payment: await readPayment(tx, paymentId) }
-    const created = { merchantId, event: 'refund.created' as const, data, requestId }
-    await publish(tx, { webhooks, afterCommit }, [created])
+    await publish(tx, { webhooks, afterCommit }, [{ merchantId, event: 'refund.created', data, requestId }])
     return { status: 201, body: JSON.stringify(refund) }
   })
 }
 
-interface Insertable {
+interface RefundInsert {
   paymentId: string
   merchantId: string
   amount: number
   reason: string | null
   requestId: string
+  /** Whether the caller enqueues the row right after the commit. */
   enqueuesNow: boolean
 }
 
-const insertRefund = (tx: Tx, refund: Insertable): Promise<RefundRow> =>
+const insertRefund = (tx: Tx, refund: RefundInsert): Promise<RefundRow> =>
   insertWithNewId('rfnd', async (id) => {
     const [row] = await tx.query<RefundRow>({
       name: 'insert-refund',

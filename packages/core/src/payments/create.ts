@@ -1,4 +1,4 @@
-// Creating a payment: the row, its log entry and the answer in one commit; its job is rung for behind it.
+// Creating a payment: its row, log entry and response are one commit; its job is enqueued after the commit.
 import { type PaymentRequest, UNPAID_PAYMENTS_MAX } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
@@ -13,12 +13,12 @@ export interface CreatePaymentDeps {
   db: Database
   payments: Enqueuer
   webhooks: Enqueuer
-  /** Magic values count. */
+  /** Whether magic cards and VPAs script the outcome. */
   sandbox: boolean
 }
 
 export interface NewPayment {
-  /** Undefined: a payer's, through the public route. */
+  /** Undefined for a payer, who uses the public route. */
   merchantId: string | undefined
   request: PaymentRequest
   requestId: string
@@ -27,9 +27,9 @@ export interface NewPayment {
 }
 
 /**
- * Answers 201 with the payment, as the merchant or as the payer sees it.
- * @throws NOT_FOUND_ERROR for an unknown order, BAD_REQUEST_ERROR for one that is paid, the codes of a wrong VPA or
- * card, and what `once` throws
+ * Responds 201 with the payment, as the merchant or the payer sees it.
+ * @throws NOT_FOUND_ERROR for an unknown order, BAD_REQUEST_ERROR for a paid one, the codes of a wrong VPA or card,
+ * and what `once` throws
  */
 export async function createPayment(
   deps: CreatePaymentDeps,
@@ -61,10 +61,10 @@ export async function createPayment(
     })
     afterCommit(() => payments.enqueue(row.id))
     const payment = paymentOnTheWire(row)
-    const told = { merchantId: owner, data: { payment }, requestId }
+    const publication = { merchantId: owner, data: { payment }, requestId }
     await publish(tx, { webhooks, afterCommit }, [
-      { ...told, event: 'payment.created' },
-      { ...told, event: 'payment.pending' },
+      { ...publication, event: 'payment.created' },
+      { ...publication, event: 'payment.pending' },
     ])
     return { status: 201, body: JSON.stringify(isPublic ? publicPaymentOnTheWire(row) : payment) }
   })
@@ -74,7 +74,7 @@ function refuseExpiredCard({ method, card }: PaymentRequest): void {
   if (method === 'card' && card !== undefined) refuseExpired(card, new Date())
 }
 
-/** The merchant whom a payer of this order pays; undefined when there is no such order, or its merchant is not active. */
+/** The id of the order's active merchant, or undefined. */
 async function findPayee(db: Database, orderId: string): Promise<string | undefined> {
   if (!isOwnId('order', orderId)) return undefined
   const { rows } = await db.batch({
@@ -93,14 +93,14 @@ interface PayableOrder {
   currency: string
 }
 
-/** Whoever pays it first is decided later, by the workers; here it is enough that nobody has yet. */
+/** Refuses an order that is already paid. Which of several open payments pays it is decided by the workers. */
 async function findPayableOrder(
   tx: Tx,
   { orderId, merchantId, isPublic }: { orderId: string; merchantId: string; isPublic: boolean },
 ): Promise<PayableOrder> {
   if (!isOwnId('order', orderId)) throw notFound('Order')
   const [order] = await tx.query<PayableOrder & { status: string }>({
-    // Payers are counted under a lock of the order, so that those who pay at once count each other.
+    // The lock makes payers of one order take turns, so that concurrent payments count each other.
     name: isPublic ? 'lock-order-for-payer' : 'find-order-to-pay',
     text: `
       SELECT id AS "orderId", merchant_id AS "merchantId", amount::float8, currency, status
@@ -109,7 +109,10 @@ async function findPayableOrder(
   })
   if (order === undefined) throw notFound('Order')
   if (order.status === 'paid') {
-    throw badRequest({ field: 'order_id', description: 'The order is already paid; it cannot be paid again' })
+    throw badRequest({
+      field: 'order_id',
+      description: 'order_id must name an unpaid order; this one is already paid',
+    })
   }
   if (isPublic) await refuseTooMany(tx, orderId)
   const { amount, currency } = order
@@ -125,19 +128,19 @@ async function refuseTooMany(tx: Tx, orderId: string): Promise<void> {
   if (count!.unpaid >= UNPAID_PAYMENTS_MAX) {
     throw badRequest({
       field: 'order_id',
-      description: `The order has ${UNPAID_PAYMENTS_MAX} payments that failed or are not settled; no more can be made`,
+      description: `order_id must name an order with fewer than ${UNPAID_PAYMENTS_MAX} failed or unsettled payments; this one has no attempts left`,
     })
   }
 }
 
-interface Insertable extends PayableOrder, ReducedMethod {
+interface PaymentInsert extends PayableOrder, ReducedMethod {
   requestId: string
   cause: string
-  /** Whether the caller rings for the row's job right behind the commit. */
+  /** Whether the caller enqueues the row right after the commit. */
   enqueuesNow: boolean
 }
 
-const insertPayment = (tx: Tx, payment: Insertable): Promise<PaymentRow> =>
+const insertPayment = (tx: Tx, payment: PaymentInsert): Promise<PaymentRow> =>
   insertWithNewId('pay', async (id) => {
     const [row] = await tx.query<PaymentRow>({
       name: 'insert-payment',

@@ -1,4 +1,4 @@
-// Payments and refunds: create → (queue) → claim the order, ask the bank, settle; capture; and read.
+// Payments and refunds: create → (queue) → claim the order, ask the bank, settle; capture; read.
 export { capturePayment } from './capture.ts'
 export { createPayment } from './create.ts'
 export { createRefund } from './create-refund.ts'

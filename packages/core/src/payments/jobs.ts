@@ -1,4 +1,4 @@
-// The jobs of payments and refunds, and their tables as the dispatcher sees them.
+// The jobs of payments and refunds, and their work tables.
 import { defineJob } from '../platform/queue.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 

@@ -1,4 +1,4 @@
-// What a payer pays with, reduced to what may be kept. Card data goes no further than this file.
+// The payment method, reduced to what may be stored. Card data does not leave this file.
 import {
   type CardFields,
   type CardNetwork,
@@ -19,13 +19,13 @@ export interface ReducedMethod {
   vpa: string | null
   cardNetwork: CardNetwork | null
   cardLast4: string | null
-  /** What a magic value scripts, in the sandbox. */
+  /** The script of a magic value, in the sandbox. */
   scenario: ScenarioName | null
 }
 
 /**
- * Checks what does not depend on the time, and forgets the rest.
- * @throws INVALID_VPA, INVALID_CARD or BAD_REQUEST_ERROR, without a word of the value
+ * Checks what does not depend on the time, and drops all card data that may not be stored.
+ * @throws INVALID_VPA, INVALID_CARD or BAD_REQUEST_ERROR; no error contains the value
  */
 export function reduceMethod(request: PaymentRequest, { sandbox }: { sandbox: boolean }): ReducedMethod {
   const scenario = (value: string) => (sandbox ? (scenarioOf(request.method, value) ?? null) : null)
@@ -52,12 +52,12 @@ export function reduceMethod(request: PaymentRequest, { sandbox }: { sandbox: bo
   }
 }
 
-/** Apart from the rest: a request that is sent again gets its first answer, even when the card has expired since. */
+/** Runs after the idempotency key: a repeated request gets its first response, even after the card has expired. */
 export const refuseExpired = (card: Pick<CardFields, 'expiry_month' | 'expiry_year'>, now: Date): void =>
   refuse(expiryProblem(card, now))
 
 const missing = (field: string, method: string) =>
-  badRequest({ field, description: `${field} is required where method is ${method}` })
+  badRequest({ field, description: `${field} is required when method is ${method}` })
 
 function refuse(problem: MethodProblem | undefined): void {
   if (problem !== undefined)

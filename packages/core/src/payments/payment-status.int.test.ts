@@ -1,4 +1,4 @@
-// Moves of payments and refunds on a real database: only along the tables of the state machines, each logged once, the row and its log never apart.
+// Moves of payments and refunds on a real database: only along the state machine, each logged once with its row.
 import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase, volume } from '@sluice/testing'
 import fc from 'fast-check'
 import { pino } from 'pino'
@@ -8,11 +8,11 @@ import type { Enqueuer } from '../platform/enqueue.ts'
 import { newId } from '../platform/ids.ts'
 import { createRefund } from './create-refund.ts'
 import { paymentOnTheWire } from './payment.ts'
-import { type Moved, movePayment, moveRefund, type paymentMoves } from './payment-status.ts'
+import { type MoveOptions, movePayment, moveRefund, type paymentMoves } from './payment-status.ts'
 import { findPayment, findRefund } from './read.ts'
 import { refundOnTheWire } from './refund.ts'
 
-/** Of a busy machine. */
+/** Limits for a busy machine. */
 const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
@@ -32,7 +32,7 @@ const query = <Row>(text: string, values: unknown[] = []) =>
 const AMOUNT = 1000
 const FAILURE = { errorCode: 'DECLINED', errorDescription: 'The card was declined' }
 
-/** Where a payment may be. */
+/** The states that a payment may be in. */
 const places = ['created', 'pending', 'failed', 'success', 'captured', 'refunded in part'] as const
 type Place = (typeof places)[number]
 const settledPlaces = { created: 'created', pending: 'pending', failed: 'failed' } as const
@@ -79,10 +79,10 @@ const payOrderOf = (tx: Tx, paymentId: string) =>
     values: [paymentId],
   })
 
-/** As a worker does it: a success pays the order in the same commit. */
-async function moveWithOrder(tx: Tx, change: keyof typeof paymentMoves, moved: Moved) {
-  const row = await movePayment(tx, change, moved)
-  if (row !== undefined && change === 'success') await payOrderOf(tx, moved.id)
+/** Moves as the worker does: a success pays the order in the same commit. */
+async function moveWithOrder(tx: Tx, change: keyof typeof paymentMoves, options: MoveOptions) {
+  const row = await movePayment(tx, change, options)
+  if (row !== undefined && change === 'success') await payOrderOf(tx, options.id)
   return row
 }
 
@@ -117,7 +117,7 @@ const logOf = (paymentId: string) =>
     [paymentId],
   )
 
-/** Everything that the two rows hold, as text. */
+/** All columns of a payment or refund, as text. */
 const stateOf = async (id: string) =>
   (
     await query<{ row: string; updated_at: Date }>(
@@ -127,7 +127,7 @@ const stateOf = async (id: string) =>
     )
   )[0]!
 
-/** Written here again, to say what is meant. */
+/** A second copy of the table, so that a change of it fails here. */
 const paymentMovesFrom: Record<'success' | 'failed' | 'captured', Place[]> = {
   success: ['created', 'pending'],
   failed: ['created', 'pending'],
@@ -138,7 +138,7 @@ const changes = ['success', 'failed', 'captured'] as const
 describe.each(changes)('a payment is moved by %s', (change) => {
   const moved = (id: string) => ({ id, cause: 'a test', requestId: 'r-7', failure: FAILURE })
 
-  test.each(places)('only from where it may: %s', async (place) => {
+  test.each(places)('only from its source states: %s', async (place) => {
     const id = await insertPayment(place)
     const before = await stateOf(id)
     const row = await db.atomically((tx) => moveWithOrder(tx, change, moved(id)))
@@ -159,14 +159,14 @@ describe.each(changes)('a payment is moved by %s', (change) => {
     expect(await logOf(id)).toEqual([
       { change, refund_id: null, amount: AMOUNT, cause: 'a test', request_id: 'r-7' },
     ])
-    // Once: the second time is no move.
+    // The second call moves nothing.
     const after = await stateOf(id)
     expect(await db.atomically((tx) => moveWithOrder(tx, change, moved(id)))).toBeUndefined()
     expect(await stateOf(id)).toEqual(after)
     expect(await logOf(id)).toHaveLength(1)
   })
 
-  test('once, by however many at once', async () => {
+  test('once by ten concurrent transactions', async () => {
     const id = await insertPayment(paymentMovesFrom[change].at(-1)!)
     const rows = await Promise.all(
       Array.from({ length: 10 }, () => db.atomically((tx) => moveWithOrder(tx, change, moved(id)))),
@@ -175,14 +175,14 @@ describe.each(changes)('a payment is moved by %s', (change) => {
     expect(await logOf(id)).toHaveLength(1)
   })
 
-  test('a millisecond later than ever before, even where the clock was set back', async () => {
+  test('with a later updated_at, even after the clock was set back', async () => {
     const id = await insertPayment(paymentMovesFrom[change][0]!)
     await query(`UPDATE payments SET updated_at = '2099-01-01T00:00:00.123Z' WHERE id = $1`, [id])
     const row = await db.atomically((tx) => moveWithOrder(tx, change, moved(id)))
     expect(row!.updatedAt.toISOString()).toBe('2099-01-01T00:00:00.124Z')
   })
 
-  test('and not at all with a commit that fails', async () => {
+  test('and a failed commit moves nothing', async () => {
     const id = await insertPayment(paymentMovesFrom[change][0]!)
     const before = await stateOf(id)
     const failing = db.atomically(async (tx) => {
@@ -195,14 +195,14 @@ describe.each(changes)('a payment is moved by %s', (change) => {
   })
 })
 
-test('a payment that there is not is not moved', async () => {
+test('an unknown payment is not moved', async () => {
   for (const change of changes) {
     const moved = { id: newId('pay'), cause: 'x', requestId: 'x', failure: FAILURE }
     expect(await db.atomically((tx) => movePayment(tx, change, moved))).toBeUndefined()
   }
 })
 
-test('nothing fails without saying why', async () => {
+test('a failed payment needs an error code', async () => {
   const id = await insertPayment('pending')
   const moving = db.atomically((tx) => movePayment(tx, 'failed', { id, cause: 'x', requestId: 'x' }))
   await expect(moving).rejects.toMatchObject({ constraint: 'payments_error_check' })
@@ -239,7 +239,7 @@ describe.each(refundChanges)('a refund is moved by %s', (change) => {
     expect(await logOf(paymentId)).toEqual([
       { change, refund_id: id, amount: 100, cause: 'a test', request_id: 'r-7' },
     ])
-    // What failed is available again, and the payment says when that changed.
+    // A failed refund's amount is available again, and updated_at of the payment shows the change.
     const payment = (await findPayment(db, SEEDED_MERCHANT_ID, paymentId))!
     expect(payment.refunded_amount).toBe(isFailed ? 0 : 100)
     const isLater = Date.parse(payment.updated_at) > paymentBefore.updated_at.getTime()
@@ -251,7 +251,7 @@ describe.each(refundChanges)('a refund is moved by %s', (change) => {
   })
 })
 
-/** What a payment is by its log. */
+/** The state of a payment according to its log. */
 function foldLog(log: readonly LogRow[]) {
   const state = {
     status: 'pending',
@@ -270,12 +270,12 @@ function foldLog(log: readonly LogRow[]) {
   return state
 }
 
-test('any moves in any order, at once or not, kept or rolled back, never lead the row and its log apart', async () => {
+test('any moves, concurrent or not, committed or rolled back, keep the row and its log equal', async () => {
   const enqueuer: Enqueuer = { willEnqueue: () => false, enqueue: () => {}, drain: async () => {} }
   const step = fc.record({
     change: fc.constantFrom(...changes, 'success' as const, 'refund' as const, ...refundChanges),
     amount: fc.integer({ min: 1, max: 700 }),
-    /** Which refund. */
+    /** The index of the refund. */
     which: fc.nat(5),
     rolledBack: fc.constantFrom(false, false, false, true),
   })
@@ -293,12 +293,12 @@ test('any moves in any order, at once or not, kept or rolled back, never lead th
             requestId: 'r',
             keyed: undefined,
           }
-          const answer = await createRefund({ db, refunds: enqueuer, webhooks: enqueuer }, refund).catch(
+          const response = await createRefund({ db, refunds: enqueuer, webhooks: enqueuer }, refund).catch(
             (error) => {
               expect(error).toMatchObject({ code: 'BAD_REQUEST_ERROR' })
             },
           )
-          if (answer) refunds.push(JSON.parse(answer.body).id)
+          if (response) refunds.push(JSON.parse(response.body).id)
           return
         }
         const moved = { cause: 'x', requestId: 'r', failure: FAILURE }

@@ -1,4 +1,4 @@
-// The state machines of payments and refunds as tables, and the one way to move along them: a guarded update that also appends to the payment log.
+// State machines of payments and refunds as tables. Each move is a guarded UPDATE that also writes the payment log.
 import type { PaymentChange, PaymentStatus, Refund } from '@sluice/contracts'
 import type { Tx } from '../platform/database.ts'
 import { type PaymentRow, paymentColumns } from './payment.ts'
@@ -7,12 +7,13 @@ import { type RefundRow, refundColumns } from './refund.ts'
 interface Move<Status extends string> {
   from: readonly Status[]
   to: Status
-  /** What else must hold, and what else changes, in SQL; `$4` and `$5` are the error's code and description. */
+  /** A further condition, in SQL. */
   when?: string
+  /** Further changes, in SQL; `$4` and `$5` are the error's code and description. */
   set: string
 }
 
-/** `created` is where payments wait that only a provider's notification ends; ours begin as `pending`. */
+/** Payments with the status `created` wait for a provider's notification; the gateway's own begin as `pending`. */
 export const paymentMoves = {
   success: { from: ['created', 'pending'], to: 'success', set: 'settled_at = now()' },
   failed: {
@@ -42,24 +43,24 @@ export const refundMoves = {
 } as const satisfies Partial<Record<PaymentChange, Move<Refund['status']>>>
 
 /** Why a payment or a refund failed. */
-export interface Failure {
+export interface FailureReason {
   errorCode: string
   errorDescription: string
 }
 
-export interface Moved {
+export interface MoveOptions {
   id: string
-  /** Who or what brings it about, for people. */
+  /** The actor, for the timeline. */
   cause: string
   requestId: string
-  failure?: Failure
+  failure?: FailureReason
 }
 
-/** Moves a payment, and logs it; undefined, and nothing is changed, when the move does not begin where the payment is. */
+/** Moves a payment and logs the change. Undefined, without any change, when the payment is not in a source status. */
 export async function movePayment(
   tx: Tx,
   change: keyof typeof paymentMoves,
-  moved: Moved,
+  options: MoveOptions,
 ): Promise<PaymentRow | undefined> {
   const move: Move<PaymentStatus> = paymentMoves[change]
   const [row] = await tx.query<PaymentRow>({
@@ -74,16 +75,16 @@ export async function movePayment(
         SELECT id, '${change}', amount, $2, $3 FROM moved
       )
       SELECT ${paymentColumns} FROM moved`,
-    values: parameters(move, moved),
+    values: parameters(move, options),
   })
   return row
 }
 
-/** Moves a refund, and logs it with its payment; undefined, and nothing is changed, when it is not pending. */
+/** Moves a refund and logs the change with its payment. Undefined, without any change, when it is not pending. */
 export async function moveRefund(
   tx: Tx,
   change: keyof typeof refundMoves,
-  moved: Moved,
+  options: MoveOptions,
 ): Promise<RefundRow | undefined> {
   const move: Move<Refund['status']> = refundMoves[change]
   const [row] = await tx.query<RefundRow>({
@@ -98,14 +99,14 @@ export async function moveRefund(
         SELECT payment_id, '${change}', id, amount, $2, $3 FROM moved
       )
       SELECT ${refundColumns} FROM moved`,
-    values: parameters(move, moved),
+    values: parameters(move, options),
   })
   return row
 }
 
 const listOf = (statuses: readonly string[]) => statuses.map((status) => `'${status}'`).join(', ')
 
-const parameters = ({ to }: Move<string>, { id, cause, requestId, failure }: Moved) =>
+const parameters = ({ to }: Move<string>, { id, cause, requestId, failure }: MoveOptions) =>
   to === 'failed'
     ? [id, cause, requestId, failure?.errorCode, failure?.errorDescription]
     : [id, cause, requestId]

@@ -1,4 +1,4 @@
-// A payment's row as statements and Prisma read it, and as the wire shows it.
+// A payment's row as SQL and Prisma read it, and its form on the wire.
 import type { CardNetwork, Payment, PublicPayment } from '@sluice/contracts'
 import type { Tx } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
@@ -22,7 +22,7 @@ export interface PaymentRow {
   updatedAt: Date
 }
 
-/** A PaymentRow, for SELECT and RETURNING. */
+/** The columns of a PaymentRow, for SELECT and RETURNING. */
 export const paymentColumns = `
   id, order_id AS "orderId", amount::float8, currency, method, status, vpa, card_network AS "cardNetwork",
   card_last4 AS "cardLast4", error_code AS "errorCode", error_description AS "errorDescription", captured,
@@ -57,7 +57,7 @@ export const publicPaymentOnTheWire = (row: PaymentRow): PublicPayment => ({
   error_description: row.errorDescription,
 })
 
-/** The merchant's payment, held until the end of the transaction. @throws NOT_FOUND_ERROR */
+/** The merchant's payment, locked until the transaction ends. @throws NOT_FOUND_ERROR */
 export async function lockPayment(tx: Tx, merchantId: string, paymentId: string): Promise<PaymentRow> {
   if (!isOwnId('pay', paymentId)) throw notFound('Payment')
   const [payment] = await tx.query<PaymentRow>({
@@ -69,7 +69,7 @@ export async function lockPayment(tx: Tx, merchantId: string, paymentId: string)
   return payment
 }
 
-/** A refund's payment, as it is within the transaction. */
+/** A refund's payment, as the transaction sees it. */
 export async function readPayment(tx: Tx, paymentId: string): Promise<Payment> {
   const [row] = await tx.query<PaymentRow>({
     name: 'read-payment',

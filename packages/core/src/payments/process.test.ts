@@ -1,14 +1,14 @@
-// What is to be done next for a payment, from its row, its order's and that of the payment which holds the order.
+// The next step of a payment, decided from its row, its order and the payment that has claimed the order.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { nextPaymentStep, type PaymentAtWork } from './process.ts'
-import type { BankAnswer } from './processor.ts'
+import { type LockedPayment, nextPaymentStep } from './process.ts'
+import type { BankResponse } from './processor.ts'
 
 const ID = 'pay_0000000000000001'
 const OTHER = 'pay_0000000000000002'
 
-/** A payment that has just been made, of an order that nobody holds. */
-const fresh: PaymentAtWork = {
+/** A new payment whose order is unclaimed. */
+const fresh: LockedPayment = {
   id: ID,
   orderId: 'order_0000000000000001',
   merchantId: '550e8400-e29b-41d4-a716-446655440000',
@@ -20,95 +20,115 @@ const fresh: PaymentAtWork = {
   requestId: 'r-1',
   dueInMs: -1,
   bankWasAsked: false,
-  bankAnswer: null,
+  bankResponse: null,
   orderIsPaid: false,
   claimedBy: null,
   claimantDueInMs: null,
   ageMs: 40,
 }
 
-const yes: BankAnswer = { outcome: 'success', settlesInMs: 5000 }
-const no: BankAnswer = {
+const success: BankResponse = { outcome: 'success', settlesInMs: 5000 }
+const failure: BankResponse = {
   outcome: 'failed',
   errorCode: 'DECLINED',
   errorDescription: 'The card was declined',
   settlesInMs: 5000,
 }
 const asked = { bankWasAsked: true, claimedBy: ID, claimantDueInMs: -1 }
-const held = (claimantDueInMs: number | null) => ({ claimedBy: OTHER, claimantDueInMs })
+const claimed = (claimantDueInMs: number | null) => ({ claimedBy: OTHER, claimantDueInMs })
 const alreadyPaid = {
   is: 'fail',
   failure: { errorCode: 'ORDER_ALREADY_PAID', errorDescription: 'The order was paid by another payment' },
   cause: 'another payment paid the order',
 }
 
-test.each<[string, Partial<PaymentAtWork>, object]>([
+test.each<[string, Partial<LockedPayment>, object]>([
   ['a new payment claims its order, then asks', {}, { is: 'ask' }],
-  ['due this very moment is due', { dueInMs: 0 }, { is: 'ask' }],
-  ['one that is not due is looked at when it is', { dueInMs: 1500 }, { is: 'look_again', inMs: 1500 }],
-  ['… never a part of a millisecond early', { dueInMs: 0.2 }, { is: 'look_again', inMs: 1 }],
+  ['a payment that is due right now asks', { dueInMs: 0 }, { is: 'ask' }],
+  ['a payment that is not due snoozes until it is due', { dueInMs: 1500 }, { is: 'snooze', forMs: 1500 }],
+  ['a snooze is never a part of a millisecond too short', { dueInMs: 0.2 }, { is: 'snooze', forMs: 1 }],
   [
-    'one that waits for the bank is looked at when that settles',
-    { ...asked, bankAnswer: yes, dueInMs: 4999.5 },
-    { is: 'look_again', inMs: 5000 },
+    'a payment at the bank snoozes until the bank settles',
+    { ...asked, bankResponse: success, dueInMs: 4999.5 },
+    { is: 'snooze', forMs: 5000 },
   ],
-  ['one that holds its order and was not asked about yet asks', { claimedBy: ID }, { is: 'ask' }],
-  ['one whose answer was lost by a crash asks again', asked, { is: 'ask' }],
-  ['a yes that has settled succeeds', { ...asked, bankAnswer: yes }, { is: 'succeed' }],
+  ['a payment that has claimed its order and has not asked yet asks', { claimedBy: ID }, { is: 'ask' }],
+  ['a payment whose response a crash lost asks a second time', asked, { is: 'ask' }],
   [
-    'a no that has settled fails, with the bank’s words',
-    { ...asked, bankAnswer: no },
+    'a payment succeeds when its success response has settled',
+    { ...asked, bankResponse: success },
+    { is: 'succeed' },
+  ],
+  [
+    'a payment fails with the bank’s error when its failure response has settled',
+    { ...asked, bankResponse: failure },
     {
       is: 'fail',
       cause: 'bank',
       failure: { errorCode: 'DECLINED', errorDescription: 'The card was declined' },
     },
   ],
-  ['of a paid order: fails before the bank is asked', { orderIsPaid: true, ...held(-9000) }, alreadyPaid],
   [
-    'of a paid order: fails whatever its bank said',
-    { ...held(-1), orderIsPaid: true, bankWasAsked: true, bankAnswer: yes },
+    'a payment of a paid order fails before it asks the bank',
+    { orderIsPaid: true, ...claimed(-9000) },
     alreadyPaid,
   ],
-  ['while another is at the bank: waits until that settles', held(5000), { is: 'wait', forMs: 5100 }],
-  ['… counting whole milliseconds', held(0.5), { is: 'wait', forMs: 101 }],
-  ['while another is overdue: waits, not busily', held(-60_000), { is: 'wait', forMs: 100 }],
-  ['while another, of which nothing is known, is at the bank: waits', held(null), { is: 'wait', forMs: 100 }],
-  ['… the less busily the older it is', { ...held(null), ageMs: 4000 }, { is: 'wait', forMs: 1000 }],
-  ['… but never for long', { ...held(-1), ageMs: 3_600_000 }, { is: 'wait', forMs: 2000 }],
-  ['success is for good', { status: 'success', orderIsPaid: true, claimedBy: ID }, { is: 'nothing' }],
-  ['failed is for good', { status: 'failed', bankAnswer: yes }, { is: 'nothing' }],
-  ['only notifications end created ones', { status: 'created', dueInMs: 1500 }, { is: 'nothing' }],
+  [
+    'a payment of a paid order fails even after a success response',
+    { ...claimed(-1), orderIsPaid: true, bankWasAsked: true, bankResponse: success },
+    alreadyPaid,
+  ],
+  ['a payment waits until another payment at the bank settles', claimed(5000), { is: 'wait', forMs: 5100 }],
+  ['a wait is a whole number of milliseconds', claimed(0.5), { is: 'wait', forMs: 101 }],
+  ['a payment waits 100 ms while another payment is overdue', claimed(-60_000), { is: 'wait', forMs: 100 }],
+  [
+    'a payment waits 100 ms while the due time of the claimant is unknown',
+    claimed(null),
+    { is: 'wait', forMs: 100 },
+  ],
+  ['an older payment waits longer', { ...claimed(null), ageMs: 4000 }, { is: 'wait', forMs: 1000 }],
+  [
+    'no payment waits longer than 2 s for an overdue one',
+    { ...claimed(-1), ageMs: 3_600_000 },
+    { is: 'wait', forMs: 2000 },
+  ],
+  [
+    'a successful payment stays successful',
+    { status: 'success', orderIsPaid: true, claimedBy: ID },
+    { is: 'nothing' },
+  ],
+  ['a failed payment stays failed', { status: 'failed', bankResponse: success }, { is: 'nothing' }],
+  ['a created payment waits for its notification', { status: 'created', dueInMs: 1500 }, { is: 'nothing' }],
 ])('%s', (_rule, over, step) => {
   expect(nextPaymentStep({ ...fresh, ...over })).toMatchObject(step)
 })
 
-const answers = fc.constantFrom(null, yes, no)
-const anyPayment: fc.Arbitrary<PaymentAtWork> = fc
+const responses = fc.constantFrom(null, success, failure)
+const anyPayment: fc.Arbitrary<LockedPayment> = fc
   .record({
     status: fc.constantFrom('created', 'pending', 'success', 'failed'),
     dueInMs: fc.double({ min: -1e9, max: 1e9, noNaN: true }),
     bankWasAsked: fc.boolean(),
-    bankAnswer: answers,
+    bankResponse: responses,
     orderIsPaid: fc.boolean(),
     claimedBy: fc.constantFrom(null, ID, OTHER),
     claimantDueInMs: fc.option(fc.double({ min: -1e9, max: 1e9, noNaN: true })),
   })
   .map((over) => ({ ...fresh, ...over }))
 
-test('whatever the rows say: nothing moves before its time, nobody asks or succeeds beside another payment, nobody asks twice, and every wait ends', () => {
+test('for any rows: no payment moves early, asks beside another payment or asks twice, and every wait ends', () => {
   fc.assert(
     fc.property(anyPayment, (payment) => {
       const step = nextPaymentStep(payment)
-      const isIdle = step.is === 'nothing' || step.is === 'look_again'
+      const isIdle = step.is === 'nothing' || step.is === 'snooze'
       expect(isIdle).toBe(payment.status !== 'pending' || payment.dueInMs > 0)
-      const isAnothers = payment.orderIsPaid || payment.claimedBy === OTHER
-      if (isAnothers) expect(step.is === 'ask' || step.is === 'succeed').toBe(false)
-      if (payment.bankAnswer !== null) expect(step.is === 'ask').toBe(false)
-      if (step.is === 'succeed') expect(payment.bankAnswer?.outcome).toBe('success')
-      if (step.is === 'look_again') expect(step.inMs).toBeGreaterThanOrEqual(payment.dueInMs)
+      const orderIsTaken = payment.orderIsPaid || payment.claimedBy === OTHER
+      if (orderIsTaken) expect(step.is === 'ask' || step.is === 'succeed').toBe(false)
+      if (payment.bankResponse !== null) expect(step.is === 'ask').toBe(false)
+      if (step.is === 'succeed') expect(payment.bankResponse?.outcome).toBe('success')
+      if (step.is === 'snooze') expect(step.forMs).toBeGreaterThanOrEqual(payment.dueInMs)
       if (step.is === 'wait') expect(step.forMs).toBeGreaterThanOrEqual(100)
-      const pause = step.is === 'look_again' ? step.inMs : step.is === 'wait' ? step.forMs : 1
+      const pause = step.is === 'snooze' ? step.forMs : step.is === 'wait' ? step.forMs : 1
       expect(Number.isSafeInteger(pause) && pause > 0).toBe(true)
     }),
     { numRuns: 2000 },

@@ -1,15 +1,21 @@
-// Processing a payment: claim its order, and then what the bank makes of it (bank-work.ts).
+// Processing a payment: it claims its order, asks the bank, and settles payment and order together (decision 0016).
 import type { ScenarioName } from '@sluice/contracts'
 import type { Tx } from '../platform/database.ts'
 import type { JobHandler } from '../platform/queue.ts'
 import { type Publishing, publish } from '../webhooks/index.ts'
-import { createBankHandler, type NextStep, type ProcessDeps, type RowAtWork } from './bank-work.ts'
 import { paymentWork } from './jobs.ts'
 import { type PaymentRow, paymentOnTheWire } from './payment.ts'
-import { movePayment } from './payment-status.ts'
+import { type FailureReason, movePayment } from './payment-status.ts'
+import {
+  createSettlementHandler,
+  type LockedRow,
+  type SettlementDeps,
+  type SettlementStep,
+  type StepOutcome,
+} from './settlement.ts'
 
-/** A payment, its order and the payment that holds the order, as they are now. */
-export interface PaymentAtWork extends RowAtWork {
+/** A locked payment, with its order and the payment that has claimed the order. */
+export interface LockedPayment extends LockedRow {
   orderId: string
   merchantId: string
   amount: number
@@ -18,142 +24,158 @@ export interface PaymentAtWork extends RowAtWork {
   scenario: ScenarioName | null
   bankWasAsked: boolean
   orderIsPaid: boolean
+  /** The id of the payment that has claimed the order. */
   claimedBy: string | null
-  /** Of the payment that holds the order. */
   claimantDueInMs: number | null
-  /** Since it was made. */
+  /** Since the payment was created. */
   ageMs: number
 }
 
-/** Those that wait for the same order look again the more seldom the longer they have waited: so they don't come all at once. */
+/** `wait`: another payment of the order is at the bank. */
+type PaymentStep = SettlementStep | { is: 'wait'; forMs: number }
+
+/** Payments that wait for one order pause a quarter of their age, so that they do not all come at once. */
 const WAIT_MS_MIN = 100
 const WAIT_MS_MAX = 2000
 
-const alreadyPaid: NextStep = {
+const alreadyPaid: PaymentStep = {
   is: 'fail',
   failure: { errorCode: 'ORDER_ALREADY_PAID', errorDescription: 'The order was paid by another payment' },
   cause: 'another payment paid the order',
 }
 
-/** What is to be done next for a payment. */
-export function nextPaymentStep(payment: PaymentAtWork): NextStep {
-  const { bankAnswer, claimedBy } = payment
+/** Decides the next step of a payment. */
+export function nextPaymentStep(payment: LockedPayment): PaymentStep {
+  const { bankResponse, claimedBy } = payment
   if (payment.status !== 'pending') return { is: 'nothing' }
-  if (payment.dueInMs > 0) return { is: 'look_again', inMs: Math.ceil(payment.dueInMs) }
+  if (payment.dueInMs > 0) return { is: 'snooze', forMs: Math.ceil(payment.dueInMs) }
   if (payment.orderIsPaid) return alreadyPaid
   if (claimedBy !== null && claimedBy !== payment.id) {
-    const patienceMs = Math.min(Math.max(WAIT_MS_MIN, Math.ceil(payment.ageMs / 4)), WAIT_MS_MAX)
-    return { is: 'wait', forMs: Math.max(0, Math.ceil(payment.claimantDueInMs ?? 0)) + patienceMs }
+    const pauseMs = Math.min(Math.max(WAIT_MS_MIN, Math.ceil(payment.ageMs / 4)), WAIT_MS_MAX)
+    return { is: 'wait', forMs: Math.max(0, Math.ceil(payment.claimantDueInMs ?? 0)) + pauseMs }
   }
-  if (bankAnswer === null) return { is: 'ask' }
-  if (bankAnswer.outcome === 'success') return { is: 'succeed' }
-  return { is: 'fail', failure: bankAnswer, cause: 'bank' }
+  if (bankResponse === null) return { is: 'ask' }
+  if (bankResponse.outcome === 'success') return { is: 'succeed' }
+  return { is: 'fail', failure: bankResponse, cause: 'bank' }
 }
 
 /** The handler of a payment's job. */
-export const createPaymentHandler = (deps: ProcessDeps): JobHandler =>
-  createBankHandler<PaymentAtWork>(deps, {
+export const createPaymentHandler = (deps: SettlementDeps): JobHandler =>
+  createSettlementHandler<LockedPayment>(deps, {
     work: paymentWork,
+    lock: lockPaymentAndOrder,
     takeStep,
-    ask: ({ id, method, scenario, amount, currency }) =>
+    askBank: ({ id, method, scenario, amount, currency }) =>
       deps.bank.charge({ paymentId: id, method, scenario, amount, currency }),
-    logged: ({ id, orderId }) => ({ payment: id, order: orderId }),
+    logFields: ({ id, orderId }) => ({ payment: id, order: orderId }),
   })
 
-/** Looks at the payment with its order held, and does in the same commit what needs nobody else. */
-async function takeStep(
-  tx: Tx,
-  publishing: Publishing,
-  id: string,
-): Promise<{ row: PaymentAtWork; step: NextStep } | undefined> {
-  const payment = await lockPaymentAndOrder(tx, id)
-  if (payment === undefined) return undefined
+async function takeStep(tx: Tx, publishing: Publishing, payment: LockedPayment): Promise<StepOutcome> {
   const step = nextPaymentStep(payment)
-  const { orderId, requestId } = payment
   switch (step.is) {
+    case 'nothing':
+      return { counted: 'already_done' }
+    case 'snooze':
+      return { counted: 'not_due', snoozeMs: step.forMs }
     case 'wait':
-      await tx.query({
-        name: 'payment-waits',
-        text: `UPDATE payments SET due_at = now() + $2::float8 * interval '1 millisecond' WHERE id = $1`,
-        values: [id, step.forMs],
-      })
-      break
+      await postpone(tx, payment, step.forMs)
+      return { counted: 'waiting', snoozeMs: step.forMs }
     case 'ask':
       if (!payment.bankWasAsked) await claimOrder(tx, payment)
-      break
-    case 'succeed': {
-      const moved = movePayment(tx, 'success', { id, cause: 'bank', requestId })
-      await tell(tx, publishing, payment, 'payment.success', await settle(payOrder(tx, orderId), moved))
-      break
-    }
-    case 'fail': {
-      const { cause, failure } = step
-      const moved = movePayment(tx, 'failed', { id, cause, requestId, failure })
-      await tell(tx, publishing, payment, 'payment.failed', await settle(releaseOrder(tx, payment), moved))
-      break
-    }
+      return 'ask_bank'
+    case 'succeed':
+      await succeed(tx, publishing, payment)
+      return { counted: 'done', settledAs: 'success' }
+    case 'fail':
+      await fail(tx, publishing, payment, step)
+      return { counted: 'done', settledAs: step.failure.errorCode }
   }
-  return { row: payment, step }
 }
 
-const tell = (
+async function succeed(tx: Tx, publishing: Publishing, payment: LockedPayment): Promise<void> {
+  const { id, requestId } = payment
+  const [, moved] = await Promise.all([
+    payOrder(tx, payment),
+    movePayment(tx, 'success', { id, cause: 'bank', requestId }),
+  ])
+  await publishSettled(tx, publishing, payment, 'payment.success', moved)
+}
+
+async function fail(
   tx: Tx,
   publishing: Publishing,
-  { merchantId, requestId }: PaymentAtWork,
-  event: 'payment.success' | 'payment.failed',
-  row: PaymentRow,
-) => publish(tx, publishing, [{ merchantId, event, data: { payment: paymentOnTheWire(row) }, requestId }])
-
-/** The order and its payment change together, or not at all. */
-async function settle(
-  order: Promise<unknown>,
-  payment: Promise<PaymentRow | undefined>,
-): Promise<PaymentRow> {
-  const [, moved] = await Promise.all([order, payment])
-  if (moved === undefined) throw new Error('a payment that was held as pending could not be moved')
-  return moved
+  payment: LockedPayment,
+  { failure, cause }: { failure: FailureReason; cause: string },
+): Promise<void> {
+  const { id, requestId } = payment
+  const [, moved] = await Promise.all([
+    releaseOrder(tx, payment),
+    movePayment(tx, 'failed', { id, cause, requestId, failure }),
+  ])
+  await publishSettled(tx, publishing, payment, 'payment.failed', moved)
 }
 
-async function lockPaymentAndOrder(tx: Tx, id: string): Promise<PaymentAtWork | undefined> {
-  const inMs = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`
-  const [payment] = await tx.query<PaymentAtWork>({
+async function publishSettled(
+  tx: Tx,
+  publishing: Publishing,
+  { merchantId, requestId }: LockedPayment,
+  event: 'payment.success' | 'payment.failed',
+  moved: PaymentRow | undefined,
+): Promise<void> {
+  if (moved === undefined) throw new Error('a payment that was locked as pending could not be moved')
+  await publish(tx, publishing, [
+    { merchantId, event, data: { payment: paymentOnTheWire(moved) }, requestId },
+  ])
+}
+
+const inMs = (time: string) => `(extract(epoch FROM ${time} - now()) * 1000)::float8`
+
+const LOCK_PAYMENT_AND_ORDER = `
+  SELECT p.id, p.order_id AS "orderId", p.merchant_id AS "merchantId", p.status, p.amount::float8, p.currency, p.method,
+         p.bank_scenario AS scenario, p.request_id AS "requestId", ${inMs('p.due_at')} AS "dueInMs",
+         p.bank_asked_at IS NOT NULL AS "bankWasAsked", p.bank_answer AS "bankResponse",
+         o.status = 'paid' AS "orderIsPaid", o.claimed_by AS "claimedBy",
+         ${inMs('claimant.due_at')} AS "claimantDueInMs", -${inMs('p.created_at')} AS "ageMs"
+  FROM payments p JOIN orders o ON o.id = p.order_id LEFT JOIN payments claimant ON claimant.id = o.claimed_by
+  WHERE p.id = $1 FOR NO KEY UPDATE OF p, o`
+
+async function lockPaymentAndOrder(tx: Tx, id: string): Promise<LockedPayment | undefined> {
+  const [payment] = await tx.query<LockedPayment>({
     name: 'lock-payment-and-order',
-    text: `
-      SELECT p.id, p.order_id AS "orderId", p.merchant_id AS "merchantId", p.status, p.amount::float8, p.currency, p.method,
-             p.bank_scenario AS scenario, p.request_id AS "requestId", ${inMs('p.due_at')} AS "dueInMs",
-             p.bank_asked_at IS NOT NULL AS "bankWasAsked", p.bank_answer AS "bankAnswer",
-             o.status = 'paid' AS "orderIsPaid", o.claimed_by AS "claimedBy",
-             ${inMs('claimant.due_at')} AS "claimantDueInMs", -${inMs('p.created_at')} AS "ageMs"
-      FROM payments p JOIN orders o ON o.id = p.order_id LEFT JOIN payments claimant ON claimant.id = o.claimed_by
-      WHERE p.id = $1 FOR NO KEY UPDATE OF p, o`,
+    text: LOCK_PAYMENT_AND_ORDER,
     values: [id],
   })
   return payment
 }
 
-/** The order is this payment's until it fails: nobody else asks the bank meanwhile. */
-const claimOrder = (tx: Tx, { id, orderId, requestId }: PaymentAtWork) =>
+const postpone = (tx: Tx, { id }: LockedPayment, forMs: number) =>
   tx.query({
-    name: 'claim-order',
-    text: `
-      WITH claimed AS (
-        UPDATE orders SET claimed_by = $1 WHERE id = $2
-      ), asked AS (
-        UPDATE payments SET bank_asked_at = clock_timestamp() WHERE id = $1 RETURNING amount
-      )
-      INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
-      SELECT $1, 'bank_asked', amount, 'worker', $3 FROM asked`,
-    values: [id, orderId, requestId],
+    name: 'postpone-payment',
+    text: `UPDATE payments SET due_at = now() + $2::float8 * interval '1 millisecond' WHERE id = $1`,
+    values: [id, forMs],
   })
 
-const payOrder = (tx: Tx, orderId: string) =>
+const CLAIM_ORDER = `
+  WITH claimed AS (
+    UPDATE orders SET claimed_by = $1 WHERE id = $2
+  ), asked AS (
+    UPDATE payments SET bank_asked_at = clock_timestamp() WHERE id = $1 RETURNING amount
+  )
+  INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
+  SELECT $1, 'bank_asked', amount, 'worker', $3 FROM asked`
+
+/** The order belongs to this payment until the payment fails: no other payment asks the bank meanwhile. */
+const claimOrder = (tx: Tx, { id, orderId, requestId }: LockedPayment) =>
+  tx.query({ name: 'claim-order', text: CLAIM_ORDER, values: [id, orderId, requestId] })
+
+const payOrder = (tx: Tx, { orderId }: LockedPayment) =>
   tx.query({
     name: 'pay-order',
     text: `UPDATE orders SET status = 'paid', updated_at = later_than(updated_at) WHERE id = $1`,
     values: [orderId],
   })
 
-const releaseOrder = (tx: Tx, { id, orderId }: PaymentAtWork) =>
+const releaseOrder = (tx: Tx, { id, orderId }: LockedPayment) =>
   tx.query({
     name: 'release-order',
     text: `UPDATE orders SET claimed_by = NULL WHERE id = $1 AND claimed_by = $2 AND status <> 'paid'`,

@@ -1,8 +1,8 @@
-// The port to a bank: what the payment verbs ask of one, simulated or real.
+// The port to a bank, simulated or real.
 import type { ScenarioName } from '@sluice/contracts'
 
-/** What became of a charge or a refund. A refusal is an answer; a bank out of reach is an exception. */
-export type BankAnswer = (
+/** The bank's response to a charge or a refund. A refusal is a response; an unreachable bank is an exception. */
+export type BankResponse = (
   | { outcome: 'success' }
   | {
       outcome: 'failed'
@@ -16,20 +16,20 @@ export type BankAnswer = (
   settlesInMs: number
 }
 
-export interface ChargeRequest {
+export interface BankCharge {
   paymentId: string
   method: 'upi' | 'card'
-  /** What the magic value scripted, in place of the card or VPA itself; null for an ordinary one. */
+  /** The script of a magic card or VPA; null for an ordinary one. */
   scenario: ScenarioName | null
   /** In the currency's smallest units. */
   amount: number
   currency: string
 }
 
-export interface RefundRequest {
+export interface BankRefund {
   refundId: string
   paymentId: string
-  /** The payment's. */
+  /** The scenario of its payment. */
   scenario: ScenarioName | null
   /** In the currency's smallest units; at most the payment's. */
   amount: number
@@ -37,14 +37,14 @@ export interface RefundRequest {
 }
 
 /**
- * A bank. The answer is stored before anything follows from it; after a crash in between it is asked again
- * with the same id. So a bank that moves money takes `paymentId` and `refundId` for its idempotency keys and
- * answers the second time as it did the first. Neither call waits until the money has settled: the answer
- * says how long that takes, and the caller comes back then, with no job or connection held meanwhile.
+ * A bank. Its response is stored before it has any effect. After a crash before the store, it is asked again with the
+ * same id. So an adapter to a real bank uses `paymentId` and `refundId` as idempotency keys, and a repeated call gets
+ * the first response. Neither call waits for the settlement: the response has its duration, and the worker snoozes the job
+ * without holding a connection.
  */
 export interface PaymentProcessor {
-  /** Takes the amount from the payer. Rejects when the bank can't be reached, and is then tried again. */
-  charge(request: ChargeRequest): Promise<BankAnswer>
-  /** Gives the amount, or a part of it, back to the payer. Rejects as `charge` does. */
-  refund(request: RefundRequest): Promise<BankAnswer>
+  /** Takes the amount from the payer. Rejects when the bank is unreachable; the worker then retries. */
+  charge(request: BankCharge): Promise<BankResponse>
+  /** Returns the amount, or a part of it, to the payer. Rejects as `charge` does. */
+  refund(request: BankRefund): Promise<BankResponse>
 }

@@ -1,4 +1,4 @@
-// Reading payments, refunds and their history, as their merchant and as their payers.
+// Reading payments, refunds and timelines, for merchants and payers.
 import type {
   PageQuery,
   Payment,
@@ -17,7 +17,7 @@ import { withTimeout } from '../platform/with-timeout.ts'
 import { paymentOnTheWire, publicPaymentOnTheWire } from './payment.ts'
 import { refundOnTheWire } from './refund.ts'
 
-/** The merchant's payment, or undefined when there is none of that id, or it is somebody else's. */
+/** The merchant's payment, or undefined. Another merchant's payment is undefined too. */
 export async function findPayment(
   db: Database,
   merchantId: string,
@@ -28,7 +28,7 @@ export async function findPayment(
   return row === null ? undefined : paymentOnTheWire(row)
 }
 
-/** What a payer may see of a payment; undefined when there is none, or its merchant is not active. */
+/** The payer's view of a payment; undefined when it is unknown or its merchant is inactive. */
 export async function findPublicPayment(db: Database, id: string): Promise<PublicPayment | undefined> {
   if (!isOwnId('pay', id)) return undefined
   const row = await withTimeout(
@@ -39,13 +39,13 @@ export async function findPublicPayment(db: Database, id: string): Promise<Publi
   return row === null ? undefined : publicPaymentOnTheWire(row)
 }
 
-/** A page of the merchant's payments, newest first, and how many there are in all. @throws BAD_REQUEST_ERROR */
+/** A page of the merchant's payments, newest first, and the total count. @throws BAD_REQUEST_ERROR */
 export async function listPayments(
   db: Database,
   merchantId: string,
   query: PaymentsQuery,
 ): Promise<{ data: Payment[]; total: number }> {
-  const where = wanted(merchantId, query)
+  const where = paymentFilter(merchantId, query)
   const [rows, total] = await Promise.all([
     db.prisma.payment.findMany({
       where,
@@ -58,13 +58,13 @@ export async function listPayments(
   return { data: rows.map(paymentOnTheWire), total }
 }
 
-function wanted(merchantId: string, query: PaymentsQuery): Prisma.PaymentWhereInput {
+function paymentFilter(merchantId: string, query: PaymentsQuery): Prisma.PaymentWhereInput {
   const { status, method, order_id: orderId, search } = query
   const createdAt = {
     ...(query.from === undefined ? {} : { gte: parseTimestamp('from', query.from) }),
-    ...(query.to === undefined ? {} : dayOrMoment(query.to)),
+    ...(query.to === undefined ? {} : upTo(query.to)),
   }
-  // Prisma takes % and _ in `contains` as what LIKE makes of them.
+  // In `contains` Prisma passes % and _ on to LIKE as wildcards.
   const text = { contains: search?.replaceAll(/[\\%_]/g, '\\$&') ?? '', mode: 'insensitive' as const }
   return {
     merchantId,
@@ -80,13 +80,13 @@ function wanted(merchantId: string, query: PaymentsQuery): Prisma.PaymentWhereIn
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** Until the end of a day, or until a moment, that one included. */
-const dayOrMoment = (to: string) =>
+/** Up to the end of a day, or up to a timestamp, inclusive. */
+const upTo = (to: string) =>
   to.length === '2024-01-15'.length
     ? { lt: new Date(parseTimestamp('to', to).getTime() + DAY_MS) }
     : { lte: parseTimestamp('to', to) }
 
-/** A page of the payment's history, oldest first; undefined for an unknown payment. */
+/** A page of the payment's timeline, oldest first; undefined for an unknown payment. */
 export async function readTimeline(
   db: Database,
   merchantId: string,
@@ -134,7 +134,7 @@ export async function listRefunds(
   return { data: rows.map(refundOnTheWire), total }
 }
 
-/** The merchant's refund, or undefined when there is none of that id, or it is somebody else's. */
+/** The merchant's refund, or undefined. Another merchant's refund is undefined too. */
 export async function findRefund(db: Database, merchantId: string, id: string): Promise<Refund | undefined> {
   if (!isOwnId('rfnd', id)) return undefined
   const row = await db.prisma.refund.findFirst({ where: { id, merchantId } })

@@ -1,4 +1,4 @@
-// A refund's row as statements and Prisma read it, and as the wire shows it.
+// A refund's row as SQL and Prisma read it, and its form on the wire.
 import type { Refund } from '@sluice/contracts'
 
 export interface RefundRow {
@@ -14,7 +14,7 @@ export interface RefundRow {
   processedAt: Date | null
 }
 
-/** A RefundRow, for SELECT and RETURNING. */
+/** The columns of a RefundRow, for SELECT and RETURNING. */
 export const refundColumns = `
   id, payment_id AS "paymentId", amount::float8, reason, status, error_code AS "errorCode",
   error_description AS "errorDescription", created_at AS "createdAt", updated_at AS "updatedAt",

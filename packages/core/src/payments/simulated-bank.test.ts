@@ -1,7 +1,8 @@
+// The simulated bank: its outcomes and delays in test mode, for magic values, and by chance.
 import { bankScenarios, type ScenarioName } from '@sluice/contracts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { ChargeRequest, RefundRequest } from './processor.ts'
+import type { BankCharge, BankRefund } from './processor.ts'
 import { createSimulatedBank, type SimulatedBankOptions } from './simulated-bank.ts'
 
 const options: SimulatedBankOptions = {
@@ -12,7 +13,7 @@ const options: SimulatedBankOptions = {
   testMode: undefined,
 }
 
-const chargeOf = (method: ChargeRequest['method'], scenario: ScenarioName | null = null): ChargeRequest => ({
+const chargeOf = (method: BankCharge['method'], scenario: ScenarioName | null = null): BankCharge => ({
   paymentId: 'pay_0000000000000001',
   method,
   scenario,
@@ -20,7 +21,7 @@ const chargeOf = (method: ChargeRequest['method'], scenario: ScenarioName | null
   currency: 'INR',
 })
 
-const refundOf = (scenario: ScenarioName | null = null): RefundRequest => ({
+const refundOf = (scenario: ScenarioName | null = null): BankRefund => ({
   refundId: 'rfnd_0000000000000001',
   paymentId: 'pay_0000000000000001',
   scenario,
@@ -54,8 +55,10 @@ test.each([
   'an ordinary %s payment at rate %d and chance %d ends in %s',
   async (method, rate, chance, outcome) => {
     const rates = method === 'upi' ? { upiSuccessRate: rate } : { cardSuccessRate: rate }
-    const answer = await createSimulatedBank({ ...options, ...rates }, () => chance).charge(chargeOf(method))
-    expect(answer).toMatchObject(outcome === 'success' ? { outcome } : paymentFailed)
+    const response = await createSimulatedBank({ ...options, ...rates }, () => chance).charge(
+      chargeOf(method),
+    )
+    expect(response).toMatchObject(outcome === 'success' ? { outcome } : paymentFailed)
   },
 )
 
@@ -68,7 +71,7 @@ test.each([
   expect((await bank.charge(chargeOf('upi'))).settlesInMs).toBe(paymentMs)
   expect((await bank.charge(chargeOf('card', 'declined'))).settlesInMs).toBe(paymentMs)
   expect((await bank.refund(refundOf())).settlesInMs).toBe(refundMs)
-  // The 30 seconds are the payment's.
+  // The 30 seconds apply to the payment only.
   expect((await bank.refund(refundOf('timeout'))).settlesInMs).toBe(refundMs)
 })
 
@@ -91,7 +94,7 @@ test('delays are whole milliseconds within their range, both ends included', asy
 })
 
 test.each(bankScenarios)(
-  '$method $value is answered as its scenario $name says, at every chance',
+  '$method $value gets the response of its scenario $name, at every chance',
   async (scenario) => {
     for (const chance of [0, almostOne]) {
       const bank = createSimulatedBank(options, () => chance)

@@ -1,6 +1,6 @@
-// The bank of the sandbox: test mode, then magic values, then chance decide what it answers.
+// The simulated bank: test mode decides its response, then magic values, then chance.
 import { findScenario, type ScenarioBehaviour, type ScenarioName } from '@sluice/contracts'
-import type { BankAnswer, ChargeRequest, PaymentProcessor, RefundRequest } from './processor.ts'
+import type { BankCharge, BankRefund, BankResponse, PaymentProcessor } from './processor.ts'
 
 /** Both ends are included. */
 interface DelayRange {
@@ -15,7 +15,7 @@ export interface SimulatedBankOptions {
   cardSuccessRate: number
   processingDelayMs: DelayRange
   refundDelayMs: DelayRange
-  /** For automated tests: one outcome for every payment, one delay for payments and refunds. */
+  /** For automated tests: one outcome for all payments, one delay for payments and refunds. */
   testMode: { paymentSuccess: boolean; processingDelayMs: number } | undefined
 }
 
@@ -34,8 +34,8 @@ const refundFailed = {
 const success = { outcome: 'success' } as const
 
 /**
- * A bank that moves no money and remembers nothing: asked again with the same id, it may answer differently,
- * which is harmless because only a stored answer counts. `random` gives numbers from 0 to below 1.
+ * A bank that moves no money and stores nothing. A repeated call with the same id may get another response, which is
+ * harmless because only the stored response counts. `random` returns numbers from 0 to below 1.
  */
 export function createSimulatedBank(
   options: SimulatedBankOptions,
@@ -43,7 +43,7 @@ export function createSimulatedBank(
 ): PaymentProcessor {
   const { testMode } = options
 
-  const charge = (request: ChargeRequest): BankAnswer => {
+  const charge = (request: BankCharge): BankResponse => {
     if (testMode) {
       return {
         ...(testMode.paymentSuccess ? success : paymentFailed),
@@ -57,13 +57,13 @@ export function createSimulatedBank(
     }
   }
 
-  const refund = (request: RefundRequest): BankAnswer => ({
-    // Test mode has no say in refunds, so that their failure can be tried in it too.
+  const refund = (request: BankRefund): BankResponse => ({
+    // Test mode does not decide refunds, so that testers can script their failure too.
     ...(scenarioFor(request.scenario)?.refund === 'failed' ? refundFailed : success),
     settlesInMs: testMode?.processingDelayMs ?? delayWithin(options.refundDelayMs, random),
   })
 
-  const outcomeByChance = (method: ChargeRequest['method']) => {
+  const outcomeByChance = (method: BankCharge['method']) => {
     const successRate = method === 'upi' ? options.upiSuccessRate : options.cardSuccessRate
     return random() < successRate ? success : paymentFailed
   }
@@ -83,6 +83,6 @@ function scriptedOutcome(scenario: ScenarioBehaviour) {
   return { outcome: 'failed', errorCode, errorDescription } as const
 }
 
-/** Whole milliseconds, each as likely as any other. */
+/** Whole milliseconds, equally distributed. */
 const delayWithin = ({ min, max }: DelayRange, random: () => number): number =>
   min + Math.floor(random() * (max - min + 1))

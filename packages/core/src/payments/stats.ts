@@ -1,4 +1,4 @@
-// A merchant's numbers, counted by PostgreSQL when they are asked for.
+// A merchant's statistics, counted by PostgreSQL at each read.
 import { type PaymentMethod, STATS_DAYS, type Stats } from '@sluice/contracts'
 import type { Database } from '../platform/database.ts'
 
