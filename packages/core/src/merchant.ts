@@ -1,17 +1,17 @@
-// `npm run merchant -- <command>`: makes and manages merchants in the database that DATABASE_URL names, then ends.
-import { type Command, parseCommand, problemOf, USAGE } from './merchants/commands.ts'
+// `npm run merchant -- <command>`: creates and manages merchants in the database at DATABASE_URL, then ends.
+import { type Command, errorLine, parseCommand, USAGE } from './merchants/commands.ts'
 import { readPassword } from './merchants/read-password.ts'
 import { readServiceConfig } from './platform/config.ts'
 import { createLogger } from './platform/logger.ts'
 
-/** An operator has more patience than an HTTP request. */
-const patience = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
+/** An operator waits longer than an HTTP request. */
+const timeouts = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 
 async function run(command: Command): Promise<string> {
   const { databaseUrl } = readServiceConfig(process.env)
   const log = createLogger({ logLevel: 'silent' }, 'merchant')
-  const { openDatabase } = await import('./platform/database.ts') // which takes a while, and no help needs it
-  const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-merchant', log, ...patience })
+  const { openDatabase } = await import('./platform/database.ts') // loads slowly, and the help does not need it
+  const db = openDatabase({ url: databaseUrl, applicationName: 'sluice-merchant', log, ...timeouts })
   try {
     return await command({ db, askForPassword: () => readPassword(process.stdin, process.stderr) })
   } finally {
@@ -32,6 +32,6 @@ try {
   console.log(await run(command))
   process.exit(0) // standard input may still be open
 } catch (error) {
-  console.error(problemOf(error))
+  console.error(errorLine(error))
   process.exit(1)
 }

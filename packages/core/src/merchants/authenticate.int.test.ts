@@ -1,4 +1,4 @@
-// Merchants by key, and what they may see of themselves, on a real database.
+// Authentication by key and the merchant's profile, on a real database.
 import { createDatabase, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
@@ -7,11 +7,11 @@ import { authenticateByKey, findMerchantByEmail, findMerchantProfile } from './a
 import { createMerchant } from './manage.ts'
 import { SEEDED_MERCHANT_ID } from './seed.ts'
 
-/** Of a busy machine. */
+/** Limits for a busy machine. */
 const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
-/** What reached the database through `db.batch`. */
+/** The statements that `db.batch` sent to the database. */
 let statements: Statement[]
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
@@ -35,7 +35,7 @@ const seeded = { id: SEEDED_MERCHANT_ID, name: 'Test Merchant', email: 'test@exa
 const key = 'key_test_abc123'
 const secret = 'secret_test_xyz789'
 
-test('a key and its secret are one merchant’s, and nothing less lets anybody in', async () => {
+test('only the key and secret of one merchant authenticate it', async () => {
   const acme = await createMerchant(db, { name: 'Acme', email: 'ops@acme.example', accounts: [] })
   expect(await authenticateByKey(db, key, secret)).toEqual(seeded)
   expect(await authenticateByKey(db, acme.apiKey, acme.apiSecret)).toEqual({
@@ -60,13 +60,13 @@ test('a key and its secret are one merchant’s, and nothing less lets anybody i
   }
 })
 
-test('a merchant without a secret is let in by none', async () => {
+test('no secret authenticates a merchant without a secret', async () => {
   await database.query(`UPDATE merchants SET api_secret = ''`)
   expect(await authenticateByKey(db, key, '')).toBeUndefined()
   expect(await authenticateByKey(db, key, secret)).toBeUndefined()
 })
 
-test('it is one prepared statement, and what cannot be a key is not asked for', async () => {
+test('authentication is one prepared statement, and a malformed key causes none', async () => {
   const longest = '🔑'.repeat(64)
   await database.query('UPDATE merchants SET api_key = $1, api_secret = $1', [longest])
   expect(await authenticateByKey(db, longest, longest)).toEqual(seeded)
@@ -79,7 +79,7 @@ test('it is one prepared statement, and what cannot be a key is not asked for', 
   expect(statements).toHaveLength(1)
 })
 
-test('what is changed by SQL takes effect with the next request', async () => {
+test('a change by SQL takes effect with the next request', async () => {
   expect(await authenticateByKey(db, key, secret)).toEqual(seeded)
   await database.query('UPDATE merchants SET is_active = false')
   expect(await authenticateByKey(db, key, secret)).toBeUndefined()
@@ -92,7 +92,7 @@ test('an e-mail finds its merchant in any case, active or not', async () => {
   expect(await findMerchantByEmail(db, 'Test@EXAMPLE.com')).toEqual(seeded)
   await database.query('UPDATE merchants SET is_active = false')
   expect(await findMerchantByEmail(db, 'test@example.com')).toEqual(seeded)
-  expect(await findMerchantByEmail(db, 'nobody@example.com')).toBeUndefined()
+  expect(await findMerchantByEmail(db, 'unknown@example.com')).toBeUndefined()
   expect(statements).toHaveLength(3)
   for (const wrong of ['', 'test@example.com\0', `${'x'.repeat(255)}@example.com`]) {
     expect(await findMerchantByEmail(db, wrong)).toBeUndefined()
@@ -100,7 +100,7 @@ test('an e-mail finds its merchant in any case, active or not', async () => {
   expect(statements).toHaveLength(3)
 })
 
-test('a profile is everything that the merchant may see, and not its password', async () => {
+test('a profile has all public fields of the merchant, without the password', async () => {
   await database.query(
     `UPDATE merchants SET password_hash = 'x', webhook_url = 'https://acme.example/hook', created_at = '2026-01-02 03:04:05.678Z'`,
   )

@@ -1,11 +1,11 @@
-// Who calls: a merchant by key and secret. Looked up for each request, so that what an operator changes takes effect at once.
+// Authentication by key and secret. Each request reads the merchant, so that changes take effect at once.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MerchantProfile } from '@sluice/contracts'
 import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 import { unavailable } from '../platform/errors.ts'
 import { withTimeout } from '../platform/with-timeout.ts'
 
-/** A merchant as far as requests need to know it; nothing of it is secret. */
+/** The public fields of a merchant that requests need; none is secret. */
 export interface Merchant {
   id: string
   name: string
@@ -13,11 +13,11 @@ export interface Merchant {
   email: string
 }
 
-/** The widths of the columns, in characters; NUL is in no text of PostgreSQL. */
+/** The limits are the widths of the columns, in characters. PostgreSQL stores no NUL in a text. */
 const CREDENTIAL = /^[^\0]{1,64}$/u
 const EMAIL = /^[^\0]{1,255}$/u
 
-/** The active merchant of this pair, or undefined. Takes as long for an unknown key as for a wrong secret. */
+/** The active merchant of this pair, or undefined. An unknown key takes as long as a wrong secret. */
 export async function authenticateByKey(
   db: Database,
   apiKey: string,
@@ -35,10 +35,10 @@ export async function authenticateByKey(
   return { id, name, email }
 }
 
-/** Digests have one length, and how long a comparison takes tells nothing of what was digested. */
+/** Digests have one length, and the time of their comparison reveals nothing about the text. */
 const digest = (text: string) => createHash('sha256').update(text).digest()
 
-/** The merchant of this address, whatever its case, active or not; or undefined. */
+/** The merchant of this address, in upper or lower case, active or not; or undefined. */
 export async function findMerchantByEmail(db: Database, email: string): Promise<Merchant | undefined> {
   const address = email.toLowerCase()
   if (!EMAIL.test(address)) return undefined
@@ -56,7 +56,7 @@ export function asMerchant(row: unknown[]): Merchant {
   return { id, name, email: address }
 }
 
-/** What GET /merchant shows, or undefined when there is no such merchant. Rejects as unavailable within a second. */
+/** The body of GET /merchant, or undefined for an unknown merchant. Rejects as unavailable within a second. */
 export async function findMerchantProfile(
   db: Database,
   merchantId: string,

@@ -1,4 +1,4 @@
-// Housekeeping of what merchants leave behind: what has expired, and attempts of old webhooks, in bounded batches.
+// Cleanup tasks on a real database: expired rows and old webhook attempts, in bounded batches.
 import { createDatabase, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
@@ -56,47 +56,50 @@ const kinds = [
   },
 ]
 
-test.each(kinds)('$name are removed, those in use are not', async ({ add, key, table }) => {
+test.each(kinds)('$name are removed, current ones stay', async ({ add, key, table }) => {
   for (let n = 0; n < 3; n++) await add(`old${n}`, '-1 millisecond')
   await add('new', '1 minute')
   await runCleanupTasks({ db, log }, allCleanupTasks(undefined))
   expect(await database.query(`SELECT ${key} AS key FROM ${table}`)).toEqual([{ key: 'new' }])
 })
 
-test.each(kinds)('$name go in batches and past what is locked', async ({ name, add, key, table }) => {
-  for (let n = 0; n < 6; n++) await add(`old${n}`, '-1 minute')
-  const task = allCleanupTasks(undefined).find((candidate) => candidate.name === name)
-  const holder = await database.session()
-  try {
-    await holder.query('BEGIN')
-    await holder.query(`SELECT 1 FROM ${table} WHERE ${key} = 'old3' FOR UPDATE`)
-    expect(await task?.run(db, 2)).toBe(2)
-    expect(await task?.run(db, 2)).toBe(2)
-    expect(await task?.run(db, 2)).toBe(1)
-    expect(await task?.run(db, 2)).toBe(0)
-  } finally {
-    await holder.end()
-  }
-  expect(await database.query(`SELECT ${key} AS key FROM ${table}`)).toEqual([{ key: 'old3' }])
-})
+test.each(kinds)(
+  '$name are removed in batches, without waiting for locked rows',
+  async ({ name, add, key, table }) => {
+    for (let n = 0; n < 6; n++) await add(`old${n}`, '-1 minute')
+    const task = allCleanupTasks(undefined).find((candidate) => candidate.name === name)
+    const holder = await database.session()
+    try {
+      await holder.query('BEGIN')
+      await holder.query(`SELECT 1 FROM ${table} WHERE ${key} = 'old3' FOR UPDATE`)
+      expect(await task?.run(db, 2)).toBe(2)
+      expect(await task?.run(db, 2)).toBe(2)
+      expect(await task?.run(db, 2)).toBe(1)
+      expect(await task?.run(db, 2)).toBe(0)
+    } finally {
+      await holder.end()
+    }
+    expect(await database.query(`SELECT ${key} AS key FROM ${table}`)).toEqual([{ key: 'old3' }])
+  },
+)
 
-/** A webhook with an attempt so many days ago, which may be over since. */
+/** A webhook with one attempt some days ago; settled or not. */
 async function addWebhook(event: string, daysAgo: number, settled: boolean): Promise<void> {
   await database.query(
-    `WITH told AS (
+    `WITH published AS (
        INSERT INTO webhook_logs (merchant_id, event, payload, attempts, attempt_number, status, settled_at, next_retry_at)
        SELECT m.id, $1, '{}', 1, 1, status, settled_at, due FROM merchants m JOIN (
          VALUES (true, 'failed', now(), NULL), (false, 'pending', NULL, now())) AS state(is_over, status, settled_at, due)
          ON is_over = $3 RETURNING id)
      INSERT INTO webhook_attempts (delivery_id, number, at, duration_ms, response_code, response_body)
-     SELECT id, 1, now() - $2::float8 * interval '1 day', 5, 500, 'no' FROM told`,
+     SELECT id, 1, now() - $2::float8 * interval '1 day', 5, 500, 'no' FROM published`,
     [event, daysAgo, settled],
   )
 }
 const attempted = () =>
   database.query('SELECT event FROM webhook_attempts JOIN webhook_logs ON id = delivery_id ORDER BY event')
 
-test('attempts of webhooks that are over go after so many days, the webhooks and all others stay', async () => {
+test('old attempts of settled webhooks are removed; the webhooks and all other attempts stay', async () => {
   await addWebhook('over', 7.01, true)
   await addWebhook('recent', 6.99, true)
   await addWebhook('still tried', 30, false)
@@ -108,15 +111,15 @@ test('attempts of webhooks that are over go after so many days, the webhooks and
   expect(await database.query('SELECT * FROM webhook_logs ORDER BY event')).toEqual(before)
 })
 
-test('attempts go in batches', async () => {
+test('old attempts are removed in batches', async () => {
   for (let n = 0; n < 5; n++) await addWebhook(`over ${n}`, 8, true)
   const task = allCleanupTasks(7).find(({ name }) => name === 'old webhook attempts')
   expect([await task?.run(db, 2), await task?.run(db, 2), await task?.run(db, 2)]).toEqual([2, 2, 1])
 })
 
-test('a task that fails keeps no other from its turn, and is told of', async () => {
+test('a failed task is logged and does not stop the next one', async () => {
   const lines: Array<{ task: string; msg: string }> = []
-  const telling = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const recording = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) })
   await kinds[0]!.add('old', '-1 minute')
   const broken = {
     name: 'broken',
@@ -124,7 +127,7 @@ test('a task that fails keeps no other from its turn, and is told of', async () 
       throw new Error('no')
     },
   }
-  await runCleanupTasks({ db, log: telling }, [broken, ...allCleanupTasks(undefined), broken])
+  await runCleanupTasks({ db, log: recording }, [broken, ...allCleanupTasks(undefined), broken])
   expect(await database.query('SELECT * FROM sessions')).toEqual([])
   expect(lines.map(({ task, msg }) => [task, msg])).toEqual([
     ['broken', 'the cleanup task failed; it will run again'],

@@ -1,4 +1,4 @@
-// Merchants: who calls (key or session), and their logins. Seeding and managing them is the operator's, not the apps'.
+// Merchants: authentication by key or session, and logins. Only the operator's tools seed and manage merchants.
 export {
   authenticateByKey,
   findMerchantByEmail,

@@ -1,4 +1,4 @@
-// The operator's tool on a real database: its commands, and as the process that operators run.
+// The operator's tool on a real database: its commands, in this process and as a process of its own.
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -8,8 +8,8 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase } from '../platform/database.ts'
 import { authenticateByKey } from './authenticate.ts'
-import { parseCommand, problemOf, USAGE } from './commands.ts'
-import { createMerchant, giveAccounts } from './manage.ts'
+import { errorLine, parseCommand, USAGE } from './commands.ts'
+import { assignAccounts, createMerchant } from './manage.ts'
 import { readPassword } from './read-password.ts'
 import { SEEDED_MERCHANT_ID } from './seed.ts'
 import { findSession, openSession } from './sessions.ts'
@@ -30,24 +30,24 @@ afterEach(async () => {
   await database.drop()
 })
 
-/** What a command prints, or the problem that it ends with; `input` is what is piped into it. */
+/** The output of a command, or its error line; `input` is its standard input. */
 async function merchant(
   args: string[],
   { input = '', on = db }: { input?: string; on?: Database } = {},
 ): Promise<{ printed: string } | { problem: string }> {
   const command = parseCommand(args)
-  if (command === undefined || command === 'help') throw new Error(`${args} ask for nothing`)
+  if (command === undefined || command === 'help') throw new Error(`${args} are no command`)
   const stdin = new PassThrough()
   stdin.end(input)
   const askForPassword = () => readPassword(stdin as unknown as NodeJS.ReadStream, process.stderr)
   try {
     return { printed: await command({ db: on, askForPassword }) }
   } catch (error) {
-    return { problem: problemOf(error) }
+    return { problem: errorLine(error) }
   }
 }
 
-/** The same as a process. Standard input stays open. */
+/** Runs a command as a process. Standard input stays open. */
 async function merchantProcess(args: string[], { input = '', url = database.url } = {}) {
   const env = { PATH: process.env.PATH, DATABASE_URL: url }
   const child = spawn(process.execPath, [script, ...args], { env })
@@ -66,10 +66,10 @@ const accounts = () =>
   )
 
 const done = { printed: expect.any(String) }
-/** One line that says this. */
-const problem = (what: string) => ({ problem: expect.stringMatching(new RegExp(`^[^\n]*${what}[^\n]*$`)) })
+/** One line with this text. */
+const problem = (part: string) => ({ problem: expect.stringMatching(new RegExp(`^[^\n]*${part}[^\n]*$`)) })
 
-test('a merchant is made with credentials that work, and that no other command shows', async () => {
+test('a new merchant gets working credentials that no other command shows', async () => {
   const args = [
     '--name',
     'Acme & Söhne',
@@ -103,35 +103,35 @@ test('a merchant is made with credentials that work, and that no other command s
   }
 })
 
-test('credentials differ from merchant to merchant', async () => {
-  const made = await Promise.all(
+test('each merchant gets different credentials', async () => {
+  const created = await Promise.all(
     [1, 2, 3].map((n) => createMerchant(db, { name: 'Acme', email: `ops${n}@acme.example`, accounts: [] })),
   )
-  expect(new Set(made.flatMap(({ id, apiKey, apiSecret }) => [id, apiKey, apiSecret])).size).toBe(9)
+  expect(new Set(created.flatMap(({ id, apiKey, apiSecret }) => [id, apiKey, apiSecret])).size).toBe(9)
 })
 
-test('an e-mail is one merchant’s, in any case and by two operators at once', async () => {
+test('an e-mail belongs to one merchant, in any case and with concurrent operators', async () => {
   const outcomes = await Promise.all([create(), create(), create()])
   const refused = outcomes.filter((outcome) => 'problem' in outcome)
-  expect(refused).toEqual(Array(2).fill(problem(`There is a merchant with the e-mail ${email} already`)))
+  expect(refused).toEqual(Array(2).fill(problem(`E-mail must be new; another merchant has ${email} already`)))
   expect(await merchant(['create', '--name', 'Other', '--email', 'TEST@example.com'])).toEqual(
-    problem('There is a merchant with the e-mail test@example.com already'),
+    problem('E-mail must be new; another merchant has test@example.com already'),
   )
   expect(await merchants()).toMatchObject([{ email }, { email: 'test@example.com', name: 'Test Merchant' }])
 })
 
-test('a merchant that cannot have an account is not made', async () => {
+test('a merchant is not created when one of its accounts is refused', async () => {
   expect(await create('--account', 'acc_1', '--account', 'acc_merchant_456')).toEqual(
     problem('"acc_merchant_456" belongs to another merchant'),
   )
-  expect(await create('--account', '.')).toEqual(problem('Account must be 1 to 100 characters'))
+  expect(await create('--account', '.')).toEqual(problem('Account must have 1 to 100 characters'))
   expect(await merchants()).toHaveLength(1)
   expect(await accounts()).toEqual([{ account: 'acc_merchant_456', email: 'test@example.com' }])
 })
 
 test.each([
   ['no @', { email: 'acme.example' }, 'e-mail must'],
-  ['two of them', { email: 'a@b@acme.example' }, 'e-mail must'],
+  ['two @', { email: 'a@b@acme.example' }, 'e-mail must'],
   ['white space', { email: 'ops @acme.example' }, 'e-mail must'],
   ['NUL in the e-mail', { email: 'ops\0@acme.example' }, 'e-mail must'],
   ['too long an e-mail', { email: `${'x'.repeat(250)}@a.com` }, 'e-mail must'],
@@ -144,7 +144,7 @@ test.each([
   ['NUL in an account', { accounts: ['acc', 'a\0b'] }, 'account must'],
   ['an empty account', { accounts: [''] }, 'account must'],
   ['too long an account', { accounts: ['x'.repeat(101)] }, 'account must'],
-])('no merchant is made with %s', async (_name, fields, description) => {
+])('a merchant is refused for %s', async (_name, fields, description) => {
   await expect(createMerchant(db, { name: 'Acme', email, accounts: [], ...fields })).rejects.toMatchObject({
     code: 'BAD_REQUEST_ERROR',
     message: expect.stringContaining(description),
@@ -167,7 +167,7 @@ test('a password comes from one line of standard input and ends the sessions', a
   expect(outcome).toEqual({ code: 0, stdout: expect.stringContaining('is set'), stderr: '' })
   const session = (await logIn('correct horse'))!
   expect(session.merchant.id).toBe(id)
-  // Without a line's end, with a Windows one, and with what is not its business behind it.
+  // Input without a line end, with a Windows line end, and with a second line.
   for (const input of ['battery staple', 'battery staple\r\n', 'battery staple\ncorrect horse\n']) {
     const before = (await logIn('correct horse')) ?? (await logIn('battery staple'))
     expect(await merchant(['password', email], { input })).toEqual(done)
@@ -178,28 +178,28 @@ test('a password comes from one line of standard input and ends the sessions', a
   expect(await findSession({ db, sandbox: true }, session.token)).toBeUndefined()
 })
 
-test('a password that cannot be one changes nothing', async () => {
+test('a refused password changes nothing', async () => {
   await createMerchant(db, { name: 'Acme', email, accounts: [] })
   const set = (input: string, who = email) => merchant(['password', who], { input })
   expect(await set('')).toEqual(problem('No password was given; nothing was changed'))
   expect(await set('\n')).toEqual(problem('Password must be 8 to 200 characters'))
   expect(await set('1234567\n')).toEqual(problem('Password must be 8 to 200 characters'))
   expect(await set(`${'x'.repeat(201)}\n`)).toEqual(problem('Password must be 8 to 200 characters'))
-  expect(await set('correct horse\n', 'nobody@acme.example')).toEqual(
-    problem('Merchant nobody@acme.example not found'),
+  expect(await set('correct horse\n', 'unknown@acme.example')).toEqual(
+    problem('Merchant unknown@acme.example not found'),
   )
   expect(await database.query('SELECT 1 FROM merchants WHERE password_hash IS NOT NULL')).toEqual([])
 })
 
-test('accounts are given once, all of them or none', async () => {
+test('accounts are assigned once, all of them or none', async () => {
   await create()
   expect(await merchant(['account', email, 'acc_1', 'a b', 'acc_1'])).toEqual({
     printed: `${email} has the accounts acc_1, "a b", acc_1.`,
   })
   expect(await merchant(['account', 'OPS@acme.example', 'acc_1', 'acc_2'])).toEqual(done)
   expect(await merchant(['account', email, '--', '-5'])).toEqual(done)
-  const given = await accounts()
-  expect(given).toEqual([
+  const assigned = await accounts()
+  expect(assigned).toEqual([
     { account: '-5', email },
     { account: 'a b', email },
     { account: 'acc_1', email },
@@ -209,27 +209,27 @@ test('accounts are given once, all of them or none', async () => {
   expect(await merchant(['account', email, 'acc_3', 'acc_merchant_456'])).toEqual(
     problem('Nothing was changed: "acc_merchant_456" belongs to another merchant'),
   )
-  expect(await merchant(['account', email, 'acc_3', '..'])).toEqual(problem('Account must be'))
-  expect(await merchant(['account', email, 'acc_3', 'x'.repeat(101)])).toEqual(problem('Account must be'))
-  expect(await merchant(['account', 'nobody@acme.example', 'acc_3'])).toEqual(
-    problem('Merchant nobody@acme.example not found'),
+  expect(await merchant(['account', email, 'acc_3', '..'])).toEqual(problem('Account must have'))
+  expect(await merchant(['account', email, 'acc_3', 'x'.repeat(101)])).toEqual(problem('Account must have'))
+  expect(await merchant(['account', 'unknown@acme.example', 'acc_3'])).toEqual(
+    problem('Merchant unknown@acme.example not found'),
   )
-  expect(await accounts()).toEqual(given)
+  expect(await accounts()).toEqual(assigned)
 })
 
-test('of two merchants that are given the same accounts at once one gets all of them', async () => {
+test('of two concurrent assignments of the same accounts one succeeds with all of them', async () => {
   const emails = [0, 1].map((n) => `ops${n}@acme.example`)
   for (const email of emails) await createMerchant(db, { name: 'Acme', email, accounts: [] })
   for (let round = 0; round < 10; round++) {
-    const wanted = Array.from({ length: 20 }, (_, n) => `${round}_${n}`)
+    const requested = Array.from({ length: 20 }, (_, n) => `${round}_${n}`)
     const outcomes = await Promise.allSettled([
-      giveAccounts(db, emails[0]!, wanted),
-      giveAccounts(db, emails[1]!, wanted.toReversed()),
+      assignAccounts(db, emails[0]!, requested),
+      assignAccounts(db, emails[1]!, requested.toReversed()),
     ])
     const refused = outcomes.filter((outcome) => outcome.status === 'rejected')
     expect(refused).toMatchObject([{ reason: { code: 'CONFLICT_ERROR' } }])
     const winner = emails[outcomes.findIndex(({ status }) => status === 'fulfilled')]
-    const owners = (await accounts()).filter(({ account }) => wanted.includes(account))
+    const owners = (await accounts()).filter(({ account }) => requested.includes(account))
     expect(owners.map(({ email }) => email)).toEqual(Array(20).fill(winner))
   }
 })
@@ -244,12 +244,12 @@ test('the list has every merchant with its state and accounts', async () => {
   })
 })
 
-test('the list of nobody says so', async () => {
+test('an empty list is one sentence', async () => {
   await database.query('DELETE FROM merchant_accounts; DELETE FROM merchants')
   expect(await merchant(['list'])).toEqual({ printed: 'There are no merchants.' })
 })
 
-test('a deactivated merchant is shut out until it is activated; its sessions are gone', async () => {
+test('a deactivated merchant has no access until its activation, and its sessions are ended', async () => {
   const credentials = ['key_test_abc123', 'secret_test_xyz789'] as const
   const session = await openSession({ db, sandbox: true }, { email: 'test@example.com', password: 'x' })
   expect(await merchant(['deactivate', 'Test@example.com'])).toEqual(done)
@@ -259,14 +259,14 @@ test('a deactivated merchant is shut out until it is activated; its sessions are
   expect(await authenticateByKey(db, ...credentials)).toMatchObject({ id: SEEDED_MERCHANT_ID })
   expect(await findSession({ db, sandbox: true }, session!.token)).toBeUndefined()
   for (const command of ['activate', 'deactivate']) {
-    expect(await merchant([command, 'nobody@acme.example'])).toEqual(
-      problem('Merchant nobody@acme.example not found'),
+    expect(await merchant([command, 'unknown@acme.example'])).toEqual(
+      problem('Merchant unknown@acme.example not found'),
     )
-    expect(await merchant([command, 'nobody'])).toEqual(problem('E-mail must'))
+    expect(await merchant([command, 'unknown'])).toEqual(problem('E-mail must'))
   }
 })
 
-test('arguments that ask for nothing are known as such', () => {
+test('wrong arguments are no command', () => {
   const wrong = [
     [],
     ['constructor'],
@@ -287,19 +287,19 @@ test('arguments that ask for nothing are known as such', () => {
   expect(wrong.filter((args) => parseCommand(args) !== undefined)).toEqual([])
 })
 
-test('wrong arguments are answered with the usage, as an error; those who ask for it get it as an answer', async () => {
+test('wrong arguments print the usage as an error; --help prints it to standard output', async () => {
   expect(USAGE).toMatch(/^Usage: npm run merchant -- <command>\n( {2}.+(\n|$)){6}$/)
   const printed = `${USAGE}\n`
   expect(await merchantProcess([], { url: '' })).toEqual({ code: 2, stdout: '', stderr: printed })
   expect(await merchantProcess(['--help'], { url: '' })).toEqual({ code: 0, stdout: printed, stderr: '' })
 })
 
-test('a database that is away is one line', async () => {
-  const url = 'postgresql://somebody:topsecret@127.0.0.1:1/nowhere'
+test('an unreachable database is one line', async () => {
+  const url = 'postgresql://user:topsecret@127.0.0.1:1/nowhere'
   const away = openDatabase({ url, applicationName: 'test', log })
   for (const args of [['list'], ['create', '--name', 'Acme', '--email', email], ['activate', email]]) {
     const outcome = await merchant(args, { on: away })
-    expect(outcome).toEqual(problem('The database is away or too slow'))
+    expect(outcome).toEqual(problem('The database is unreachable or too slow'))
     expect(JSON.stringify(outcome)).not.toContain('topsecret')
   }
   await away.close()

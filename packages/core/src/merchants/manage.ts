@@ -1,4 +1,4 @@
-// What an operator does with merchants, through packages/core/src/merchant.ts.
+// The operator's verbs on merchants, for packages/core/src/merchant.ts.
 import { isExternalId } from '@sluice/contracts'
 import type { Database, Tx } from '../platform/database.ts'
 import { badRequest, notFound, SluiceError } from '../platform/errors.ts'
@@ -8,26 +8,26 @@ import { endSessionsOf, setPassword } from './sessions.ts'
 const NAME = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,255}$/u
 const EMAIL = /^(?=.{1,255}$)[^@\s\p{Cc}\p{Cs}]+@[^@\s\p{Cc}\p{Cs}]+$/u
 
-export interface NewMerchant {
+export interface CreatedMerchant {
   id: string
   email: string
   apiKey: string
-  /** Not to be had again from here. */
+  /** Shown only once. */
   apiSecret: string
 }
 
 /**
- * Makes a merchant with credentials of its own, and gives it the accounts.
- * @throws SluiceError BAD_REQUEST_ERROR, or CONFLICT_ERROR when the e-mail or an account is somebody else's
+ * Creates a merchant with new credentials, and assigns the accounts.
+ * @throws SluiceError BAD_REQUEST_ERROR, or CONFLICT_ERROR when the e-mail or an account belongs to another merchant
  */
 export async function createMerchant(
   db: Database,
   { name, email, accounts }: { name: string; email: string; accounts: readonly string[] },
-): Promise<NewMerchant> {
+): Promise<CreatedMerchant> {
   if (!NAME.test(name)) {
     throw badRequest({
       field: 'name',
-      description: 'name must be 1 to 255 characters, no control characters, not only spaces',
+      description: 'name must have 1 to 255 characters, no control characters, and not only spaces',
     })
   }
   const address = checkedEmail(email)
@@ -35,43 +35,47 @@ export async function createMerchant(
   const apiKey = `key_${randomText(24)}`
   const apiSecret = `secret_${randomText(40)}`
   return db.atomically(async (tx) => {
-    const [made] = await tx.query<{ id: string }>({
+    const [created] = await tx.query<{ id: string }>({
       text: `
         INSERT INTO merchants (name, email, api_key, api_secret) VALUES ($1, $2, $3, $4)
         ON CONFLICT (email) DO NOTHING RETURNING id`,
       values: [name, address, apiKey, apiSecret],
     })
-    if (made === undefined) {
-      throw new SluiceError('CONFLICT_ERROR', `there is a merchant with the e-mail ${address} already`)
+    if (created === undefined) {
+      throw new SluiceError('CONFLICT_ERROR', `e-mail must be new; another merchant has ${address} already`)
     }
-    await insertAccounts(tx, made.id, accounts)
-    return { id: made.id, email: address, apiKey, apiSecret }
+    await insertAccounts(tx, created.id, accounts)
+    return { id: created.id, email: address, apiKey, apiSecret }
   })
 }
 
 /**
- * Gives accounts to the merchant; those that it has stay its own. All of them or none.
- * @throws SluiceError BAD_REQUEST_ERROR, NOT_FOUND_ERROR, or CONFLICT_ERROR when one is somebody else's
+ * Assigns all of the accounts to the merchant, or none. The merchant keeps the accounts that it has.
+ * @throws SluiceError BAD_REQUEST_ERROR, NOT_FOUND_ERROR, or CONFLICT_ERROR when another merchant has one
  */
-export async function giveAccounts(db: Database, email: string, accounts: readonly string[]): Promise<void> {
+export async function assignAccounts(
+  db: Database,
+  email: string,
+  accounts: readonly string[],
+): Promise<void> {
   checkAccounts(accounts)
   const { id } = await requireMerchant(db, email)
   await db.atomically((tx) => insertAccounts(tx, id, accounts))
 }
 
-/** Sorted, so that two operators with the same accounts wait for each other in one order. */
+/** Sorts the accounts, so that two concurrent calls lock them in one order and never deadlock. */
 async function insertAccounts(tx: Tx, merchantId: string, accounts: readonly string[]): Promise<void> {
   if (accounts.length === 0) return
-  const wanted = [...new Set(accounts)].sort()
+  const sorted = [...new Set(accounts)].sort()
   await tx.query({
     text: `
       INSERT INTO merchant_accounts (account, merchant_id) SELECT unnest($1::text[]), $2
       ON CONFLICT DO NOTHING`,
-    values: [wanted, merchantId],
+    values: [sorted, merchantId],
   })
   const foreign = await tx.query<{ account: string }>({
     text: 'SELECT account FROM merchant_accounts WHERE account = ANY ($1) AND merchant_id <> $2 ORDER BY account',
-    values: [wanted, merchantId],
+    values: [sorted, merchantId],
   })
   if (foreign.length === 0) return
   const names = foreign.map(({ account }) => JSON.stringify(account)).join(', ')
@@ -88,7 +92,7 @@ export interface ListedMerchant {
   accounts: string[]
 }
 
-/** All merchants, by e-mail, without anything secret. */
+/** All merchants without secrets, sorted by e-mail. */
 export async function listMerchants(db: Database): Promise<ListedMerchant[]> {
   const rows = await db.prisma.merchant.findMany({
     select: {
@@ -103,7 +107,7 @@ export async function listMerchants(db: Database): Promise<ListedMerchant[]> {
 }
 
 /**
- * Lets the merchant in, or shuts it out and ends its sessions.
+ * Activates the merchant, or deactivates it and ends its sessions.
  * @throws SluiceError BAD_REQUEST_ERROR, NOT_FOUND_ERROR
  */
 export async function setActive(db: Database, email: string, isActive: boolean): Promise<void> {
@@ -118,7 +122,7 @@ export async function setActive(db: Database, email: string, isActive: boolean):
 }
 
 /**
- * Asks for a password once it is known whose it will be, sets it and ends the merchant's sessions.
+ * Finds the merchant, then asks for a password, sets it and ends the merchant's sessions.
  * @throws SluiceError BAD_REQUEST_ERROR, NOT_FOUND_ERROR
  */
 export async function changePassword(
@@ -130,7 +134,7 @@ export async function changePassword(
   await setPassword(db, id, await askForPassword())
 }
 
-/** For a person at a terminal: which e-mail is unknown is said. */
+/** The error names the unknown e-mail, for a person at a terminal. */
 async function requireMerchant(db: Database, email: string): Promise<{ id: string }> {
   const address = checkedEmail(email)
   const merchant = await db.prisma.merchant.findUnique({ where: { email: address }, select: { id: true } })
@@ -153,6 +157,6 @@ function checkAccounts(accounts: readonly string[]): void {
   const shown = JSON.stringify([...wrong].slice(0, 120).join(''))
   throw badRequest({
     field: 'account',
-    description: `account must be 1 to 100 characters, not "." or "..", without NUL, not ${shown}`,
+    description: `account must have 1 to 100 characters, not be "." or "..", and contain no NUL; ${shown} does not`,
   })
 }

@@ -1,4 +1,4 @@
-// Passwords: what is stored, what is let in, and that nothing to check against takes as long as something.
+// Passwords: their stored form, their check, and the equal time of all checks.
 import { scryptSync } from 'node:crypto'
 import { PassThrough } from 'node:stream'
 import { unequalTimes } from '@sluice/testing'
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { hashPassword, passwordProblem, verifyPassword } from './password.ts'
 import { readPassword } from './read-password.ts'
 
-test('a password is let in by its own hash only, and has another hash each time', async () => {
+test('a password matches only its own hashes, and each hash is different', async () => {
   const [stored, again] = await Promise.all([hashPassword('correct horse'), hashPassword('correct horse')])
   expect(stored).toMatch(/^scrypt\$32768\$8\$1\$[\w-]{22}\$[\w-]{43}$/)
   expect(again).not.toBe(stored)
@@ -25,7 +25,7 @@ test('a stored hash is scrypt of its own salt and cost', async () => {
   expect(await verifyPassword('correct horse', stored.replace('1024', '2048'))).toBe(false)
 })
 
-test('a password is the same however its letters were composed', async () => {
+test('a password with composed letters equals one with single characters', async () => {
   expect(await verifyPassword('cafe\u0301 noir', await hashPassword('caf\u00e9 noir'))).toBe(true)
 })
 
@@ -44,23 +44,23 @@ test.each([
   ['no parallelization', `scrypt$32768$8$0$${salt}$${hash}`],
   ['more memory than there may be', `scrypt$16777216$8$1$${salt}$${hash}`],
   ['more time than there may be', `scrypt$32768$8$17$${salt}$${hash}`],
-  ['something behind it', `scrypt$32768$8$1$${salt}$${hash}=`],
-])('nobody is let in by %s', async (_name, stored) => {
+  ['extra characters at the end', `scrypt$32768$8$1$${salt}$${hash}=`],
+])('no password matches %s', async (_name, stored) => {
   expect(await verifyPassword('correct horse', stored)).toBe(false)
 })
 
-test('nothing to check against takes as long as a stored hash', async () => {
+test('a check without a stored hash takes as long as one with it', async () => {
   const stored = await hashPassword('correct horse')
   const unequal = await unequalTimes({
     'a stored hash': () => verifyPassword('wrong horse', stored),
-    nothing: () => verifyPassword('wrong horse', null),
+    'no hash': () => verifyPassword('wrong horse', null),
     'a malformed hash': () => verifyPassword('wrong horse', 'malformed'),
     'an impossible cost': () => verifyPassword('wrong horse', `scrypt$3$8$1$${salt}$${hash}`),
   })
   expect(unequal).toBeUndefined()
 }, 60_000)
 
-test('passwords have 8 to 200 characters, whatever those weigh', () => {
+test('passwords have 8 to 200 characters, of any size in bytes', () => {
   expect(passwordProblem('1234567')).toContain('8 to 200 characters')
   expect(passwordProblem('🐎'.repeat(7))).toContain('8 to 200 characters')
   expect(passwordProblem('12345678')).toBeUndefined()
@@ -77,7 +77,7 @@ test('texts of up to 1000 characters are checked, longer ones are refused', asyn
   }
 })
 
-/** A terminal as readline sees it. */
+/** A fake terminal for readline. */
 function terminal() {
   const stdin = Object.assign(new PassThrough(), { isTTY: true })
   const stderr = new PassThrough({ encoding: 'utf8' })
@@ -92,14 +92,14 @@ test('a password is typed twice and not shown', async () => {
   const { stdin, stderr, asked } = terminal()
   stdin.write('correct horse\rcorrect horse\r')
   expect(await asked).toBe('correct horse')
-  expect(stderr.read()).toBe('New password: \nThe same again: \n')
+  expect(stderr.read()).toBe('New password: \nRepeat the password: \n')
 })
 
 test.each([
-  ['typed differently', 'correct horse\rcorrect hose\r', 'differ'],
-  ['given up with Ctrl-C', 'correct\u0003', 'no password'],
-  ['given up with Ctrl-D', '\u0004', 'no password'],
-])('a password that is %s is none', async (_name, typed, problem) => {
+  ['typed differently', 'correct horse\rcorrect hose\r', 'must be equal'],
+  ['cancelled with Ctrl-C', 'correct\u0003', 'no password'],
+  ['cancelled with Ctrl-D', '\u0004', 'no password'],
+])('a password that is %s is refused', async (_name, typed, problem) => {
   const { stdin, asked } = terminal()
   stdin.write(typed)
   expect(await asked).toMatchObject({ message: expect.stringContaining(problem) })

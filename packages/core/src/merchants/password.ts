@@ -1,26 +1,26 @@
-// Passwords of the dashboard: scrypt with a salt of each password's own, kept as `scrypt$N$r$p$salt$hash` (base64url).
+// Dashboard passwords: scrypt with a random salt, stored as `scrypt$N$r$p$salt$hash` (base64url).
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 import { unavailable } from '../platform/errors.ts'
 
 const PASSWORD_LENGTH_MIN = 8
 const PASSWORD_LENGTH_MAX = 200
-/** What is looked at when a password is checked; a longer text is none of ours. */
+/** A longer text is refused without a derivation. */
 const CHECKED_LENGTH_MAX = 1000
 
-/** About 80 ms and 32 MiB for each check on the machine that this was measured on. */
+/** Measured: about 80 ms and 32 MiB for each check. */
 const COST = { N: 2 ** 15, r: 8, p: 1 }
 const SALT_BYTES = 16
 const HASH_BYTES = 32
-/** Parameters of a stored hash may be dearer than today's, up to this. */
+/** The limits for parameters of a stored hash, which may be higher than today's. */
 const MEMORY_BYTES_MAX = 256 * 1024 * 1024
 const PARALLELIZATION_MAX = 16
 
 const STORED = /^scrypt\$(\d{1,8})\$(\d{1,4})\$(\d{1,4})\$([\w-]{22})\$([\w-]{43})$/
 
-/** What is checked when there is nothing to check against, so that it takes as long. */
-const nobody = { cost: COST, salt: randomBytes(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) }
+/** A hash to compare with when none is stored, so that the check takes as long. */
+const decoy = { cost: COST, salt: randomBytes(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) }
 
-/** Why this cannot become a password, or undefined when it can. Lengths count characters. */
+/** Why this text may not become a password, or undefined. Lengths count characters. */
 export function passwordProblem(password: string): string | undefined {
   const length = [...password].length
   if (length >= PASSWORD_LENGTH_MIN && length <= PASSWORD_LENGTH_MAX) return undefined
@@ -35,30 +35,30 @@ export async function hashPassword(password: string): Promise<string> {
 }
 
 /**
- * Whether `stored` was made from this password. Without a stored hash, or with one that is none, the answer is false
- * and takes as long, so that nobody learns which merchants there are.
+ * Whether `stored` is a hash of this password. A missing or malformed hash is false after the same time, so that
+ * callers cannot find out which merchants exist.
  */
 export async function verifyPassword(password: string, stored: string | null): Promise<boolean> {
   if (password.length > 2 * CHECKED_LENGTH_MAX || [...password].length > CHECKED_LENGTH_MAX) return false
   const known = parse(stored)
-  const { cost, salt, hash } = known ?? nobody
+  const { cost, salt, hash } = known ?? decoy
   const isSame = timingSafeEqual(await derive(password, salt, cost), hash)
   return isSame && known !== undefined
 }
 
-function parse(stored: string | null): typeof nobody | undefined {
+function parse(stored: string | null): typeof decoy | undefined {
   const parts = STORED.exec(stored ?? '')
   if (parts === null) return undefined
   const [N = 0, r = 0, p = 0] = parts.slice(1, 4).map(Number)
-  const isPossible = N >= 2 && Number.isInteger(Math.log2(N)) && r >= 1 && p >= 1 && p <= PARALLELIZATION_MAX
-  if (!isPossible || 128 * N * r > MEMORY_BYTES_MAX) return undefined
+  const isValid = N >= 2 && Number.isInteger(Math.log2(N)) && r >= 1 && p >= 1 && p <= PARALLELIZATION_MAX
+  if (!isValid || 128 * N * r > MEMORY_BYTES_MAX) return undefined
   const [salt = '', hash = ''] = parts.slice(4)
   return { cost: { N, r, p }, salt: Buffer.from(salt, 'base64url'), hash: Buffer.from(hash, 'base64url') }
 }
 
-/** Checks at once: each holds one of libuv's four threads, which look-ups of names need too. */
+/** Concurrent derivations. Each holds one of libuv's four threads, which DNS look-ups need too. */
 const DERIVATIONS_MAX = 2
-/** Beyond, an answer within a second is out of reach. */
+/** With more waiting checks, a response within a second is impossible. */
 const WAITING_MAX = 8
 
 let underWay = 0
@@ -67,19 +67,19 @@ const waiting: Array<() => void> = []
 /** @throws SERVICE_UNAVAILABLE when too many passwords are being checked */
 async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   if (underWay >= DERIVATIONS_MAX) {
-    if (waiting.length >= WAITING_MAX) throw unavailable(new Error('too many passwords to check'))
+    if (waiting.length >= WAITING_MAX) throw unavailable(new Error('too many password checks are waiting'))
     await new Promise<void>((resolve) => waiting.push(resolve))
   } else underWay++
   try {
     return await work()
   } finally {
-    const next = waiting.shift() // which takes over our place
+    const next = waiting.shift() // the next one takes over this place
     if (next === undefined) underWay--
     else next()
   }
 }
 
-/** In libuv's threads. NFKC, so that one password is the same whichever keyboard composed its letters. */
+/** Runs in libuv's threads. NFKC makes a password equal on all keyboards, with composed or single characters. */
 function derive(password: string, salt: Buffer, cost: typeof COST): Promise<Buffer> {
   const options: ScryptOptions = { ...cost, maxmem: 2 * MEMORY_BYTES_MAX }
   return inTurn(

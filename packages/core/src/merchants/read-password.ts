@@ -1,18 +1,18 @@
-// Where the operator's tool gets a password from: the terminal, without showing it, or one line of standard input.
+// Reads a password for the operator's tool, from the terminal without echo, or from one line of standard input.
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { SluiceError } from '../platform/errors.ts'
 
 /**
- * The password that is typed, twice the same, or piped in.
- * @throws SluiceError BAD_REQUEST_ERROR when the two differ, or the input ends before there is one
+ * The password that the operator types twice, or that standard input contains.
+ * @throws SluiceError BAD_REQUEST_ERROR when the two differ, or when the input is empty
  */
 export async function readPassword(stdin: NodeJS.ReadStream, stderr: NodeJS.WriteStream): Promise<string> {
   if (!stdin.isTTY) {
     for await (const line of createInterface({ input: stdin })) return line
     throw noPassword()
   }
-  // Taking the terminal over makes readline the one that echoes, and it does so into nothing.
+  // With `terminal: true` readline does the echo, and its output is discarded.
   const nothing = new Writable({ write: (_chunk, _encoding, done) => done() })
   const lines = createInterface({ input: stdin, output: nothing, terminal: true, historySize: 0 })
   try {
@@ -25,8 +25,8 @@ export async function readPassword(stdin: NodeJS.ReadStream, stderr: NodeJS.Writ
       return value
     }
     const password = await ask('New password: ')
-    if ((await ask('The same again: ')) === password) return password
-    throw new SluiceError('BAD_REQUEST_ERROR', 'the two passwords differ; nothing was changed')
+    if ((await ask('Repeat the password: ')) === password) return password
+    throw new SluiceError('BAD_REQUEST_ERROR', 'the two passwords must be equal; nothing was changed')
   } finally {
     lines.close()
   }

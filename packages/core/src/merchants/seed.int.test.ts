@@ -1,4 +1,4 @@
-// The seeded merchant: made once, by whoever comes first, and never in place of another.
+// The seeded merchant: created once by concurrent starts, and never in place of another merchant.
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -51,7 +51,7 @@ const addMerchant = (fields: { id?: string; email?: string; key?: string }) =>
     ],
   )
 
-test('several starts on an empty database make one merchant, with its account, and tell no secret', async () => {
+test('concurrent starts on an empty database create one merchant with its account, and print no secret', async () => {
   await database.query('DROP SCHEMA public CASCADE')
   await database.query('CREATE SCHEMA public')
   const outputs = await Promise.all([migrate(), migrate(), migrate()])
@@ -71,12 +71,12 @@ test('several starts on an empty database make one merchant, with its account, a
     },
   ])
   expect(await accounts()).toEqual([{ account: 'acc_merchant_456', merchant_id: SEEDED_MERCHANT_ID }])
-  const told = outputs.filter(({ stdout }) => stdout.includes('Seeded the merchant test@example.com.\n'))
-  expect(told).toHaveLength(1)
+  const announced = outputs.filter(({ stdout }) => stdout.includes('Seeded the merchant test@example.com.\n'))
+  expect(announced).toHaveLength(1)
   for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toMatch(/_test_/)
 })
 
-test('the operator’s own credentials are seeded, and not told', async () => {
+test('the operator’s own credentials are seeded and not printed', async () => {
   await empty()
   const { stdout, stderr } = await migrate({
     TEST_MERCHANT_EMAIL: 'Own@example.com',
@@ -90,7 +90,7 @@ test('the operator’s own credentials are seeded, and not told', async () => {
   ])
 })
 
-test('seeding again changes nothing of what its merchant has become', async () => {
+test('a second seeding does not change the merchant', async () => {
   await database.query(
     `UPDATE merchants SET email = 'new@example.com', api_key = 'k', api_secret = 's', is_active = false`,
   )
@@ -101,7 +101,7 @@ test('seeding again changes nothing of what its merchant has become', async () =
   expect(await accounts()).toHaveLength(1)
 })
 
-test('seeding at once without the lock makes one merchant, too', async () => {
+test('concurrent seedings without the lock create one merchant', async () => {
   await empty()
   const seeded = await Promise.all(Array.from({ length: 8 }, () => seed(sandbox)))
   expect(seeded.filter((did) => did)).toHaveLength(1)
@@ -114,7 +114,7 @@ test.each([
   ['key', { key: 'key_test_abc123' }],
   ['id', { id: SEEDED_MERCHANT_ID }],
 ])(
-  'nobody is seeded where another merchant has the %s, nor is that one given the account',
+  'nothing is seeded when another merchant has the %s, and that merchant does not get the account',
   async (_name, fields) => {
     await empty()
     await addMerchant(fields)
@@ -126,7 +126,7 @@ test.each([
   },
 )
 
-test('an account that is somebody’s stays theirs', async () => {
+test('an account of another merchant stays with it', async () => {
   await empty()
   await addMerchant({})
   const theirs = { account: 'acc_merchant_456', merchant_id: '550e8400-e29b-41d4-a716-000000000000' }
@@ -135,7 +135,7 @@ test('an account that is somebody’s stays theirs', async () => {
   expect(await accounts()).toEqual([theirs])
 })
 
-test('outside of the sandbox the webhook secret is a random one, and without credentials nobody is seeded', async () => {
+test('outside the sandbox the webhook secret is random, and without credentials nothing is seeded', async () => {
   await empty()
   expect(await seed({ sandbox: false, seededMerchant: undefined })).toBe(false)
   expect(await merchants()).toEqual([])
@@ -150,7 +150,7 @@ test('outside of the sandbox the webhook secret is a random one, and without cre
   expect(secrets.size).toBe(3)
 })
 
-test('a database that goes on outside of the sandbox signs with a secret of its own from then on', async () => {
+test('a sandbox database gets a random webhook secret when it leaves the sandbox', async () => {
   await empty()
   expect(await seed(sandbox)).toBe(true)
   const secretOf = async () =>

@@ -1,4 +1,4 @@
-// The merchant that a new database begins with: the sandbox's well-known one, or one with the operator's own credentials.
+// The seeded merchant of a new database, with the sandbox's public credentials or the operator's own.
 import type pg from 'pg'
 import type { Config } from '../platform/config.ts'
 import { generateWebhookSecret } from './webhook-secret.ts'
@@ -10,8 +10,8 @@ const SANDBOX_WEBHOOK_SECRET = 'whsec_test_abc123'
 const SANDBOX_API_SECRET = 'secret_test_xyz789'
 
 /**
- * Whether it is the secret that everybody knows, outside of the sandbox, and nobody asked for it there: a database that
- * began in a sandbox still holds it.
+ * Whether this is the sandbox's public secret, outside the sandbox and without configuration for it. A database that
+ * began as a sandbox still contains that secret.
  */
 export const isSandboxSecret = (
   { sandbox, seededMerchant }: Pick<Config, 'sandbox' | 'seededMerchant'>,
@@ -19,9 +19,9 @@ export const isSandboxSecret = (
 ): boolean => !sandbox && apiSecret === SANDBOX_API_SECRET && seededMerchant?.apiSecret !== SANDBOX_API_SECRET
 
 /**
- * Makes the seeded merchant and its account, unless a merchant with its id, e-mail or key exists; answers whether it
- * did. One statement, so that both come or neither, and what an operator took away later doesn't come back. Outside the
- * sandbox its webhook secret that everybody knows signs nothing more.
+ * Creates the seeded merchant and its account, unless a merchant with its id, e-mail or key exists. Returns whether it
+ * created them. One statement creates both or neither, so that an account which the operator removed stays removed.
+ * Outside the sandbox a random webhook secret replaces the public one.
  */
 export async function seedMerchant(
   client: pg.ClientBase,

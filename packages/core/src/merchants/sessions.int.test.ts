@@ -1,4 +1,4 @@
-// Logins on a real database: who gets in, for how long, and what ends it.
+// Sessions on a real database: who may log in, for how long, and what ends a session.
 import { createHash } from 'node:crypto'
 import { createDatabase, type TestDatabase, unequalTimes, waitFor } from '@sluice/testing'
 import { pino } from 'pino'
@@ -15,7 +15,7 @@ const password = 'correct horse'
 const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
-/** What reached the database through `db.batch`. */
+/** The statements that `db.batch` sent to the database. */
 let statements: Statement[]
 let acme: { id: string; name: string; email: string }
 beforeEach(async () => {
@@ -42,7 +42,7 @@ afterEach(async () => {
 const logIn = (credentials: { email?: string; password?: string } = {}, sandbox = false) =>
   openSession({ db, sandbox }, { email, password, ...credentials })
 
-test('a session is its merchant’s until it is ended, and lasts twelve hours', async () => {
+test('a session belongs to its merchant until its end, and lasts twelve hours', async () => {
   const before = Date.now()
   const [session, other] = await Promise.all([logIn(), logIn({ email: 'OPS@Acme.Example' })])
   expect(session).toEqual({
@@ -61,7 +61,7 @@ test('a session is its merchant’s until it is ended, and lasts twelve hours', 
   expect(await findSession({ db, sandbox: true }, other!.token)).toEqual(acme)
 })
 
-test('the database knows no token, only its hash', async () => {
+test('the database stores the hash of a token, not the token', async () => {
   const { token } = (await logIn())!
   const rows = await database.query('SELECT token_hash, merchant_id FROM sessions')
   const hash = createHash('sha256').update(token).digest('hex')
@@ -69,7 +69,7 @@ test('the database knows no token, only its hash', async () => {
   expect(await findSession({ db, sandbox: true }, hash)).toBeUndefined()
 })
 
-test('a session that has expired is none, by the database’s clock', async () => {
+test('an expired session is invalid, by the database’s clock', async () => {
   const { token } = (await logIn())!
   await database.query(
     `UPDATE sessions SET created_at = now() - interval '12 hours', expires_at = now() + interval '1 minute'`,
@@ -79,11 +79,11 @@ test('a session that has expired is none, by the database’s clock', async () =
   expect(await findSession({ db, sandbox: true }, token)).toBeUndefined()
 })
 
-test('wrong passwords and unknown e-mails get nothing', async () => {
+test('wrong passwords and unknown e-mails get no session', async () => {
   expect(await logIn({ password: 'correct horsf' })).toBeUndefined()
   expect(await logIn({ password: '' })).toBeUndefined()
   expect(await logIn({ password: 'x'.repeat(1_000_000) })).toBeUndefined()
-  expect(await logIn({ email: 'nobody@acme.example' })).toBeUndefined()
+  expect(await logIn({ email: 'unknown@acme.example' })).toBeUndefined()
   expect(await logIn({ email: `${email}\0` })).toBeUndefined()
   expect(await logIn({ email: '' })).toBeUndefined()
   await database.query(`UPDATE merchants SET password_hash = 'malformed'`)
@@ -99,9 +99,9 @@ test('an unknown, an inactive and a password-less merchant take as long as a wro
   await setActive(db, 'idle@acme.example', false)
   const unequal = await unequalTimes({
     'a wrong password': () => logIn({ password: 'wrong horse' }),
-    'an unknown merchant': () => logIn({ email: 'nobody@acme.example' }),
-    'an inactive one': () => logIn({ email: 'idle@acme.example' }),
-    'one without a password': () => logIn({ email: 'new@acme.example' }),
+    'an unknown merchant': () => logIn({ email: 'unknown@acme.example' }),
+    'an inactive merchant': () => logIn({ email: 'idle@acme.example' }),
+    'a merchant without a password': () => logIn({ email: 'new@acme.example' }),
   })
   expect(unequal).toBeUndefined()
 })
@@ -114,7 +114,7 @@ test('an inactive merchant has no sessions, old or new', async () => {
   expect(await logIn({ email: 'test@example.com' }, true)).toBeUndefined()
 })
 
-test('deactivating ends the sessions for good, and those of nobody else', async () => {
+test('a deactivation ends the merchant’s sessions for good, and no others', async () => {
   const { token } = (await logIn())!
   const seeded = (await logIn({ email: 'test@example.com' }, true))!
   await setActive(db, email, false)
@@ -123,7 +123,7 @@ test('deactivating ends the sessions for good, and those of nobody else', async 
   expect(await findSession({ db, sandbox: true }, seeded.token)).toBeDefined()
 })
 
-test('any password opens the seeded merchant in the sandbox, and nothing else anywhere', async () => {
+test('any password opens the seeded merchant in the sandbox, and no other merchant', async () => {
   const email = 'test@example.com'
   const session = await logIn({ email, password: 'x' }, true)
   expect(session?.merchant.id).toBe(SEEDED_MERCHANT_ID)
@@ -137,7 +137,7 @@ test('any password opens the seeded merchant in the sandbox, and nothing else an
   expect(await logIn({ email, password: 'a real password' }, false)).toBeDefined()
 })
 
-test('a session that the sandbox opened without its password ends with the sandbox; others go on', async () => {
+test('a session without a verified password ends with the sandbox; a verified one stays valid', async () => {
   const email = 'test@example.com'
   await setPassword(db, SEEDED_MERCHANT_ID, 'a real password')
   for (const [password, survives] of [
@@ -160,7 +160,7 @@ test('a new password ends the merchant’s sessions and no others', async () => 
   expect(await logIn({ password: 'battery staple' })).toBeDefined()
 })
 
-test('a password that cannot be set changes nothing', async () => {
+test('a refused password changes nothing', async () => {
   const { token } = (await logIn())!
   await expect(setPassword(db, acme.id, 'short')).rejects.toMatchObject({ code: 'BAD_REQUEST_ERROR' })
   await expect(setPassword(db, acme.id, 'x'.repeat(201))).rejects.toMatchObject({ code: 'BAD_REQUEST_ERROR' })
@@ -192,7 +192,7 @@ const waitingForLock = () =>
 test.each([
   ['a password change', async () => `password_hash = '${await hashPassword('battery staple')}'`],
   ['a deactivation', async () => 'is_active = false'],
-])('a login that overlaps %s makes no session that outlives it', async (_name, change) => {
+])('a login that overlaps %s creates no session that survives it', async (_name, change) => {
   const operator = await database.session()
   try {
     await operator.query('BEGIN')
@@ -208,7 +208,7 @@ test.each([
   }
 })
 
-test('a session that is made just before a password change is ended by it', async () => {
+test('a password change ends a session that was created just before it', async () => {
   const login = await database.session()
   try {
     await login.query('BEGIN')
@@ -227,7 +227,7 @@ test('a session that is made just before a password change is ended by it', asyn
   }
 })
 
-test('a session is found by one prepared statement, and what cannot be a token is not asked for', async () => {
+test('a session is found by one prepared statement, and a malformed token causes none', async () => {
   const { token } = (await logIn())!
   statements = []
   expect(await findSession({ db, sandbox: true }, token)).toEqual(acme)

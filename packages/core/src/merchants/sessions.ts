@@ -1,4 +1,4 @@
-// Logins of the dashboard: rows that hold the hash of a random token, good for twelve hours.
+// Dashboard sessions: rows with the hash of a random token, valid for twelve hours.
 import { createHash, randomBytes } from 'node:crypto'
 import type { Database, Tx } from '../platform/database.ts'
 import { badRequest, notFound } from '../platform/errors.ts'
@@ -11,15 +11,15 @@ const TOKEN = /^[\w-]{43}$/
 const EMAIL = /^[^\0]{1,255}$/u
 
 export interface OpenedSession {
-  /** For the cookie; known to nobody else, the database included. */
+  /** For the cookie. The database stores only its hash. */
   token: string
   expiresAt: Date
   merchant: Merchant
 }
 
 /**
- * Logs a merchant in, or answers undefined: for an unknown or inactive one too, after the same work. In the sandbox the
- * seeded merchant gets in with any password but an empty one.
+ * Logs a merchant in, or returns undefined; for an unknown or inactive merchant after the same work. In the sandbox the
+ * seeded merchant may use any password that is not empty.
  */
 export async function openSession(
   { db, sandbox }: { db: Database; sandbox: boolean },
@@ -27,8 +27,8 @@ export async function openSession(
 ): Promise<OpenedSession | undefined> {
   const known = await findLogin(db, email)
   const isVerified = await verifyPassword(password, known?.passwordHash ?? null)
-  const isOpen = sandbox && known?.merchant.id === SEEDED_MERCHANT_ID && password !== ''
-  if (known === undefined || !(isVerified || isOpen)) return undefined
+  const acceptsAnyPassword = sandbox && known?.merchant.id === SEEDED_MERCHANT_ID && password !== ''
+  if (known === undefined || !(isVerified || acceptsAnyPassword)) return undefined
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
   const expiresAt = await insertSession(db, known, { token, isVerified })
   return expiresAt && { token, expiresAt, merchant: known.merchant }
@@ -51,8 +51,8 @@ async function findLogin(db: Database, email: string): Promise<Login | undefined
 }
 
 /**
- * Checking a password takes a while, in which it may be changed or the merchant be deactivated, which ends all sessions
- * there are. FOR SHARE takes turns with that: either this session is there to be ended, or it isn't made.
+ * During the password check another request may change the password or deactivate the merchant, and end all sessions.
+ * FOR SHARE orders the two: either this session exists and is ended, or it is not created.
  */
 async function insertSession(
   db: Database,
@@ -72,8 +72,8 @@ async function insertSession(
 }
 
 /**
- * The merchant whose unexpired session this is, if active; or undefined. Sessions that the sandbox opened for whatever
- * password end with it: the database may go on without.
+ * The active merchant of an unexpired session, or undefined. Outside the sandbox a session counts only when its password
+ * was verified, since the database may have been a sandbox before.
  */
 export async function findSession(
   { db, sandbox }: { db: Database; sandbox: boolean },
@@ -90,7 +90,7 @@ export async function findSession(
   return rows.map(asMerchant)[0]
 }
 
-/** Logs out; a session that has ended, or never was, stays ended. */
+/** Logs out. An ended or unknown session is no error. */
 export async function endSession(db: Database, token: string): Promise<void> {
   if (!TOKEN.test(token)) return
   await db.batch({
@@ -118,10 +118,10 @@ export async function setPassword(db: Database, merchantId: string, password: st
   })
 }
 
-/** After the merchant's row was written in the same commit, which holds back sessions that are being made. */
+/** Call it after an update of the merchant's row in the same commit, whose lock delays new sessions. */
 export async function endSessionsOf(tx: Tx, merchantId: string): Promise<void> {
   await tx.query({ text: 'DELETE FROM sessions WHERE merchant_id = $1', values: [merchantId] })
 }
 
-/** The token is random, so that a plain hash of it cannot be turned back. */
+/** The token is random, so that a plain hash is irreversible. */
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')

@@ -13,7 +13,7 @@ export interface NewOrder {
   keyed: KeyedRequest | undefined
 }
 
-/** Answers 201 with the order. @throws BAD_REQUEST_ERROR, and what `once` throws */
+/** Responds 201 with the order. @throws BAD_REQUEST_ERROR, and what `once` throws */
 export async function createOrder(
   { db }: { db: Database },
   { merchantId, order, keyed }: NewOrder,
@@ -41,7 +41,7 @@ export async function createOrder(
   })
 }
 
-/** PostgreSQL refuses JSON that is nested deeper than its stack takes, and so does JSON.stringify. */
+/** PostgreSQL and JSON.stringify fail on JSON that is nested too deeply for their stacks. */
 const NOTES_DEPTH_MAX = 100
 
 function notesAsText(notes: object): string {
@@ -54,7 +54,7 @@ function notesAsText(notes: object): string {
   if (hasInexactNumber(notes)) {
     throw badRequest({
       field: 'notes',
-      description: `numbers in notes must be exact: between -${Number.MAX_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER}; send others as strings`,
+      description: `notes must have numbers between -${Number.MAX_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER} only; send others as strings`,
     })
   }
   const text = JSON.stringify(notes)
@@ -67,7 +67,7 @@ function notesAsText(notes: object): string {
   return text
 }
 
-/** Whether a number is too large for reading it to have kept all its digits. */
+/** Whether the text contains a number that is too large for a double to keep all its digits. */
 const hasInexactNumber = (value: unknown): boolean =>
   typeof value === 'number'
     ? Math.abs(value) > Number.MAX_SAFE_INTEGER

@@ -1,3 +1,3 @@
-// Orders: create, and read.
+// Orders: create and read.
 export { createOrder } from './create.ts'
 export { findOrder, findPublicOrder, listOrders } from './read.ts'

@@ -1,4 +1,4 @@
-// An order's row as statements and Prisma read it, and as the wire shows it.
+// An order's row as SQL and Prisma read it, and its form on the wire.
 import type { Order } from '@sluice/contracts'
 
 export interface OrderRow {
@@ -13,7 +13,7 @@ export interface OrderRow {
   updatedAt: Date
 }
 
-/** An OrderRow, for RETURNING. */
+/** The columns of an OrderRow, for RETURNING. */
 export const orderColumns = `
   id, merchant_id AS "merchantId", amount::float8, currency, receipt, notes, status,
   created_at AS "createdAt", updated_at AS "updatedAt"`

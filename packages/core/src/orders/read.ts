@@ -1,4 +1,4 @@
-// Reading orders, as their merchant and as their payers.
+// Reading orders, for merchants and payers.
 import type { Order, PageQuery, PublicOrder } from '@sluice/contracts'
 import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 import { unavailable } from '../platform/errors.ts'
@@ -6,14 +6,14 @@ import { isOwnId } from '../platform/ids.ts'
 import { withTimeout } from '../platform/with-timeout.ts'
 import { orderOnTheWire } from './order.ts'
 
-/** The merchant's order, or undefined when there is none of that id, or it is somebody else's. */
+/** The merchant's order, or undefined. Another merchant's order is undefined too. */
 export async function findOrder(db: Database, merchantId: string, id: string): Promise<Order | undefined> {
   if (!isOwnId('order', id)) return undefined
   const row = await db.prisma.order.findFirst({ where: { id, merchantId } })
   return row === null ? undefined : orderOnTheWire(row)
 }
 
-/** A page of the merchant's orders, newest first, and how many there are in all. */
+/** A page of the merchant's orders, newest first, and the total count. */
 export async function listOrders(
   db: Database,
   merchantId: string,
@@ -31,7 +31,7 @@ export async function listOrders(
   return { data: rows.map(orderOnTheWire), total }
 }
 
-/** What a payer may see of an order; undefined when there is none, or its merchant is not active. */
+/** The payer's view of an order; undefined when it is unknown or its merchant is inactive. */
 export async function findPublicOrder(db: Database, id: string): Promise<PublicOrder | undefined> {
   if (!isOwnId('order', id)) return undefined
   const row = await withTimeout(

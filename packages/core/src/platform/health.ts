@@ -1,4 +1,4 @@
-// Readiness: what is connected and whether anybody processes.
+// Readiness: the state of database, Redis and worker.
 import type { Health } from '@sluice/contracts'
 import type { Database } from './database.ts'
 import { isWorkerRunning } from './heartbeat.ts'
@@ -6,7 +6,7 @@ import type { Queueing } from './queue.ts'
 
 const HEALTH_TIMEOUT_MS = 800
 
-/** Never takes longer than a second; "unhealthy" only when the database is down, since nothing else stops ingestion. */
+/** Takes less than a second. Only a database that is down is "unhealthy", since nothing else stops ingestion. */
 export async function checkHealth({
   db,
   queueing,

@@ -1,4 +1,4 @@
-// The state of all jobs, for testers: what waits is in the queues, what ended is in the rows.
+// The state of all jobs, for testers: the queues count waiting work, the rows count finished work.
 import type { JobsStatus } from '@sluice/contracts'
 import type { Database } from './database.ts'
 import { unavailable } from './errors.ts'
@@ -9,7 +9,7 @@ import type { WorkTable } from './work-table.ts'
 
 const RESPONSE_TIMEOUT_MS = 900
 
-/** Rejects, as unavailable, when the queue or the database does not answer. */
+/** Rejects as unavailable when the queue or the database does not respond. */
 export async function readJobsStatus(
   { db, queueing }: { db: Database; queueing: Queueing },
   tables: readonly WorkTable[],
@@ -37,7 +37,7 @@ async function countEnded(
   db: Database,
   { table, doneColumn, failedWhen = 'false' }: WorkTable,
 ): Promise<{ completed: number; failed: number }> {
-  // The names are ours, never input.
+  // The names are constants of this code, never input.
   const [row] = await db.prisma.$queryRawUnsafe<[{ completed: number; failed: number }]>(`
     SELECT count(*) FILTER (WHERE NOT (${failedWhen}))::float8 AS completed,
            count(*) FILTER (WHERE ${failedWhen})::float8 AS failed
