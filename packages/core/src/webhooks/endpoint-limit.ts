@@ -6,7 +6,7 @@ export type EndpointHealth = 'fast' | 'slow' | 'unresponsive'
 /** A response that takes this long or longer is slow. */
 const SLOW_FROM_MS = 1000
 
-const LIMIT_UNTRIED = 2
+export const LIMIT_UNTRIED = 2
 const LIMIT_MAX = 32
 /** After the first fast response, and the most while responses are slow. */
 const LIMIT_SLOW = 8
@@ -18,8 +18,6 @@ export interface EndpointLimit {
   health: EndpointHealth | 'unknown'
 }
 
-export const UNTRIED: EndpointLimit = { limit: LIMIT_UNTRIED, health: 'unknown' }
-
 /** The health that an attempt shows: any HTTP response counts, by its duration only. */
 export function healthOf(attempt: { hasResponse: boolean; durationMs: number }): EndpointHealth {
   if (!attempt.hasResponse) return 'unresponsive'
@@ -27,11 +25,8 @@ export function healthOf(attempt: { hasResponse: boolean; durationMs: number }):
 }
 
 /** The limit after one more attempt: one more, up to a cap; or one slot when there was no response. */
-export function afterAttempt(
-  { limit, health: before }: EndpointLimit,
-  health: EndpointHealth,
-): EndpointLimit {
-  if (health === 'unresponsive') return { health, limit: 1 }
-  if (health === 'slow') return { health, limit: Math.min(LIMIT_SLOW, limit + 1) }
-  return { health, limit: before === 'unknown' ? LIMIT_SLOW : Math.min(LIMIT_MAX, limit + 1) }
+export function limitAfter({ limit, health: before }: EndpointLimit, health: EndpointHealth): number {
+  if (health === 'unresponsive') return 1
+  if (health === 'slow') return Math.min(LIMIT_SLOW, limit + 1)
+  return before === 'unknown' ? LIMIT_SLOW : Math.min(LIMIT_MAX, limit + 1)
 }

@@ -18,7 +18,7 @@
 //    due, so it joins its ready queue again, behind all others.
 // 5. `ended` returns an attempt's slot and adapts the endpoint's limit to its health.
 import type { LeasedAttempt, Quota } from './attempt-leases.ts'
-import { afterAttempt, type EndpointHealth, type EndpointLimit, UNTRIED } from './endpoint-limit.ts'
+import { type EndpointHealth, type EndpointLimit, LIMIT_UNTRIED, limitAfter } from './endpoint-limit.ts'
 import { type AttemptKind, attemptKinds, createSlotPools, freeSlots, takeSlots } from './slot-pools.ts'
 
 /** Beyond this many endpoints, idle ones are forgotten. */
@@ -110,7 +110,12 @@ function endpointOf(state: State, merchantId: string): Endpoint {
   const known = state.endpoints.get(merchantId)
   if (known !== undefined) return known
   if (state.endpoints.size >= ENDPOINTS_MAX) forgetIdle(state)
-  const endpoint: Endpoint = { ...UNTRIED, inFlight: { first: 0, retry: 0 }, nextKind: 'first' }
+  const endpoint: Endpoint = {
+    limit: LIMIT_UNTRIED,
+    health: 'unknown',
+    inFlight: { first: 0, retry: 0 },
+    nextKind: 'first',
+  }
   state.endpoints.set(merchantId, endpoint)
   return endpoint
 }
@@ -130,7 +135,8 @@ function changeInFlight({ pools }: State, endpoint: Endpoint, kind: AttemptKind,
 /** Adapts limit and health. What is in flight counts against the pools of the new health from now on. */
 function adapt({ pools }: State, endpoint: Endpoint, health: EndpointHealth): void {
   for (const kind of attemptKinds) takeSlots(pools[kind], endpoint.health, -endpoint.inFlight[kind])
-  Object.assign(endpoint, afterAttempt(endpoint, health))
+  endpoint.limit = limitAfter(endpoint, health)
+  endpoint.health = health
   for (const kind of attemptKinds) takeSlots(pools[kind], endpoint.health, endpoint.inFlight[kind])
 }
 
