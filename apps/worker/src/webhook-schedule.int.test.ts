@@ -10,35 +10,42 @@ const WAITS_MS = [60_000, 300_000, 1_800_000, 7_200_000]
 const WRITTEN_LATE_MS = 1000
 const ROUNDING_MS = 5
 
+type QueueBackend = (typeof queueBackends)[number]['backend']
+
+/** A system, and a merchant whose endpoint responds 500 to every attempt. */
+async function startWithFailingEndpoint(backend: QueueBackend) {
+  const endpoint = await startEndpoint(onTestFinished, (_received, response) =>
+    response.writeHead(500).end('no'),
+  )
+  const system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
+  onTestFinished(system.stop)
+  const { id: merchantId, keys: headers } = await addMerchant(system.database)
+  await system.database.query(
+    `UPDATE merchants SET webhook_url = $2, webhook_secret = 'whsec_test_abc123' WHERE id = $1`,
+    [merchantId, endpoint.url],
+  )
+  const list = async () => expectStatus(await system.call(listWebhooks, { headers }), 200).data
+  const attempted = (id: string, count: number) =>
+    waitFor(`attempt ${count}`, async () => {
+      const input = { headers, params: { webhook_id: id } }
+      const webhook = expectStatus(await system.call(getWebhook, input), 200)
+      return webhook.history.length >= count ? webhook : undefined
+    })
+  /** Kills the worker and Redis and starts others: the queue's contents are lost. */
+  const restart = async () => {
+    await system.workers.at(-1)!.stop('SIGKILL')
+    await system.redis?.stop('SIGKILL')
+    await system.redis?.start()
+    return system.startWorker()
+  }
+  return { system, endpoint, headers, list, attempted, restart }
+}
+
 describe.for(queueBackends)('with the queue on $backend', ({ backend, available }) => {
   test.skipIf(!available)(
     'five attempts, each after its wait, and no sixth, though worker and Redis are killed in between',
     async () => {
-      const endpoint = await startEndpoint(onTestFinished, (_received, response) =>
-        response.writeHead(500).end('no'),
-      )
-      const system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
-      onTestFinished(system.stop)
-      const { id: merchantId, keys: headers } = await addMerchant(system.database)
-      await system.database.query(
-        `UPDATE merchants SET webhook_url = $2, webhook_secret = 'whsec_test_abc123' WHERE id = $1`,
-        [merchantId, endpoint.url],
-      )
-      const list = async () => expectStatus(await system.call(listWebhooks, { headers }), 200).data
-      const attempted = (id: string, count: number) =>
-        waitFor(`attempt ${count}`, async () => {
-          const input = { headers, params: { webhook_id: id } }
-          const webhook = expectStatus(await system.call(getWebhook, input), 200)
-          return webhook.history.length >= count ? webhook : undefined
-        })
-      /** Kills the worker and Redis and starts others: the queue's contents are lost. */
-      const restart = async () => {
-        await system.workers.at(-1)!.stop('SIGKILL')
-        await system.redis?.stop('SIGKILL')
-        await system.redis?.start()
-        return system.startWorker()
-      }
-
+      const { system, endpoint, headers, list, attempted, restart } = await startWithFailingEndpoint(backend)
       const before = Date.now()
       expectStatus(await system.call(testWebhook, { headers }), 200)
       const { id } = (await list())[0]!

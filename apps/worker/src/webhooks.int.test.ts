@@ -46,6 +46,28 @@ async function startWith(
 const webhooksOf = async (system: TestSystem) =>
   expectStatus(await system.call(listWebhooks, { headers: seededKeys, query: { limit: 100 } }), 200).data
 
+/** Two transactions, of which one belongs to no merchant, and events of two external payments. */
+async function postInboundEvents(system: TestSystem): Promise<void> {
+  const post = (path: string, body: object) =>
+    fetch(system.api.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  await post('/v1/webhooks/transactions', transactionBody('txn_published'))
+  await post(
+    '/v1/webhooks/transactions',
+    transactionBody('txn_not', { destination_account: 'acc_without_merchant' }),
+  )
+  await post('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext', { event: 'payment.pending' }))
+  await post('/webhooks/payment', paymentEventBody('evt_2', 'pay_ext', { timestamp: 1710000001 }))
+  await post(
+    '/webhooks/payment',
+    paymentEventBody('evt_3', 'pay_ext', { event: 'payment.refunded', amount: 100 }),
+  )
+  await post('/webhooks/payment', paymentEventBody('evt_4', 'pay_not', { event: 'payment.failed' }))
+}
+
 // Concurrent: they mostly wait for a schedule.
 describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, ({ backend, available }) => {
   test.skipIf(!available)(
@@ -59,24 +81,7 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
       const odd = await shop.paid(1000, 'refundfail@test')
       await shop.refundSettled((await shop.refund(odd.id, 10)).id)
       await system.call(testWebhook, { headers: seededKeys })
-      const post = (path: string, body: object) =>
-        fetch(system.api.url + path, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-        })
-      await post('/v1/webhooks/transactions', transactionBody('txn_published'))
-      await post(
-        '/v1/webhooks/transactions',
-        transactionBody('txn_not', { destination_account: 'acc_without_merchant' }),
-      )
-      await post('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext', { event: 'payment.pending' }))
-      await post('/webhooks/payment', paymentEventBody('evt_2', 'pay_ext', { timestamp: 1710000001 }))
-      await post(
-        '/webhooks/payment',
-        paymentEventBody('evt_3', 'pay_ext', { event: 'payment.refunded', amount: 100 }),
-      )
-      await post('/webhooks/payment', paymentEventBody('evt_4', 'pay_not', { event: 'payment.failed' }))
+      await postInboundEvents(system)
       const expected = [
         ...Array(3).fill(['payment.created', 'payment.pending']).flat(),
         ...['payment.success', 'payment.success', 'payment.failed'],
