@@ -15,6 +15,11 @@ import type { ApiDeps, App } from '../deps.ts'
 import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
+  deliveryRoutes(app, deps)
+  settingsRoutes(app, deps)
+}
+
+function deliveryRoutes(app: App, deps: ApiDeps): void {
   const route = contractRoute(app, deps)
   const { db, webhookJobs: webhooks } = deps
 
@@ -49,6 +54,11 @@ export async function webhookRoutes(app: App, deps: ApiDeps): Promise<void> {
     handler: (request) =>
       core.replayWebhooks(withResponseDeadline(db, request), merchantOf(request).id, request.body),
   })
+}
+
+function settingsRoutes(app: App, deps: ApiDeps): void {
+  const route = contractRoute(app, deps)
+  const { db, webhookJobs: webhooks } = deps
 
   app.route({
     ...route(putWebhook),
