@@ -1,6 +1,7 @@
 // The closed loop: each connection sends as soon as it has its response, by autocannon.
 import type { EventEmitter } from 'node:events'
 import autocannon from 'autocannon'
+import type { Summary } from '../stats.ts'
 import { requestsOf } from './bodies.ts'
 import type { ClosedArrivals, LoadResult, LoadTarget } from './plan.ts'
 
@@ -55,11 +56,8 @@ export async function closedLoop(
   running.once('done', () => {
     cpu = process.cpuUsage(cpuBefore) // before autocannon packs its histograms
   })
-  const { statusCodeStats = {}, latency } = await running
-
-  const statuses = Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count] as const)
-  const { [acknowledgedBy]: acknowledged = 0, ...otherStatuses }: Record<string, number> =
-    Object.fromEntries(statuses)
+  const result = await running
+  const { [acknowledgedBy]: acknowledged = 0, ...otherStatuses } = statusCounts(result)
   return {
     sent,
     acknowledged,
@@ -68,12 +66,15 @@ export async function closedLoop(
     lost: Math.max(0, sent - responses - target.connections),
     unacknowledged: [...unacknowledged],
     acknowledgedPerSecond: (acknowledged * 1000) / (lastResponseAt - startedAt),
-    latencyMs: {
-      count: statuses.reduce((sum, [, count]) => sum + count, 0),
-      p50: latency.p50,
-      p99: latency.p99,
-      max: latency.max,
-    },
+    latencyMs: latencyOf(result),
     generatorCpuSeconds: (cpu.user + cpu.system) / 1e6,
   }
+}
+
+const statusCounts = ({ statusCodeStats = {} }: autocannon.Result): Record<string, number> =>
+  Object.fromEntries(Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count]))
+
+function latencyOf(result: autocannon.Result): Summary {
+  const { p50, p99, max } = result.latency
+  return { count: Object.values(statusCounts(result)).reduce((sum, count) => sum + count, 0), p50, p99, max }
 }

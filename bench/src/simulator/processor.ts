@@ -36,6 +36,16 @@ export type LedgerEntry<B> = {
   acknowledgedTimes: number
 }
 
+const ZERO: Counts = {
+  sent: 0,
+  accepted: 0,
+  duplicates: 0,
+  conflicts: 0,
+  retried: 0,
+  errors: 0,
+  inFlight: 0,
+}
+
 export type Processor<B extends { amount: number }> = {
   counts: Readonly<Counts>
   ackMs: Sample
@@ -76,15 +86,7 @@ export function createProcessor<B extends { amount: number }>(
   inbound: Inbound<B>,
   secret?: string,
 ): Processor<B> {
-  const counts: Counts = {
-    sent: 0,
-    accepted: 0,
-    duplicates: 0,
-    conflicts: 0,
-    retried: 0,
-    errors: 0,
-    inFlight: 0,
-  }
+  const counts: Counts = { ...ZERO }
   const ackMs = new Sample()
   const ledger = new Map<string, LedgerEntry<B>>()
   let lastError: string | undefined
@@ -113,13 +115,7 @@ export function createProcessor<B extends { amount: number }>(
     if (duplicate) counts.duplicates++
     if (conflict) counts.conflicts++
     const id = inbound.idOf(body)
-    const entry = ledger.get(id) ?? { body, acceptedAs: undefined, acceptedTimes: 0, acknowledgedTimes: 0 }
-    entry.acknowledgedTimes++
-    if (!duplicate) {
-      entry.acceptedAs = body
-      entry.acceptedTimes++
-    }
-    ledger.set(id, entry)
+    ledger.set(id, withAcknowledgement(ledger.get(id), body, duplicate === true))
   }
 
   return {
@@ -144,6 +140,20 @@ export function createProcessor<B extends { amount: number }>(
       }
       await Promise.all(running)
     },
+  }
+}
+
+/** The entry of an id after one more acknowledgement of this body. */
+function withAcknowledgement<B>(
+  entry: LedgerEntry<B> | undefined,
+  body: B,
+  isDuplicate: boolean,
+): LedgerEntry<B> {
+  return {
+    body: entry?.body ?? body,
+    acceptedAs: isDuplicate ? entry?.acceptedAs : body,
+    acceptedTimes: (entry?.acceptedTimes ?? 0) + (isDuplicate ? 0 : 1),
+    acknowledgedTimes: (entry?.acknowledgedTimes ?? 0) + 1,
   }
 }
 
