@@ -1,14 +1,14 @@
 // Tests of the simulated traffic of payment events: whole lifecycles, out of order, with duplicates and conflicts.
 import type { PaymentEventRequest } from '@sluice/contracts'
+import { seededRandom } from '@sluice/testing'
 import { expect, test } from 'vitest'
 import { expectedPayment } from '../payment-model.ts'
 import { planPaymentEvents } from './payment-traffic.ts'
-import { seededRandom } from './seeded-random.fixture.ts'
 import type { PlannedRequest } from './traffic.ts'
 
 const options = { rate: 50, durationSeconds: 30, duplicates: 0.2, conflicts: 0.05, burst: 50 }
 const plan = (changed: Partial<typeof options> = {}) =>
-  planPaymentEvents({ ...options, ...changed }, 'run00000', seededRandom(1))
+  planPaymentEvents({ ...options, ...changed }, 'run00000', seededRandom('simulated traffic'))
 
 /** First requests by payment, in sending order. */
 function lifecycles(requests: PlannedRequest<PaymentEventRequest>[]): PaymentEventRequest[][] {

@@ -1,12 +1,13 @@
 // Tests of the simulated traffic of transactions: rate, bursts, duplicates and conflicts.
+
+import { seededRandom } from '@sluice/testing'
 import { expect, test } from 'vitest'
 import type { TransactionBody } from '../transactions.ts'
-import { seededRandom } from './seeded-random.fixture.ts'
 import { type PlannedRequest, planTransactions } from './traffic.ts'
 
 const options = { rate: 100, durationSeconds: 30, duplicates: 0.2, conflicts: 0.05, burst: 50 }
 const plan = (changed: Partial<typeof options> = {}) =>
-  planTransactions({ ...options, ...changed }, 'run00000', seededRandom(1))
+  planTransactions({ ...options, ...changed }, 'run00000', seededRandom('simulated traffic'))
 
 function byId(requests: PlannedRequest<TransactionBody>[]): Map<string, PlannedRequest<TransactionBody>[]> {
   const groups = new Map<string, PlannedRequest<TransactionBody>[]>()
