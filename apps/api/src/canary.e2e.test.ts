@@ -18,6 +18,7 @@ import {
   type TestSystem,
   transactionBody,
   untilKnown,
+  volume,
   waitFor,
 } from '@sluice/testing'
 import { Webhook } from 'standardwebhooks'
@@ -47,6 +48,8 @@ const cards = [
   { number: cardNumber('4', 19), cvv: securityCode(3) },
 ].map((card) => ({ ...card, expiry_month: '12', expiry_year: '2099', holder_name: 'Canary' }))
 type Card = (typeof cards)[number]
+/** Outside CI one of them goes through the routes. */
+const sent = cards.slice(0, volume(cards.length, 1))
 const grouped = (number: string, by: string) => number.replace(/\d{4}(?=\d)/g, `$&${by}`)
 
 const inboundSecret = `whsec_${randomBytes(32).toString('base64')}`
@@ -262,7 +265,7 @@ for (const { backend, available } of queueBackends) {
       })
       const { example, examples = {} } = operation.requestBody?.content['application/json'] ?? {}
       const bodies = [...(example ? [example] : []), ...Object.values(examples).map(({ value }) => value)]
-      for (const card of cards) {
+      for (const card of sent) {
         for (const body of bodies as Record<string, unknown>[]) {
           // An order of its own, since there is an end to the payments of one.
           if ('order_id' in body) body.order_id = (await shop.order()).id
@@ -394,7 +397,7 @@ for (const { backend, available } of queueBackends) {
         `SELECT DISTINCT card_last4 FROM payments WHERE method = 'card' AND settled_at IS NOT NULL`,
       )
       expect(kept.map(({ card_last4 }) => card_last4)).toEqual(
-        expect.arrayContaining(cards.map(({ number }) => number.slice(-4))),
+        expect.arrayContaining(sent.map(({ number }) => number.slice(-4))),
       )
       await waitFor('webhooks', () => endpoint.requests.some(({ body }) => body.includes('payment.success')))
       expect(await findCanaries()).toEqual([])

@@ -10,6 +10,7 @@ import {
   startSystem,
   type TestReceiver,
   type TestSystem,
+  volume,
   waitFor,
 } from '@sluice/testing'
 import { verify } from '@sluice/webhooks'
@@ -32,6 +33,15 @@ const bank = {
   REFUND_DELAY_MAX: '400',
   UPI_SUCCESS_RATE: '0.8',
 }
+
+/** Orders with two payments that race, all orders, and the payments and refunds of these. */
+const CONTESTED = 2 * volume(75, 30)
+const ORDERS = CONTESTED + 2 * volume(100, 40)
+const PAYMENTS = ORDERS + CONTESTED
+const REFUNDS = 2 * volume(100, 40)
+
+/** The promise is the result, not its time: other tests run at once. */
+const SETTLE_TIMEOUT_MS = 90_000
 
 const VPA_OF_CHANCE = 'payer@bank'
 const VPA_OF_FAILING_REFUNDS = 'refundfail@test'
@@ -79,20 +89,24 @@ async function openReceiver(): Promise<TestReceiver> {
 }
 
 /**
- * 500 payments on 350 orders, so that many race; then 200 refunds of those that succeeded, in parts, some of which the
+ * Payments on fewer orders, so that many race; then refunds of those that succeeded, in parts, some of which the
  * bank refuses. Answers all their ids.
  */
 async function trade(shop: Shop): Promise<Set<string>> {
-  const orders = await inTurns(range(350), 10, () => shop.order(1000))
+  const orders = await inTurns(range(ORDERS), 10, () => shop.order(1000))
   let paid = 0
   const pay = ({ id }: { id: string }) =>
     shop.pay(id, paid++ % 3 === 0 ? VPA_OF_FAILING_REFUNDS : VPA_OF_CHANCE)
-  const racing = await inTurns(orders.slice(0, 150), 5, (order) => Promise.all([pay(order), pay(order)]))
-  const payments = [...racing.flat(), ...(await inTurns(orders.slice(150), 10, pay))]
+  const racing = await inTurns(orders.slice(0, CONTESTED), 5, (order) =>
+    Promise.all([pay(order), pay(order)]),
+  )
+  const payments = [...racing.flat(), ...(await inTurns(orders.slice(CONTESTED), 10, pay))]
   const settled = await inTurns(payments, 10, ({ id }) => shop.settled(id, 60_000))
   const refundable = settled.filter(({ status }) => status === 'success')
-  expect(refundable.length).toBeGreaterThan(200)
-  const refunds = await inTurns(range(200), 10, (n) => shop.refund(refundable[n % 100]!.id, 300))
+  expect(refundable.length).toBeGreaterThan(REFUNDS)
+  const refunds = await inTurns(range(REFUNDS), 10, (n) =>
+    shop.refund(refundable[n % (REFUNDS / 2)]!.id, 300),
+  )
   return new Set([...payments, ...refunds].map(({ id }) => id))
 }
 
@@ -103,7 +117,7 @@ const countOf = async (sql: string): Promise<number> => {
 
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`with the queue on ${backend}`, () => {
-    test('workers killed with -9 during 500 payments and 200 refunds: each ends, and is told of, once', {
+    test(`workers killed with -9 during ${PAYMENTS} payments and ${REFUNDS} refunds: each ends, and is told of, once`, {
       timeout: 240_000,
     }, async () => {
       // Long enough for two payments of an order to be made before one of them has paid it.
@@ -111,17 +125,17 @@ for (const { backend, available } of queueBackends) {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env })
       const { posts, problems } = await openReceiver()
       const shop = openShop(system.call)
-      const [ids] = await Promise.all([trade(shop), killWorkers(8)])
-      expect(ids.size).toBe(700)
-      expect(await system.settle(ids, 30_000)).toEqual([])
-      expect((await system.endings()).length).toBe(700)
+      const [ids] = await Promise.all([trade(shop), killWorkers(volume(8, 4))])
+      expect(ids.size).toBe(PAYMENTS + REFUNDS)
+      expect(await system.settle(ids, SETTLE_TIMEOUT_MS)).toEqual([])
+      expect((await system.endings()).length).toBe(PAYMENTS + REFUNDS)
 
       // The bank's refusals, and nothing else, release what was to be refunded, once.
       const refused = `payments p ON p.id = payment_id WHERE p.bank_scenario = 'refundfail'`
-      expect(await countOf(`refunds r JOIN ${refused}`)).toBeGreaterThan(40)
+      expect(await countOf(`refunds r JOIN ${refused}`)).toBeGreaterThan(REFUNDS / 5)
       expect(await countOf(`refunds r JOIN ${refused} AND r.status <> 'failed'`)).toBe(0)
       expect(await countOf(`refunds WHERE status = 'processed'`)).toBe(
-        200 - (await countOf(`refunds r JOIN ${refused}`)),
+        REFUNDS - (await countOf(`refunds r JOIN ${refused}`)),
       )
       expect(
         await countOf(`payments p WHERE refunded_amount <> (
@@ -193,7 +207,7 @@ test('an API killed with -9 under payments that are sent again until they are an
     return waitFor('an answer', ask, { timeoutMs: 60_000 })
   }
   const [ids] = await Promise.all([inTurns(orders, 4, ({ id }) => payUntilAnswered(id)), killApis()])
-  expect(await system.settle(new Set(ids), 30_000)).toEqual([])
+  expect(await system.settle(new Set(ids), SETTLE_TIMEOUT_MS)).toEqual([])
   expect(new Set(ids).size).toBe(200)
   expect(await countOf('payments')).toBe(200)
   expect(await findWronglyPublished(system.database)).toEqual([])
@@ -219,7 +233,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
     const payments = await inTurns(range(20), 10, async () => shop.pay((await shop.order()).id))
     await system.redis!.flush()
     const ids = new Set([...paid, ...refunds, ...payments].map(({ id }) => id))
-    expect(await system.settle(ids, 30_000)).toEqual([])
+    expect(await system.settle(ids, SETTLE_TIMEOUT_MS)).toEqual([])
     expect(await countOf(`payments WHERE status = 'success'`)).toBe(40)
     expect(await countOf(`refunds WHERE status = 'processed'`)).toBe(20)
   })

@@ -1,7 +1,7 @@
 // The long schedule, 0/60/300/1800/7200 s, across killed workers and a killed Redis; tests move the due times.
 import { getWebhook, listWebhooks, testWebhook } from '@sluice/contracts'
 import { addMerchant, expectStatus, queueBackends, startSystem, waitFor } from '@sluice/testing'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 import { startEndpoint } from './merchant-endpoint.fixture.ts'
 
 /** The waits before the second and later attempts, since the end of the attempt before. */
@@ -12,8 +12,11 @@ const ROUNDING_MS = 5
 
 type QueueBackend = (typeof queueBackends)[number]['backend']
 
-/** A system, and a merchant whose endpoint responds 500 to every attempt. */
-async function startWithFailingEndpoint(backend: QueueBackend) {
+/** A system, and a merchant whose endpoint responds 500 to every attempt. Both end with the test. */
+async function startWithFailingEndpoint(
+  backend: QueueBackend,
+  onTestFinished: (end: () => void | Promise<void>) => void,
+) {
   const endpoint = await startEndpoint(onTestFinished, (_received, response) =>
     response.writeHead(500).end('no'),
   )
@@ -41,11 +44,15 @@ async function startWithFailingEndpoint(backend: QueueBackend) {
   return { system, endpoint, headers, list, attempted, restart }
 }
 
-describe.for(queueBackends)('with the queue on $backend', ({ backend, available }) => {
+// Both tests wait most of the time, so they run at once.
+describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, ({ backend, available }) => {
   test.skipIf(!available)(
     'five attempts, each after its wait, and no sixth, though worker and Redis are killed in between',
-    async () => {
-      const { system, endpoint, headers, list, attempted, restart } = await startWithFailingEndpoint(backend)
+    async ({ onTestFinished }) => {
+      const { system, endpoint, headers, list, attempted, restart } = await startWithFailingEndpoint(
+        backend,
+        onTestFinished,
+      )
       const before = Date.now()
       expectStatus(await system.call(testWebhook, { headers }), 200)
       const { id } = (await list())[0]!

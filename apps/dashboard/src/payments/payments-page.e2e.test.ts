@@ -411,10 +411,8 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
   })
 
   test('10,000 payments are paged quickly', async () => {
-    const postsAtOnce = 100
-    for (let done = 0; done < 10_000; done += postsAtOnce) {
-      await Promise.all(Array.from({ length: postsAtOnce }, () => dashboard.post({})))
-    }
+    const { payment_id } = await dashboard.post({})
+    await dashboard.addCopies(payment_id, 9_999)
     const { page } = await openListed()
     await shows(page, 'shown-range', '1–50 of 10,000')
     await shows(page, 'summary-total-USD', '$2,500,000.00 USD')

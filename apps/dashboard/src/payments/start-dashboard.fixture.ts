@@ -6,15 +6,17 @@ import { inject } from 'vitest'
 export interface Dashboard {
   url: string
   apiUrl: string
-  /** Posts an event as a processor does; the defaults are those of a completed payment of $250.00. */
+  /** Posts an event as a processor does; what is not given is that of a completed payment of $250.00. */
   post: (event: Partial<PaymentEventRequest>) => Promise<PaymentEventRequest>
+  /** Adds copies of a payment, each with an id of its own and an older time, without posting events. */
+  addCopies: (paymentId: string, count: number) => Promise<void>
   /** Removes all payments. */
   clear: () => Promise<void>
   stop: () => Promise<void>
 }
 
 export async function startDashboard(): Promise<Dashboard> {
-  // Without workers: the page needs none, and rows can be removed without disturbing one.
+  // No workers: nothing on the page waits for one, and rows may be removed without getting into its way.
   const system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
   const pages = await startApp('pages', { API_URL: system.api.url }, ['dashboard'])
   const call = createClient(system.api.url)
@@ -31,6 +33,17 @@ export async function startDashboard(): Promise<Dashboard> {
         if (status !== 202) throw new Error(`It was refused: ${JSON.stringify(answer)}`)
         return body
       })
+    },
+    async addCopies(paymentId, count) {
+      await system.database.query(
+        `INSERT INTO external_payments
+         SELECT (jsonb_populate_record(p, jsonb_build_object(
+           'payment_id', p.payment_id || '_' || n,
+           'created_at', p.created_at - n * interval '1 ms',
+           'updated_at', p.updated_at - n * interval '1 ms'))).*
+         FROM external_payments p, generate_series(1, $2::int) n WHERE payment_id = $1`,
+        [paymentId, count],
+      )
     },
     async clear() {
       await system.database.query('DELETE FROM payment_events; DELETE FROM external_payments')
