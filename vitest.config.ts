@@ -1,4 +1,4 @@
-// Tests by kind: pure ones, those with real servers or the whole system side by side, and those of deadlines one at a time.
+// Three groups of tests, one after the other: pure tests, tests with servers side by side, and tests of deadlines one at a time.
 import { randomBytes } from 'node:crypto'
 import os from 'node:os'
 import { defineConfig } from 'vitest/config'
@@ -15,8 +15,8 @@ const withServers = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
 }
-/** Two on the smallest machine: many tests mostly wait. */
-const sideBySide = { maxWorkers: Math.max(2, os.availableParallelism()), sequence: { groupOrder: 1 } }
+/** Files share the modules of their worker, and its fixtures: see packages/testing/src/fixtures.ts. */
+const isolate = false
 
 export default defineConfig({
   resolve: { conditions },
@@ -30,36 +30,31 @@ export default defineConfig({
           name: 'unit',
           include: [`${roots}/**/*.test.ts`],
           exclude: ['**/*.{int,e2e}.test.ts', ...exclude],
+          isolate,
         },
       },
       {
         extends: true,
         test: {
-          name: 'int',
-          include: [`${roots}/**/*.int.test.ts`],
+          name: 'servers',
+          include: [`${roots}/**/*.{int,e2e}.test.ts`],
           exclude: [...deadlines, ...exclude],
           ...withServers,
-          ...sideBySide,
+          isolate,
+          // Two on the smallest machine: many tests mostly wait.
+          maxWorkers: Math.max(2, os.availableParallelism()),
+          sequence: { groupOrder: 1 },
         },
       },
       {
         extends: true,
         test: {
-          name: 'e2e',
-          include: [`${roots}/**/*.e2e.test.ts`],
-          exclude: [...deadlines, ...exclude],
-          ...withServers,
-          ...sideBySide,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          // They measure how long something takes, so each has the machine to itself.
+          // They measure durations, so each has the machine to itself.
           name: 'deadlines',
           include: deadlines,
           exclude,
           ...withServers,
+          isolate,
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 2 },

@@ -1,19 +1,19 @@
-// Requests for gateway payments: one for each order, whose id follows from the run and a number.
+// What the gateway is asked to take: one payment for each order, of orders whose ids follow from the run and a number.
 import type { PaymentRequest } from '@sluice/contracts'
 import { hexDigits, hexDigitsSql } from './ids.ts'
 
-/** An id in the gateway's format: 16 letters and digits, of which the last eight are the run. */
+/** An id as the gateway makes them: 16 letters and digits, of which the run is the last eight. */
 export const orderId = (run: string, sequence: number) => `order_${hexDigits(sequence)}${run}`
 export const orderIdSql = (run: string, n: string) => `'order_' || ${hexDigitsSql(n)} || '${run}'`
 
-/** The amount of a run's order of that number, in minor units: neighbours differ. */
+/** Of a run's order of that number, in minor units: no two neighbours cost the same. */
 export const amountSql = (n: string) => `10000 + 100 * (${n} % 977)`
 
-// No value among them is magic: the bank decides by chance, so that a part of the payments fails.
+// None of them is magic: what the bank answers is chance, so that a part of the payments fails.
 const CARDS = ['4242424242424242', '5555555555554444', '378282246310005']
 const BANKS = ['paytm', 'okhdfcbank', 'ybl']
 
-/** By card and by UPI, in turns. */
+/** In turns by card and by UPI. */
 export function paymentRequest(run: string, sequence: number): PaymentRequest {
   const order_id = orderId(run, sequence)
   if (sequence % 2 === 0)

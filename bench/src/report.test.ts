@@ -1,4 +1,4 @@
-// Tests of the tables that benchmarks print.
+// The tables that people read.
 import { expect, test } from 'vitest'
 import { formatTable } from './report.ts'
 

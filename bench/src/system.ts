@@ -1,4 +1,4 @@
-// Starts one Sluice: a fresh database, a queue backend, and processes for the API and a worker.
+// One Sluice: a fresh database, a queue backend, the API and a worker as processes of their own.
 import { mkdirSync } from 'node:fs'
 import { postTransaction } from '@sluice/contracts'
 import type { TestRedis } from '@sluice/testing'
@@ -8,7 +8,7 @@ import type { Janitor } from './janitor.ts'
 
 export type Backend = 'redis' | 'postgres'
 
-// Variables that the caller may set. All others are fixed, so that results compare.
+// What the caller may tune; all else is fixed, so that results compare.
 const TUNABLE = ['LOG_LEVEL', 'WORKER_CONCURRENCY', 'DISPATCH_INTERVAL_MS', 'NODE_OPTIONS']
 
 export type Environment = {
@@ -16,14 +16,14 @@ export type Environment = {
   databaseServer: DatabaseServer
   /** Undefined where redis-server is not installed. */
   redis: TestRedis | undefined
-  /** The folder for V8 CPU profiles of API and worker; undefined: no profiles. */
+  /** Where V8 CPU profiles of API and worker go, if they are wanted. */
   profileDir: string | undefined
 }
 
 export type System = {
   api: Child
   database: Database
-  /** The URL for transactions. */
+  /** Where transactions are posted. */
   postUrl: string
   startWorker(): Promise<Child>
   stop(): Promise<void>
@@ -34,7 +34,7 @@ export type SystemOptions = {
   processingDelayMs: number
   /** Further variables of API and worker. */
   env?: Record<string, string>
-  /** Node options of the worker. */
+  /** Of Node, for the worker. */
   workerArgs?: readonly string[]
 }
 
@@ -51,12 +51,12 @@ export function systemSettings(processingDelayMs: number): Record<string, string
   }
 }
 
-/** Starts database and API. The caller starts the worker, since one scenario measures it alone. */
+/** Starts database and API; the worker when it is asked for, since one scenario measures it on its own. */
 export async function startSystem(environment: Environment, options: SystemOptions): Promise<System> {
   const { janitor, databaseServer, redis, profileDir } = environment
   if (options.backend === 'redis') {
     if (redis === undefined) throw new Error('redis-server was not found on the PATH')
-    await redis.flush() // the queues of an earlier system
+    await redis.flush() // another system's queues
   }
   const database = await databaseServer.createDatabase()
   const env = {

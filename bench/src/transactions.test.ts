@@ -1,6 +1,20 @@
-// Tests of the transactions that a run sends: distinct ids and valid amounts.
+// Ids of a run are distinct, and the in-place writer agrees with the function that names them.
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { randomFields, transactionId } from './transactions.ts'
+import { newRun, writeIdDigits } from './ids.ts'
+import { bodyTemplate, randomFields, transactionId } from './transactions.ts'
+
+test('writing the digits in place gives the body of that id', () => {
+  const run = newRun()
+  const template = bodyTemplate(run)
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 10_000_000 }), (sequence) => {
+      const bytes = Buffer.from(template.body)
+      writeIdDigits(bytes, template.digitsAt, sequence)
+      expect(JSON.parse(bytes.toString()).transaction_id).toBe(transactionId(run, sequence))
+    }),
+  )
+})
 
 test('ids of a run are distinct', () => {
   const ids = new Set(Array.from({ length: 100_000 }, (_, sequence) => transactionId('run00000', sequence)))

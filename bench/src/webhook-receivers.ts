@@ -1,16 +1,17 @@
-// The process of the merchants' endpoints: some respond 200 and record arrivals; one and a name server never respond.
+// Merchants' endpoints in a process of their own: some that answer 200 at once and note when each webhook came, one that
+// takes requests and keeps silent, and a name server that keeps silent too.
 import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { startDnsServer } from '@sluice/testing'
-import type { Arrival, ReceiversReply, ReceiversRequest } from './receivers.ts'
+import type { Arrival, ReceiversAnswer, ReceiversQuestion } from './receivers.ts'
 
 const HEALTHY_COUNT = 8
 const SILENT_NAME = 'silent.test'
 
 let arrivals: Arrival[] = []
 
-/** Each has a port of its own: the worker keeps connections by origin. */
+/** A port of its own for each: connections are kept by origin. */
 async function startHealthy(): Promise<string> {
   const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     const at = performance.timeOrigin + performance.now()
@@ -34,8 +35,8 @@ const muteUrl = await listen(mute)
 const nameServer = await startDnsServer()
 nameServer.answer(SILENT_NAME, 'silence')
 
-function replyTo(request: ReceiversRequest): ReceiversReply {
-  if (request === 'endpoints') {
+function answer(question: ReceiversQuestion): ReceiversAnswer {
+  if (question === 'endpoints') {
     return {
       healthyUrls,
       muteUrl,
@@ -48,7 +49,7 @@ function replyTo(request: ReceiversRequest): ReceiversReply {
   return taken
 }
 
-process.on('message', (request: ReceiversRequest) => process.send?.(replyTo(request)))
-process.on('SIGINT', () => {}) // the benchmark stops this process
+process.on('message', (question: ReceiversQuestion) => process.send?.(answer(question)))
+process.on('SIGINT', () => {}) // the benchmark ends us, in its own order
 process.on('disconnect', () => process.exit())
 process.send?.({ type: 'ready' })

@@ -1,4 +1,4 @@
-// Authentication and access: processors by signature, merchants by key or session.
+// Who may call what: processors by signature, merchants by key or session. Outside the sandbox everything that the seeds left open is closed.
 import cookie from '@fastify/cookie'
 import { type RouteContract, SESSION_COOKIE } from '@sluice/contracts'
 import * as core from '@sluice/core'
@@ -8,33 +8,33 @@ import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Checks the body's signature before the body is parsed; throws if it is wrong. */
+    /** Looks at the bytes before anything is made of them; throws when they are not to be trusted. */
     verifyBody?: (request: FastifyRequest, body: Buffer) => void
   }
   interface FastifyRequest {
-    /** Null on routes without authentication. */
+    /** Null on routes that ask nobody who he is. */
     caller: Viewer | null
-    /** How long authentication took. */
+    /** How long asking who calls took. */
     authenticatedInMs: number
   }
 }
 
 type AccessDeps = Pick<ApiDeps, 'config' | 'db'>
 
-export async function authenticateCallers(app: App): Promise<void> {
+export async function recogniseCallers(app: App): Promise<void> {
   app.decorateRequest('caller', null)
   app.decorateRequest('authenticatedInMs', 0)
   await app.register(cookie)
 }
 
-/** The onRequest hooks that enforce the contract's `access`. */
+/** The onRequest hooks that let nobody else in than the contract says. */
 export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
   if (access === undefined) return []
   if (access === 'login') return [refuseForeignPages(deps)]
   const isOpen = access === 'sandbox' && deps.config.sandbox
   return [
     async (request: FastifyRequest, reply: FastifyReply) => {
-      request.caller = isOpen ? 'anybody' : await authenticate(deps, request)
+      request.caller = isOpen ? 'anybody' : await recognise(deps, request)
       request.authenticatedInMs = performance.now() - request.receivedAtMs
       if (!isOpen) reply.header('cache-control', 'no-store')
     },
@@ -43,21 +43,20 @@ export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
 
 /** The merchant that calls; only where the route's contract says `access: 'merchant'`. */
 export function merchantOf(request: FastifyRequest): Merchant {
-  if (request.caller === null || request.caller === 'anybody')
-    throw new Error('the route is open to unauthenticated callers')
+  if (request.caller === null || request.caller === 'anybody') throw new Error('the route lets anybody in')
   return request.caller
 }
 
-/** The caller that reads; only where the route's contract says `access: 'sandbox'`. */
+/** Whoever reads; only where the route's contract says `access: 'sandbox'`. */
 export function viewerOf(request: FastifyRequest): Viewer {
-  if (request.caller === null) throw new Error('the route does not authenticate its callers')
+  if (request.caller === null) throw new Error('the route asks nobody who he is')
   return request.caller
 }
 
 const invalidCredentials = () => new SluiceError('AUTHENTICATION_ERROR', 'Invalid API credentials')
 
-/** Authenticates by key and secret, or else by the dashboard's session. */
-async function authenticate({ config, db }: AccessDeps, request: FastifyRequest): Promise<Merchant> {
+/** By key and secret, or else by the dashboard's session. */
+async function recognise({ config, db }: AccessDeps, request: FastifyRequest): Promise<Merchant> {
   const { 'x-api-key': key, 'x-api-secret': secret } = request.headers
   if (key !== undefined || secret !== undefined) {
     const merchant = await core.authenticateByKey(db, String(key ?? ''), String(secret ?? ''))
@@ -66,7 +65,7 @@ async function authenticate({ config, db }: AccessDeps, request: FastifyRequest)
   }
   const token = request.cookies[SESSION_COOKIE]
   if (token === undefined) throw invalidCredentials()
-  // Browsers send cookies with the requests of every page; only the Origin header names the page.
+  // Browsers send cookies along whoever makes them call; only the Origin tells who did.
   if (!isRead(request) && !isDashboard(config, request)) {
     const problem = "A write with the dashboard's session needs the dashboard's Origin header"
     throw new SluiceError('AUTHENTICATION_ERROR', problem)
@@ -78,16 +77,16 @@ async function authenticate({ config, db }: AccessDeps, request: FastifyRequest)
 
 const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD'
 
-/** Whether a page of the dashboard makes the call. In the sandbox the dashboard may be open under any host name. */
+/** Whether a page of the dashboard makes the call. In the sandbox it may have been opened under any of its names. */
 function isDashboard(config: ApiDeps['config'], request: FastifyRequest): boolean {
   const { origin, host, 'x-forwarded-host': forwardedHost } = request.headers
   if (origin === undefined || !URL.canParse(origin)) return false
   if (origin === new URL(config.publicDashboardUrl).origin) return true
-  // Cookies ignore ports, so another page of this machine sends them too; it cannot also send the dashboard's Host.
+  // Cookies ignore ports, so another page of this machine has them too; it cannot send the dashboard's Host as well.
   return config.sandbox && new URL(origin).host === String(forwardedHost ?? host)
 }
 
-/** Foreign pages must not log their visitors in or out; programs, which have no Origin, may log in. */
+/** Other people's pages must not log their visitors in or out; programs, which have no Origin, may log in. */
 const refuseForeignPages =
   ({ config }: Pick<ApiDeps, 'config'>) =>
   async (request: FastifyRequest): Promise<void> => {
@@ -98,8 +97,8 @@ const refuseForeignPages =
   }
 
 /**
- * The access of inbound events, as route options. If secrets are configured, one of them must sign the event; otherwise
- * the route is open in the sandbox only. Wrong headers are refused before the body is read.
+ * The access of inbound events, as route options: signed with one of the secrets where there are any, else open in the
+ * sandbox only. What the headers tell is refused before the body is read.
  */
 export function inboundAccess({ config }: Pick<ApiDeps, 'config'>) {
   const refuse = (problem: string | undefined) => {

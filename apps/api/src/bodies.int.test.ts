@@ -1,16 +1,16 @@
 // Whatever bytes are posted: 202 or 400, exact amounts, raw payloads, and wrong fields by name.
 import net from 'node:net'
 import { type ErrorBody, getTransaction } from '@sluice/contracts'
-import { startSystem, type TestSystem, transactionBody, untilKnown, volume } from '@sluice/testing'
+import { type TestSystem, transactionBody, untilKnown, volume } from '@sluice/testing'
+import { test } from '@sluice/testing/fixtures'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { describe, expect } from 'vitest'
 
 describe('whatever is posted', () => {
   let system: TestSystem
-  beforeAll(async () => {
-    system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
+  test.beforeAll(({ system: shared }) => {
+    system = shared
   })
-  afterAll(() => system?.stop())
 
   const send = (
     body: string | Uint8Array,

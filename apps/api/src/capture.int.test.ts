@@ -6,20 +6,19 @@ import {
   seededKeys as headers,
   openShop,
   type Shop,
-  startSystem,
   type TestSystem,
   untilKnown,
 } from '@sluice/testing'
+import { test } from '@sluice/testing/fixtures'
 import Value from 'typebox/value'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { expect } from 'vitest'
 
 let system: TestSystem
 let shop: Shop
-beforeAll(async () => {
-  system = await startSystem({ postgresUrl: inject('postgresUrl') })
+test.beforeAll(({ system: shared }) => {
+  system = shared
   shop = openShop(system.call)
 })
-afterAll(() => system?.stop())
 
 /** With a key of its own, unless it is given one. */
 const capture = (id: string, amount = 50_000, key: string = randomUUID()) => {

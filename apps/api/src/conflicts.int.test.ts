@@ -1,14 +1,14 @@
 // Redeliveries that contradict the first delivery: told, kept, counted, and never in anybody's way.
 import { type Accepted, getTransaction, listConflicts } from '@sluice/contracts'
-import { startSystem, type TestSystem, transactionBody, untilAllKnown, untilKnown } from '@sluice/testing'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { type TestSystem, transactionBody, untilAllKnown, untilKnown } from '@sluice/testing'
+import { test } from '@sluice/testing/fixtures'
+import { describe, expect } from 'vitest'
 
 describe('redeliveries that contradict', () => {
   let system: TestSystem
-  beforeAll(async () => {
-    system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
+  test.beforeAll(({ system: shared }) => {
+    system = shared
   })
-  afterAll(() => system?.stop())
 
   const postOnce = (body: unknown, text = JSON.stringify(body)) =>
     fetch(`${system.api.url}/v1/webhooks/transactions`, {

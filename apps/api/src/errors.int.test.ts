@@ -2,13 +2,13 @@
 import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
 import { startSystem, type TestSystem, transactionBody } from '@sluice/testing'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { test } from '@sluice/testing/fixtures'
+import { expect, inject } from 'vitest'
 
 let system: TestSystem
-beforeAll(async () => {
-  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
+test.beforeAll(({ system: shared }) => {
+  system = shared
 })
-afterAll(() => system?.stop())
 
 const json = { 'content-type': 'application/json' }
 const webhook = '/v1/webhooks/transactions'

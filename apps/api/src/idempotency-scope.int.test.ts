@@ -7,16 +7,15 @@ import {
   openShop,
   type Post,
   SEEDED_MERCHANT_ID,
-  startSystem,
   type TestSystem,
 } from '@sluice/testing'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { test } from '@sluice/testing/fixtures'
+import { describe, expect } from 'vitest'
 
 let system: TestSystem
-beforeAll(async () => {
-  system = await startSystem({ postgresUrl: inject('postgresUrl') })
+test.beforeAll(({ system: shared }) => {
+  system = shared
 })
-afterAll(() => system?.stop())
 
 const shop = () => openShop(system.call)
 const send = (post: Post) => openPosts(system.api).send(post)

@@ -15,18 +15,17 @@ import {
   openShop,
   SEEDED_MERCHANT_ID,
   seededKeys,
-  startSystem,
   type TestSystem,
   untilKnown,
 } from '@sluice/testing'
+import { test } from '@sluice/testing/fixtures'
 import Value from 'typebox/value'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { describe, expect } from 'vitest'
 
 let system: TestSystem
-beforeAll(async () => {
-  system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
+test.beforeAll(({ system: shared }) => {
+  system = shared
 })
-afterAll(() => system?.stop())
 
 const url = '/api/v1/orders'
 const json = { 'content-type': 'application/json' }

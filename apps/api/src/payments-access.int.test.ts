@@ -2,14 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import * as contracts from '@sluice/contracts'
 import { createPayment, createPublicPayment } from '@sluice/contracts'
-import { goodCard, openShop, seededKeys, startSystem, type TestSystem, untilKnown } from '@sluice/testing'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { goodCard, openShop, seededKeys, type TestSystem, untilKnown } from '@sluice/testing'
+import { test } from '@sluice/testing/fixtures'
+import { expect } from 'vitest'
 
 let system: TestSystem
-beforeAll(async () => {
-  system = await startSystem({ postgresUrl: inject('postgresUrl') })
+test.beforeAll(({ system: shared }) => {
+  system = shared
 })
-afterAll(() => system?.stop())
 
 const headers = seededKeys
 

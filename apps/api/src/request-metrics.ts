@@ -1,14 +1,14 @@
-// Observes each request's duration, and logs each request at LOG_LEVEL=debug.
+// One observation for each request, and a log line only where LOG_LEVEL asks for it.
 import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** When the request arrived, by performance.now(). */
+    /** When it came, by performance.now(). */
     receivedAtMs: number
   }
 }
 
-/** Uses onRequest and onSend: for onResponse, Fastify adds listeners to each response, which costs more than all this. */
+/** By onRequest and onSend: for onResponse Fastify puts listeners on each response, which costs more than all this. */
 export function observeRequests(app: App, { metrics, log }: ApiDeps): void {
   const { httpDuration } = metrics
   const logsRequests = log.isLevelEnabled('debug')

@@ -7,21 +7,20 @@ import {
   openShop,
   paymentEventBody,
   seededKeys,
-  startSystem,
   type TestSystem,
   transactionBody,
   untilKnown,
 } from '@sluice/testing'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { test } from '@sluice/testing/fixtures'
+import { expect } from 'vitest'
 
 /** Longer than a request that cannot be stored may wait. */
 const SENDING_MS = 1200
 
 let system: TestSystem
-beforeAll(async () => {
-  system = await startSystem({ postgresUrl: inject('postgresUrl') })
+test.beforeAll(({ system: shared }) => {
+  system = shared
 })
-afterAll(() => system?.stop())
 
 async function sendSlowly(path: string, body: object, headers: Record<string, string>) {
   const text = JSON.stringify(body)

@@ -1,21 +1,14 @@
 // A merchant's numbers: of all of its payments and of nobody else's, each currency by itself.
 import { getStats, STATS_DAYS, Stats } from '@sluice/contracts'
-import {
-  addMerchant,
-  expectStatus,
-  openShop,
-  startSystem,
-  type TestSystem,
-  untilKnown,
-} from '@sluice/testing'
+import { addMerchant, expectStatus, openShop, type TestSystem, untilKnown } from '@sluice/testing'
+import { test } from '@sluice/testing/fixtures'
 import Value from 'typebox/value'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { expect } from 'vitest'
 
 let system: TestSystem
-beforeAll(async () => {
-  system = await startSystem({ postgresUrl: inject('postgresUrl') })
+test.beforeAll(({ system: shared }) => {
+  system = shared
 })
-afterAll(() => system?.stop())
 
 const statsOf = async (headers: Record<string, string>): Promise<Stats> => {
   const stats = expectStatus(await untilKnown(() => system.call(getStats, { headers })), 200)
