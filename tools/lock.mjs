@@ -1,4 +1,4 @@
-// One set-up at a time in a clone: `npm start` and `npm test` may be started together, and both would install and build.
+// One set-up at a time in a clone: `npm start` and `npm test` may run together, and both would install and build.
 import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Stopped } from './process.mjs'
@@ -7,22 +7,22 @@ const HEARTBEAT_MS = 2000
 const SILENT_MS = 30_000
 
 /**
- * Runs `work` while holding the lock file. Its holder touches the file every two seconds, so that neither a killed one
- * nor a stranger with its recycled pid blocks anybody. `work` gets a function to name the program it runs: a package
- * manager that outlives its killed parent still writes into node_modules, and is waited for.
+ * Runs `work` while holding the lock file. The holder touches the file every two seconds, so neither a killed holder nor
+ * another process with its recycled pid blocks the next one. `work` gets a function that records the pid of the program
+ * it runs. A package manager that outlives its killed parent still writes into node_modules, so the next holder waits.
  * @template T
  * @param {string} file
  * @param {{ stop?: AbortSignal, waiting: () => void }} options
  * @param {(names: (pid: number | undefined) => void) => Promise<T>} work
  */
 export async function withLock(file, { stop, waiting }, work) {
-  let told = false
+  let announced = false
   while (!take(file)) {
     if (stop?.aborted) throw new Stopped()
     if (isStale(file)) discard(file)
     else {
-      if (!told) waiting()
-      told = true
+      if (!announced) waiting()
+      announced = true
       await sleep(200)
     }
   }
@@ -78,7 +78,7 @@ function touch(file) {
   try {
     utimesSync(file, new Date(), new Date())
   } catch {
-    // Gone: somebody cleaned up. Our work goes on, and is repeated by nobody who sees its result.
+    // The file was removed. This work goes on; a process that sees its result does not repeat it.
   }
 }
 

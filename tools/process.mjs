@@ -1,4 +1,4 @@
-// Running other programs for the tools: output kept for the case of failure, signs of life meanwhile, stopped with us.
+// Runs other programs for the tools: it keeps their output for a failure, shows progress, and passes a stop on.
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 
@@ -8,7 +8,7 @@ export const bin = (name) => path.join(root, 'node_modules', '.bin', name)
 /** An error whose message is all that a user needs: printed without a stack. */
 export class ToolError extends Error {}
 
-/** Somebody asked us to stop. */
+/** A signal stopped the tool. */
 export class Stopped extends ToolError {
   constructor() {
     super('Stopped.')
@@ -16,12 +16,12 @@ export class Stopped extends ToolError {
 }
 
 const HEARTBEAT_MS = 5000
-/** npm tidies up at leisure when it is stopped; the next set-up heals what is left anyway. */
+/** A stopped npm cleans up slowly; the next set-up repairs what it leaves. */
 const STOP_MS_MAX = 2000
 
 /**
- * Runs a program to its end, quietly, and throws with everything it said when it fails.
- * @param {string} what what is being done, as in "Installing packages"
+ * Runs a program to its end, quietly, and throws with its output if it fails.
+ * @param {string} what the activity, as in "Installing packages"
  * @param {string} command
  * @param {string[]} args
  * @param {{ env?: NodeJS.ProcessEnv, stop?: AbortSignal, say?: Progress, onSpawn?: (pid: number | undefined) => void }} options
@@ -32,7 +32,7 @@ export async function runQuietly(what, command, args, { env, stop, say, onSpawn 
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true, // a group of its own, so that a stop reaches what it has started too
+    detached: true, // a group of its own, so that a stop reaches its child processes too
   })
   onSpawn?.(child.pid)
   let output = ''
@@ -68,14 +68,14 @@ export async function runVisibly(command, args, { env, stop } = {}) {
 
 /**
  * An AbortSignal for SIGINT, SIGTERM and SIGHUP.
- * `release` gives the signals their ordinary meaning back.
+ * `release` restores the default meaning of the signals.
  */
 export function stopOnSignals() {
   const controller = new AbortController()
   const onSignal = () => controller.abort()
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
   for (const signal of signals) process.on(signal, onSignal)
-  // A terminal that is gone must not keep us from stopping in order.
+  // A closed terminal must not prevent an orderly stop.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const release = () => {
     for (const signal of signals) process.off(signal, onSignal)
@@ -84,7 +84,7 @@ export function stopOnSignals() {
 }
 
 /**
- * Lines that show that something is going on: on a terminal one that counts seconds, elsewhere one every few seconds.
+ * Lines that show progress: on a terminal one line that counts seconds, elsewhere a new line every few seconds.
  * @typedef {{ line: (text: string) => void, begin: (what: string) => (ok: boolean) => void }} Progress
  * @returns {Progress}
  */
@@ -109,7 +109,7 @@ export function progress() {
   return { line, begin }
 }
 
-/** Runs a tool's main function; errors meant for people are printed as they are, others with their stack. */
+/** Runs a tool's main function. A ToolError is printed without a stack, other errors with their stack. */
 export async function main(run) {
   try {
     process.exitCode = await run()

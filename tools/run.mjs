@@ -1,4 +1,6 @@
-// `node tools/run.mjs [--database] <built file> [arguments]`: sets the clone up if needed, reads .env, then runs that file in this process.
+// Sets the clone up if needed, reads .env, then runs a built file in this process.
+//
+//   node tools/run.mjs [--database] <built file> [arguments]
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { main, root, stopOnSignals, ToolError } from './process.mjs'

@@ -1,11 +1,11 @@
-// `npm run screenshot`: makes docs/payments.png, the README's picture of the dashboard, with a system of its own and real events.
+// `npm run screenshot`: makes docs/payments.png, the picture of the dashboard, with a system of its own.
 import path from 'node:path'
 import { main, root, stopOnSignals } from './process.mjs'
 import { setup } from './setup.mjs'
 
 const HOUR_S = 3600
 
-/** What the picture shows: a payment a line, its events in order of arrival. */
+/** The payments in the picture, one a line, with their events in order of arrival. */
 const payments = [
   ['pay_1001', 25000, 'USD', ['pending', 'completed']],
   ['pay_1002', 9900, 'EUR', ['pending', 'failed']],
@@ -28,7 +28,7 @@ await main(async () => {
   const browser = await testing.launchBrowser()
   try {
     await postAll(system.api.url)
-    // When they came, by the clock of the picture.
+    // Arrival times seven minutes apart.
     await server.query(`
       UPDATE external_payments SET created_at = moved, updated_at = moved FROM (
         SELECT payment_id AS id, now() - interval '7 minutes' * (8 - row_number() OVER (ORDER BY updated_at)) AS moved

@@ -1,4 +1,4 @@
-// From a fresh clone to one that is installed, generated and built; a second run finds nothing to do. Node built-ins only.
+// Installs, generates and builds a fresh clone; a second run has nothing to do. Uses Node built-ins only.
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -11,13 +11,13 @@ const GENERATED = at('packages', 'core', 'src', 'generated')
 const GENERATE_STAMP = path.join(GENERATED, '.stamp')
 
 /**
- * @param {{ quiet?: boolean, stop?: AbortSignal }} options `quiet` says nothing at all unless something fails
+ * @param {{ quiet?: boolean, stop?: AbortSignal }} options `quiet` prints nothing unless a step fails
  * @throws ToolError with the output of the program that failed; Stopped
  */
 export async function setup({ quiet = false, stop } = {}) {
   checkNode()
   const say = quiet ? undefined : progress()
-  const waiting = () => console.error('Another set-up of this clone is under way; waiting for it …')
+  const waiting = () => console.error('Another set-up of this clone is running; waiting for it …')
   await withLock(at('.setup.lock'), { stop, waiting }, async (onSpawn) => {
     const options = { stop, say, onSpawn }
     if (!isInstalled()) await install(options)
@@ -35,7 +35,7 @@ function checkNode() {
   throw new ToolError(`Sluice needs Node ${engines.node}; this is Node ${process.versions.node}.`)
 }
 
-/** The stamp tells that an installation came to its end; looking at the packages, that nobody has removed any since. */
+/** The stamp proves a complete installation; the look at each package proves that none was removed since. */
 function isInstalled() {
   if (readText(INSTALL_STAMP) !== installKey()) return false
   const { packages } = readJson(at('package-lock.json'))
@@ -47,8 +47,8 @@ function isInstalled() {
 
 async function install(options) {
   rmSync(INSTALL_STAMP, { force: true })
-  // --include=dev: the build needs its tools with NODE_ENV=production too. `npm ci` begins by removing what is there,
-  // which also heals what an interrupted installation left.
+  // --include=dev: the build needs its tools with NODE_ENV=production too. `npm ci` removes node_modules first, which also
+  // repairs an interrupted installation.
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
   const npm = process.env.npm_execpath
   const [command, first] = npm?.endsWith('npm-cli.js') ? [process.execPath, [npm]] : ['npm', []]
@@ -75,21 +75,21 @@ async function generate(options) {
 
 const generateKey = () => hash(readText(at('prisma', 'schema.prisma')), readText(at('package-lock.json')))
 
-/** tsc -b is incremental: a third of a second when nothing has changed, and then not worth a word. */
+/** tsc -b is incremental: without changes it takes a third of a second, so only a first build shows progress. */
 async function build({ say, ...options }) {
   const first = !existsSync(at('apps', 'launcher', 'dist'))
   await runQuietly('Building', bin('tsc'), ['-b'], first ? { ...options, say } : options)
 }
 
 const DASHBOARD = at('apps', 'dashboard')
-/** Among the built files, which Vite clears first: an interrupted build leaves none. */
+/** Among the built files, which Vite clears first: an interrupted build leaves no stamp. */
 const DASHBOARD_STAMP = path.join(DASHBOARD, 'dist', '.stamp')
 
 const isDashboardBuilt = () => readText(DASHBOARD_STAMP) === dashboardKey()
 
 async function buildDashboard(options) {
-  const key = dashboardKey() // of what is there now: what changes meanwhile is built the next time
-  const env = { NODE_ENV: 'production' } // React has a slower half for development
+  const key = dashboardKey() // of the sources now: later changes are built the next time
+  const env = { NODE_ENV: 'production' } // React is slower in development
   await runQuietly('Building the dashboard', bin('vite'), ['build', DASHBOARD], { ...options, env })
   writeFileSync(DASHBOARD_STAMP, key)
 }

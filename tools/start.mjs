@@ -7,7 +7,7 @@ await main(async () => {
   try {
     await setup({ stop })
   } catch (error) {
-    if (error instanceof Stopped) return 0 // to stop is what was asked for
+    if (error instanceof Stopped) return 0 // the user stopped it
     throw error
   }
   process.setSourceMapsEnabled(true)
@@ -17,4 +17,4 @@ await main(async () => {
   release() // from here on the launcher listens
   return running
 })
-process.exit() // with main's exit code: nothing that still hangs on may hold up the end
+process.exit() // with main's exit code; open handles must not delay the end

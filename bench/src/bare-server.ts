@@ -1,4 +1,4 @@
-// The yardstick: the measured routes' own schemas on a Fastify that stores nothing, in a process of its own.
+// The reference: the measured routes' schemas on a Fastify that stores nothing, in a process of its own.
 import {
   createPayment,
   type Payment,
@@ -13,7 +13,7 @@ import Fastify from 'fastify'
 
 const app = Fastify({
   logger: false,
-  ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }, // bodies are taken as they are, as the API does
+  ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }, // as in the API: Ajv does not change bodies
 })
 
 app.post<{ Body: TransactionRequest }>(
@@ -59,6 +59,6 @@ app.post<{ Body: PaymentRequest }>(
 )
 
 const url = await app.listen({ host: '127.0.0.1', port: 0 })
-process.on('SIGINT', () => {}) // the benchmark ends us, in its own order
+process.on('SIGINT', () => {}) // the benchmark stops this process
 process.on('disconnect', () => process.exit())
 process.send?.({ type: 'ready', url })

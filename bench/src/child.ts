@@ -1,4 +1,4 @@
-// Node processes of the benchmark's own: started with an IPC channel, ready when they say so, ended when asked.
+// Starts Node processes with an IPC channel, waits for their ready message, and stops them.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -14,9 +14,9 @@ export type Child = {
   name: string
   pid: number
   process: ChildProcess
-  /** Where it listens, from its ready message. */
+  /** Its URL, from its ready message. */
   url: string
-  /** Rejects when the process ends without having been asked to; race it with whatever needs the process. */
+  /** Rejects when the process ends before `stop`. Race it with the work that needs the process. */
   died: Promise<never>
   stop(): Promise<void>
 }
@@ -44,17 +44,18 @@ export async function startChild(janitor: Janitor, options: ChildOptions): Promi
   child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)
 
-  let asked = false
+  let stopped = false
   const died = new Promise<never>((_, reject) => {
     child.once('error', reject)
     child.once('exit', (code, signal) => {
-      if (!asked) reject(new Error(`${name} ended by itself (${signal ?? `exit code ${code}`}):\n${output}`))
+      if (!stopped)
+        reject(new Error(`${name} ended by itself (${signal ?? `exit code ${code}`}):\n${output}`))
     })
   })
-  died.catch(() => {}) // whoever races it hears of it
+  died.catch(() => {}) // the callers that race it see the error
 
   const stop = janitor.defer(async () => {
-    asked = true
+    stopped = true
     if (child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.kill('SIGTERM')
@@ -83,14 +84,14 @@ function tooLate(name: string): Promise<never> {
   })
 }
 
-/** Nothing else: a DATABASE_URL or a TEST_MODE of the caller's must not reach what is measured. */
+/** These variables only: the caller's DATABASE_URL or TEST_MODE must not reach the measured system. */
 const inherited = () => pick(process.env, ['PATH', 'HOME', 'TMPDIR', 'LANG'])
 
 export function pick(from: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]])))
 }
 
-/** Runs a Node program to its end; its output becomes the error when it fails. */
+/** Runs a Node program to its end. A failure throws the program's output. */
 export async function runNode(janitor: Janitor, module: string, env: Record<string, string>): Promise<void> {
   const child = fork(module, {
     cwd: repository,

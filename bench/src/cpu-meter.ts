@@ -2,11 +2,11 @@
 import type { LoadResult } from './load/plan.ts'
 import { cpuSeconds, cpuSecondsWithChildren } from './process-stats.ts'
 
-export const cpuParts = ['server', 'worker', 'postgres', 'generator'] as const
+const cpuParts = ['server', 'worker', 'postgres', 'generator'] as const
 /** Seconds. */
 export type Cpu = Record<(typeof cpuParts)[number], number>
 
-/** Starts counting; the answer stops it, and adds what the generator says of itself. */
+/** Starts counting. The returned function stops, and adds the generator's own count. */
 export function cpuMeter(pids: {
   server: number
   worker?: number
@@ -28,3 +28,7 @@ export function cpuMeter(pids: {
     }
   }
 }
+
+/** Microseconds for each of `count` things, in the order of `cpuParts`. */
+export const microsecondsEach = (cpu: Cpu, count: number): number[] =>
+  cpuParts.map((part) => (cpu[part] * 1e6) / count)

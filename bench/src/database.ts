@@ -1,4 +1,4 @@
-// A PostgreSQL server of the benchmark's own, with durable settings, and a fresh database for each run.
+// Starts a PostgreSQL server with durable settings for the benchmark, with a fresh database for each run.
 import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { startEmbeddedPostgres } from '@sluice/embedded-postgres'
@@ -6,7 +6,7 @@ import pg from 'pg'
 import { runNode } from './child.ts'
 import type { Janitor } from './janitor.ts'
 
-// What an acknowledgement is worth depends on these three.
+// An acknowledgement is durable only with these three.
 const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
 const TMPFS_MAGIC = 0x01021994
 const TEMPLATE = 'bench_template'
@@ -32,7 +32,7 @@ export async function startDatabaseServer(janitor: Janitor, folder: string): Pro
   const names = [...DURABILITY, 'server_version', 'shared_buffers', 'max_wal_size', 'max_connections']
   const settings: Record<string, string> = {}
   for (const name of names) settings[name] = String((await admin.sql(`SHOW ${name}`))[0]?.[name])
-  // On a file system in memory fsync costs nothing, and the numbers would be too good.
+  // On a file system in memory, fsync costs nothing, and the numbers would be too good.
   settings.data_directory_on = statfsSync(folder).type === TMPFS_MAGIC ? 'tmpfs (NOT DURABLE)' : 'disk'
 
   let created = 0
@@ -42,7 +42,7 @@ export async function startDatabaseServer(janitor: Janitor, folder: string): Pro
     async createDatabase() {
       const name = `bench_${++created}`
       await admin.sql(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`)
-      await admin.sql('CHECKPOINT') // each run starts with the same little to write back
+      await admin.sql('CHECKPOINT') // each run starts with equally few pages to write back
       const url = databaseUrl(templateUrl, name)
       const pool = openPool(janitor, url)
       return {
@@ -62,7 +62,7 @@ export const isDurable = (settings: Record<string, string>) =>
 
 function openPool(janitor: Janitor, connectionString: string): { sql: Sql; end(): Promise<void> } {
   const pool = new pg.Pool({ connectionString, max: 2 })
-  pool.on('error', () => {}) // the server is ours: it ends when we say so, or a query will tell
+  pool.on('error', () => {}) // when the server ends early, the next query fails
   const end = janitor.defer(() => pool.end())
   return { sql: async (text) => (await pool.query(text)).rows as Row[], end }
 }

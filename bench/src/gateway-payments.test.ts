@@ -1,4 +1,4 @@
-// The gateway's load: requests that are taken whatever their number, ended by chance, and counted as they are sent.
+// Tests of the gateway's load: valid requests of both methods, ids in the gateway's format, and keys.
 import { cardProblem, expiryProblem, scenarioOf, vpaProblem } from '@sluice/contracts'
 import { expect, test } from 'vitest'
 import { countKeyed, orderId, paymentHeaders, paymentRequest } from './gateway-payments.ts'
@@ -7,7 +7,7 @@ import { newRun } from './ids.ts'
 const NUMBERS = Array.from({ length: 2000 }, (_, n) => n)
 const requests = NUMBERS.map((n) => paymentRequest('run00000', n))
 
-test('all requests are valid, and no magic value decides how they end', () => {
+test('all requests are valid, and no magic value decides their outcome', () => {
   for (const { method, vpa, card } of requests) {
     if (card !== undefined) {
       expect(cardProblem(card)).toBeUndefined()
@@ -17,17 +17,17 @@ test('all requests are valid, and no magic value decides how they end', () => {
   }
 })
 
-test('half of them are by card', () => {
+test('half of the payments are by card', () => {
   expect(requests.filter(({ card }) => card !== undefined)).toHaveLength(NUMBERS.length / 2)
 })
 
-test('each pays an order of its own, whose id is one of the gateway', () => {
+test("each payment has an order of its own, with an id in the gateway's format", () => {
   const ids = new Set(requests.map(({ order_id }) => order_id))
   expect(ids.size).toBe(NUMBERS.length)
   for (const n of NUMBERS) expect(orderId(newRun(), n)).toMatch(/^order_[A-Za-z0-9]{16}$/)
 })
 
-test('a quarter of them, of cards and of UPI alike, have a key of their own', () => {
+test('a quarter of the requests of each method have an idempotency key of their own', () => {
   const keyed = NUMBERS.filter((n) => paymentHeaders('run00000', n)['idempotency-key'] !== undefined)
   expect(keyed).toHaveLength(NUMBERS.length / 4)
   expect(keyed.filter((n) => requests[n]!.method === 'upi')).toHaveLength(keyed.length / 2)

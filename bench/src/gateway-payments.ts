@@ -1,19 +1,19 @@
-// What the gateway is asked to take: one payment for each order, of orders whose ids follow from the run and a number.
+// Requests for gateway payments: one for each order, whose id follows from the run and a number.
 import type { PaymentRequest } from '@sluice/contracts'
 import { hexDigits, hexDigitsSql } from './ids.ts'
 
-/** An id as the gateway makes them: 16 letters and digits, of which the run is the last eight. */
+/** An id in the gateway's format: 16 letters and digits, of which the last eight are the run. */
 export const orderId = (run: string, sequence: number) => `order_${hexDigits(sequence)}${run}`
 export const orderIdSql = (run: string, n: string) => `'order_' || ${hexDigitsSql(n)} || '${run}'`
 
-/** Of a run's order of that number, in minor units: no two neighbours cost the same. */
+/** The amount of a run's order of that number, in minor units: neighbours differ. */
 export const amountSql = (n: string) => `10000 + 100 * (${n} % 977)`
 
-// None of them is magic: what the bank answers is chance, so that a part of the payments fails.
+// No value among them is magic: the bank decides by chance, so that a part of the payments fails.
 const CARDS = ['4242424242424242', '5555555555554444', '378282246310005']
 const BANKS = ['paytm', 'okhdfcbank', 'ybl']
 
-/** In turns by card and by UPI. */
+/** By card and by UPI, in turns. */
 export function paymentRequest(run: string, sequence: number): PaymentRequest {
   const order_id = orderId(run, sequence)
   if (sequence % 2 === 0)

@@ -1,11 +1,10 @@
-// Ids by which a run finds its own rows again: eight scrambled digits of a sequence number, and the run's name.
+// Ids by which a run finds its own rows: eight scrambled digits of a sequence number, and the run's name.
 
-// Knuth's multiplicative hash: odd, so a bijection of 32-bit numbers. Ids of a run are all distinct and land all over
-// the unique index, as a processor's would, instead of always at its right edge, which would flatter the database.
+// Knuth's multiplicative hash is odd, so it is a bijection of 32-bit numbers: a run's ids are distinct. They spread over
+// the unique index, as a processor's ids do. Ids at the index's right edge would flatter the database.
 const SCRAMBLE = 0x9e3779b1
-const HEX = Buffer.from('0123456789abcdef')
 
-/** Names one run; the end of each of its ids, so that the ledger query finds them. */
+/** The name of one run, which ends each of its ids, so that the ledger finds them. */
 export const newRun = () => Math.random().toString(36).slice(2, 10).padEnd(8, '0')
 
 export const scramble = (sequence: number) => Math.imul(sequence, SCRAMBLE) >>> 0
@@ -18,12 +17,6 @@ export const hexDigitsSql = (n: string) => `lpad(to_hex((${n}::bigint * ${SCRAMB
 export const runId = (prefix: string, run: string, sequence: number) =>
   `${prefix}${hexDigits(sequence)}_${run}`
 
-/** SQL for the id of number `n` of a run, equal to `runId`: ledgers are checked inside the database. */
+/** SQL for the id of number `n` of a run, equal to `runId`: the database compares ledgers. */
 export const runIdSql = (prefix: string, run: string, n: string) =>
   `'${prefix}' || ${hexDigitsSql(n)} || '_${run}'`
-
-/** Overwrites an id's eight digits in place. */
-export function writeIdDigits(target: Uint8Array, at: number, sequence: number): void {
-  const scrambled = scramble(sequence)
-  for (let i = 0; i < 8; i++) target[at + i] = HEX[(scrambled >>> (28 - 4 * i)) & 15]!
-}

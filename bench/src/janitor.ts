@@ -1,4 +1,4 @@
-// Undoes what the benchmark started, newest first and each thing once, whether a run ends, fails or is interrupted.
+// Cleans up after a run, newest task first and each once, whether the run ends, fails or is interrupted.
 
 type Task = () => Promise<unknown> | unknown
 
@@ -7,8 +7,8 @@ export class Janitor {
   #cleaning: Promise<void> | undefined
 
   /**
-   * Register a thing while it is being started, not after, so that a Ctrl-C in between finds it.
-   * The answer does it now, at most once; later calls wait for the first.
+   * Registers a clean-up task. Call it while the thing starts, not after, so that a Ctrl-C in between finds it.
+   * The returned function runs the task now, at most once; later calls wait for the first.
    */
   defer(task: Task): () => Promise<void> {
     let done: Promise<void> | undefined

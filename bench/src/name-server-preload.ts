@@ -1,5 +1,4 @@
-// Loaded into a worker before its own modules: its look-ups go to the name server that BENCH_NAME_SERVER names. Sluice asks
-// the system's, which a benchmark may not change; everything but the address is the worker's own.
+// Preloaded into a worker: sends its DNS queries to BENCH_NAME_SERVER instead of the system's name server.
 import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 

@@ -1,4 +1,4 @@
-// The loads are what the tables call them, and their payments never contradict themselves.
+// Tests of the payment events' loads: each matches its name, and no payment contradicts itself.
 import type { PaymentEventRequest } from '@sluice/contracts'
 import { expect, test } from 'vitest'
 import { loadedEvent, type PaymentLoad, paymentLoads } from './payment-events.ts'
@@ -33,7 +33,7 @@ test('all events are on ten payments, in turns, with every status and times that
   expect(own.every(({ timestamp }, i) => i === 0 || timestamp > own[i - 1]!.timestamp)).toBe(true)
 })
 
-test('a lifecycle has three events, and 2 % of the deliveries repeat one word for word', () => {
+test('a lifecycle has three events, and 2 % of the requests repeat an event word for word', () => {
   const events = sent('lifecycles')
   expect(SENT - distinct(events, 'event_id')).toBe(SENT * 0.02)
   expect(new Set(events.map((event) => JSON.stringify(event))).size).toBe(distinct(events, 'event_id'))

@@ -1,5 +1,4 @@
-// Payment events of the three loads that are measured. Each is a function of the run and a number, so that whoever
-// checks the database afterwards knows what was sent without having been told.
+// Payment events of the three measured loads, each a function of the run and a number, so that the ledger can repeat it.
 import type { ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
 import { runId, scramble } from './ids.ts'
 
@@ -8,18 +7,19 @@ export type PaymentLoad = (typeof paymentLoads)[number]
 
 const FIRST_TIMESTAMP = 1_710_000_000
 const HOT_PAYMENTS = 10
-/** Above what a run can refund of one payment by one minor unit at a time. */
+/** Above the sum of refunds that a run can make of one payment, one minor unit at a time. */
 const AMOUNT_LEAST = 1_000_000
 const CURRENCIES = ['INR', 'USD', 'INR', 'EUR', 'INR', 'JPY', 'USD', 'KWD']
 
-/** What the delivery of that number says. Only in `lifecycles` do two numbers have the same event: a redelivery. */
+/** The event of that number. Only in `lifecycles` two numbers can have the same event: a duplicate. */
 export function loadedEvent(load: PaymentLoad, run: string, sequence: number): PaymentEventRequest {
-  if (load === 'new payments') return event(run, sequence, sequence, 0, NEWS[sequence % NEWS.length]!)
+  if (load === 'new payments')
+    return event(run, sequence, sequence, 0, FIRST_STATUSES[sequence % FIRST_STATUSES.length]!)
   if (load === 'ten payments') {
     const turn = Math.floor(sequence / HOT_PAYMENTS)
     return event(run, sequence, sequence % HOT_PAYMENTS, turn, MIXED[turn % MIXED.length]!)
   }
-  const number = withoutRedeliveries(sequence)
+  const number = withoutDuplicates(sequence)
   const { payment, stage } = lifecycleStage(number)
   return event(run, number, payment, stage * STAGE_SECONDS, LIFECYCLES[payment % LIFECYCLES.length]![stage]!)
 }
@@ -31,7 +31,7 @@ function event(
   afterSeconds: number,
   status: ExternalPaymentStatus,
 ): PaymentEventRequest {
-  // A payment's own, whatever its event: another currency or user would be a contradiction.
+  // The same for all events of a payment: another currency or user would be a contradiction.
   const kind = scramble(payment)
   return {
     event_id: runId('evt_', run, number),
@@ -44,10 +44,10 @@ function event(
   }
 }
 
-const NEWS: readonly ExternalPaymentStatus[] = ['pending', 'completed', 'pending', 'failed']
+const FIRST_STATUSES: readonly ExternalPaymentStatus[] = ['pending', 'completed', 'pending', 'failed']
 const MIXED: readonly ExternalPaymentStatus[] = ['pending', 'failed', 'completed', 'refunded']
 
-// Twenty kinds of payments: most succeed and are told so twice, some need a second try, some are refunded.
+// Twenty kinds of payments: most succeed with two events of it, some need a second try, some are refunded.
 const LIFECYCLES: readonly (readonly ExternalPaymentStatus[])[] = [
   ...Array.from({ length: 16 }, () => ['pending', 'completed', 'completed'] as const),
   ['pending', 'failed', 'completed'],
@@ -57,7 +57,7 @@ const LIFECYCLES: readonly (readonly ExternalPaymentStatus[])[] = [
 ]
 const STAGES = 3
 const STAGE_SECONDS = 60
-/** So many payments are under way at once: the events of one are neither neighbours nor far apart. */
+/** This many payments are in progress at once: the events of one are neither neighbours nor far apart. */
 const PAYMENTS_AT_ONCE = 500
 
 function lifecycleStage(number: number): { payment: number; stage: number } {
@@ -69,13 +69,13 @@ function lifecycleStage(number: number): { payment: number; stage: number } {
   }
 }
 
-// 2 % redeliveries, in turns of the event just sent, which may overtake it, and of one that has long been answered.
-const REDELIVERY_EVERY = 50
+// 2 % duplicates: in turns of the event just sent, which the duplicate may overtake, and of an old one.
+const DUPLICATE_EVERY = 50
 const LONG_AGO = 1000
 
-function withoutRedeliveries(sequence: number): number {
-  const redeliveriesBefore = Math.floor(sequence / REDELIVERY_EVERY)
-  const number = sequence - redeliveriesBefore
-  if (sequence % REDELIVERY_EVERY !== REDELIVERY_EVERY - 1) return number
-  return Math.max(0, number - 1 - (redeliveriesBefore % 2) * LONG_AGO)
+function withoutDuplicates(sequence: number): number {
+  const duplicatesBefore = Math.floor(sequence / DUPLICATE_EVERY)
+  const number = sequence - duplicatesBefore
+  if (sequence % DUPLICATE_EVERY !== DUPLICATE_EVERY - 1) return number
+  return Math.max(0, number - 1 - (duplicatesBefore % 2) * LONG_AGO)
 }

@@ -1,4 +1,4 @@
-// The model of a payment, against cases worked out by hand: it judges Sluice, so nothing of Sluice may judge it.
+// Tests of the payment model against cases worked out by hand, without Sluice's own code.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { differences, expectedPayment, type ModelEvent } from './payment-model.ts'
@@ -19,14 +19,14 @@ const refund = (timestamp: number, amount: number, currency = 'USD') =>
 test.each<[string, ModelEvent[], string]>([
   ['a late pending does not undo a failure', [event('failed', 20), event('pending', 10)], 'failed'],
   ['a retry is pending again', [event('failed', 20), event('pending', 30)], 'pending'],
-  ['at the same second it failed', [event('failed', 20), event('pending', 20)], 'failed'],
+  ['in the same second, failed precedes pending', [event('failed', 20), event('pending', 20)], 'failed'],
   ['nothing but a refund undoes a completion', [event('completed', 10), event('failed', 99)], 'completed'],
   ['a refund stands, however early', [refund(5, 100), event('completed', 10)], 'refunded'],
 ])('%s', (_, given, status) => {
   expect(expectedPayment(given)).toMatchObject({ status, event: `payment.${status}`, events_count: 2 })
 })
 
-test('refunds are summed in the currency of the payment and say nothing else about it', () => {
+test("refunds in the payment's currency are summed and change no other field", () => {
   const given = [refund(30, 100), refund(40, 50), refund(50, 7, 'EUR'), event('completed', 10)]
   expect(expectedPayment(given)).toEqual({
     status: 'refunded',
@@ -40,7 +40,7 @@ test('refunds are summed in the currency of the payment and say nothing else abo
   })
 })
 
-test('known by refunds only, a payment is what the greatest of them says', () => {
+test("with refunds only, the greatest of them decides the payment's fields", () => {
   expect(expectedPayment([refund(30, 100, 'EUR'), refund(40, 50)])).toMatchObject({
     amount: 50,
     currency: 'USD',

@@ -1,10 +1,10 @@
-// What a payment must look like by its events: SPEC 4 once more, in other words than Sluice's own code, which it judges.
+// A second implementation of an external payment's state by its events, which judges Sluice's own.
 import type { ExternalPayment, ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
 
 export type ExpectedPayment = Omit<ExternalPayment, 'payment_id' | 'created_at' | 'updated_at'>
 export type ModelEvent = Omit<PaymentEventRequest, 'payment_id'>
 
-/** By the distinct events of one payment, at least one, in any order. */
+/** The payment that follows from its distinct events: at least one, in any order. */
 export function expectedPayment(events: readonly ModelEvent[]): ExpectedPayment {
   const decides = greatest(events)
   const refunds = events.filter(({ event }) => event === 'payment.refunded')
@@ -24,7 +24,7 @@ export function expectedPayment(events: readonly ModelEvent[]): ExpectedPayment 
   }
 }
 
-/** What of a payment is not as it should be. */
+/** The fields of a payment that differ from the expected ones. */
 export function differences(payment: ExpectedPayment, expected: ExpectedPayment): string[] {
   return (Object.keys(expected) as (keyof ExpectedPayment)[])
     .filter((field) => payment[field] !== expected[field])

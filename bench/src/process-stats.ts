@@ -1,11 +1,11 @@
-// Memory and CPU of another process, read from /proc; undefined where there is none (macOS, Windows).
+// Memory and CPU of another process, from /proc; undefined on systems without it (macOS, Windows).
 import { readdirSync, readFileSync } from 'node:fs'
 
 export const processStatsAvailable = process.platform === 'linux'
 
 const CLOCK_TICKS_PER_SECOND = 100 // sysconf(_SC_CLK_TCK): 100 on every Linux that Node runs on
 
-/** Resident memory in MB: now, and the greatest the process ever had. */
+/** Resident memory in MB: now, and its peak since the process began. */
 export function memoryMb(pid: number): { current: number; peak: number } | undefined {
   const status = read(`/proc/${pid}/status`)
   if (status === undefined) return undefined
@@ -13,12 +13,12 @@ export function memoryMb(pid: number): { current: number; peak: number } | undef
   return { current: field('VmRSS'), peak: field('VmHWM') }
 }
 
-/** User and system CPU taken so far, in seconds. */
+/** User and system CPU so far, in seconds. */
 export function cpuSeconds(pid: number): number | undefined {
   return processTimes(String(pid))?.cpuSeconds
 }
 
-/** The same with its children: PostgreSQL works in one process for each connection. */
+/** The same with its children: PostgreSQL has one process for each connection. */
 export function cpuSecondsWithChildren(pid: number): number | undefined {
   if (!processStatsAvailable) return undefined
   return readdirSync('/proc')

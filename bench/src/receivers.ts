@@ -1,29 +1,29 @@
-// The benchmark's side of the merchants' endpoints: starts their process and asks it what came.
+// Starts the process of the merchants' endpoints, and reads from it which webhooks arrived.
 import { once } from 'node:events'
 import { startDeafServer } from '@sluice/testing'
 import { startChild } from './child.ts'
 import type { Janitor } from './janitor.ts'
 
-export type ReceiversQuestion = 'endpoints' | 'arrivals'
-/** A webhook-id and when it came: milliseconds since 1970, with fractions. */
+export type ReceiversRequest = 'endpoints' | 'arrivals'
+/** A webhook-id and its arrival: milliseconds since 1970, with fractions. */
 export type Arrival = [id: string, at: number]
 type Endpoints = {
   healthyUrls: string[]
-  /** Takes the request and never answers. */
+  /** Reads the request and never responds. */
   muteUrl: string
-  /** Its name is looked up for ever, by whoever asks `nameServer`. */
+  /** Its name never resolves: `nameServer` does not respond. */
   namelessUrl: string
   /** `address:port` */
   nameServer: string
 }
-export type ReceiversAnswer = Endpoints | Arrival[]
+export type ReceiversReply = Endpoints | Arrival[]
 
 export type Receivers = Endpoints & {
-  /** Neither takes connections nor refuses them. */
+  /** Neither accepts connections nor refuses them. */
   deafUrl: string
   pid: number
   died: Promise<never>
-  /** What came since this was last asked. */
+  /** The arrivals since the last call. */
   takeArrivals(): Promise<Arrival[]>
   stop(): Promise<void>
 }
@@ -33,10 +33,10 @@ export async function startReceivers(janitor: Janitor): Promise<Receivers> {
   const stopDeaf = janitor.defer(async () => (await startingDeaf.catch(() => undefined))?.close())
   const deaf = await startingDeaf
   const child = await startChild(janitor, { name: 'receivers', module: 'bench/dist/webhook-receivers.js' })
-  async function ask<T extends ReceiversAnswer>(question: ReceiversQuestion): Promise<T> {
-    child.process.send(question)
-    const [answer] = await Promise.race([once(child.process, 'message'), child.died])
-    return answer as T
+  async function ask<T extends ReceiversReply>(request: ReceiversRequest): Promise<T> {
+    child.process.send(request)
+    const [reply] = await Promise.race([once(child.process, 'message'), child.died])
+    return reply as T
   }
   return {
     ...(await ask<Endpoints>('endpoints')),

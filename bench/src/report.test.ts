@@ -1,4 +1,4 @@
-// The tables that people read.
+// Tests of the tables that benchmarks print.
 import { expect, test } from 'vitest'
 import { formatTable } from './report.ts'
 

@@ -1,4 +1,4 @@
-// What a benchmark leaves behind: aligned tables on the terminal, and a JSON file with everything that explains them.
+// What a benchmark leaves behind: aligned tables on the terminal, and a JSON file with all that explains them.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
@@ -49,7 +49,7 @@ export function machine() {
     memoryGb: Math.round(totalmem() / 2 ** 30),
     platform: `${process.platform}-${process.arch}`,
     node: process.version,
-    // What others were doing: results of a busy machine are not worth keeping.
+    // How busy the machine was: results of a busy machine are not worth keeping.
     loadAverage: Number(loadavg()[0]?.toFixed(2)),
     git: gitRevision(),
   }
@@ -69,11 +69,14 @@ function gitRevision(): string | null {
   }
 }
 
-/** Answers the file's path, relative to where the command was given. */
+/** Returns the file's path, relative to the current directory. */
 export function writeResults(results: object, startedAt: Date): string {
   const folder = join(repository, 'bench', 'results')
   mkdirSync(folder, { recursive: true })
   const file = join(folder, `${startedAt.toISOString().replaceAll(':', '-').replace(/\..*/, '')}.json`)
-  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  writeFileSync(file, `${JSON.stringify(results, withoutUnacknowledged, 2)}\n`)
   return relative(process.cwd(), file)
 }
+
+/** Up to thousands of numbers in each load, which the ledger has already compared. */
+const withoutUnacknowledged = (key: string, value: unknown) => (key === 'unacknowledged' ? undefined : value)

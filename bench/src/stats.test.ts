@@ -1,7 +1,7 @@
-// The benchmarks' statistics, against values worked out by hand.
+// Tests of the benchmarks' statistics against values worked out by hand.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { median, percentile, Sample, slope, summarize } from './stats.ts'
+import { median, medians, percentile, Sample, slope, summarize } from './stats.ts'
 
 describe('percentile', () => {
   test('takes the nearest rank, never an interpolation', () => {
@@ -18,13 +18,13 @@ describe('percentile', () => {
 })
 
 describe('summarize', () => {
-  test('orders by value, not by text, and leaves its input alone', () => {
+  test('orders by value, not by text, and does not change its input', () => {
     const sample = [100, 9, 20]
     expect(summarize(sample)).toEqual({ count: 3, p50: 20, p99: 100, max: 100 })
     expect(sample).toEqual([100, 9, 20])
   })
 
-  test('a growing sample says the same as an array', () => {
+  test('a growing sample has the same summary as an array', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ noNaN: true }), { minLength: 1 }), (values) => {
         const sample = new Sample()
@@ -45,6 +45,16 @@ test('median is the middle, or the mean of the two in the middle', () => {
   expect(median([3, 1, 2])).toBe(2)
   expect(median([4, 1, 3, 2])).toBe(2.5)
   expect(median([])).toBeNaN()
+})
+
+test('medians takes the median of each column', () => {
+  expect(
+    medians([
+      [1, 30],
+      [2, 10],
+      [9, 20],
+    ]),
+  ).toEqual([2, 20])
 })
 
 test('slope is the growth by unit of x', () => {

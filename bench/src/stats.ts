@@ -1,4 +1,4 @@
-// The few statistics that the benchmarks report: percentiles of a sample, medians of rounds, the trend of a series.
+// The statistics that benchmarks report: percentiles of a sample, medians of rounds, the trend of a series.
 
 export type Summary = { count: number; p50: number; p99: number; max: number }
 
@@ -9,7 +9,7 @@ export function percentile(ascending: ArrayLike<number>, fraction: number): numb
   return ascending[Math.min(Math.max(rank, 1), ascending.length) - 1]!
 }
 
-/** Sorts a copy, so that a caller can go on appending to its sample. */
+/** Sorts a copy: a caller can append to its sample afterwards. */
 export function summarize(sample: ArrayLike<number>): Summary {
   const ascending = Float64Array.from(sample).sort()
   return {
@@ -26,6 +26,10 @@ export function median(values: readonly number[]): number {
   const middle = ascending.length >> 1
   return ascending.length % 2 === 1 ? ascending[middle]! : (ascending[middle - 1]! + ascending[middle]!) / 2
 }
+
+/** The median of each column. */
+export const medians = (rows: readonly (readonly number[])[]): number[] =>
+  (rows[0] ?? []).map((_, column) => median(rows.map((row) => row[column]!)))
 
 /** Least-squares slope of `y` over `x`: how much a backlog grows by the second; 0 for fewer than two points. */
 export function slope(points: readonly { x: number; y: number }[]): number {

@@ -1,4 +1,4 @@
-// One Sluice: a fresh database, a queue backend, the API and a worker as processes of their own.
+// Starts one Sluice: a fresh database, a queue backend, and processes for the API and a worker.
 import { mkdirSync } from 'node:fs'
 import { postTransaction } from '@sluice/contracts'
 import type { TestRedis } from '@sluice/testing'
@@ -8,7 +8,7 @@ import type { Janitor } from './janitor.ts'
 
 export type Backend = 'redis' | 'postgres'
 
-// What the caller may tune; all else is fixed, so that results compare.
+// Variables that the caller may set. All others are fixed, so that results compare.
 const TUNABLE = ['LOG_LEVEL', 'WORKER_CONCURRENCY', 'DISPATCH_INTERVAL_MS', 'NODE_OPTIONS']
 
 export type Environment = {
@@ -16,14 +16,14 @@ export type Environment = {
   databaseServer: DatabaseServer
   /** Undefined where redis-server is not installed. */
   redis: TestRedis | undefined
-  /** Where V8 CPU profiles of API and worker go, if they are wanted. */
+  /** The folder for V8 CPU profiles of API and worker; undefined: no profiles. */
   profileDir: string | undefined
 }
 
 export type System = {
   api: Child
   database: Database
-  /** Where transactions are posted. */
+  /** The URL for transactions. */
   postUrl: string
   startWorker(): Promise<Child>
   stop(): Promise<void>
@@ -34,7 +34,7 @@ export type SystemOptions = {
   processingDelayMs: number
   /** Further variables of API and worker. */
   env?: Record<string, string>
-  /** Of Node, for the worker. */
+  /** Node options of the worker. */
   workerArgs?: readonly string[]
 }
 
@@ -51,12 +51,12 @@ export function systemSettings(processingDelayMs: number): Record<string, string
   }
 }
 
-/** Starts database and API; the worker when it is asked for, since one scenario measures it on its own. */
+/** Starts database and API. The caller starts the worker, since one scenario measures it alone. */
 export async function startSystem(environment: Environment, options: SystemOptions): Promise<System> {
   const { janitor, databaseServer, redis, profileDir } = environment
   if (options.backend === 'redis') {
     if (redis === undefined) throw new Error('redis-server was not found on the PATH')
-    await redis.flush() // another system's queues
+    await redis.flush() // the queues of an earlier system
   }
   const database = await databaseServer.createDatabase()
   const env = {

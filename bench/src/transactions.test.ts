@@ -1,20 +1,6 @@
-// Ids of a run are distinct, and the in-place writer agrees with the function that names them.
-import fc from 'fast-check'
+// Tests of the transactions that a run sends: distinct ids and valid amounts.
 import { expect, test } from 'vitest'
-import { newRun, writeIdDigits } from './ids.ts'
-import { bodyTemplate, randomFields, transactionId } from './transactions.ts'
-
-test('writing the digits in place gives the body of that id', () => {
-  const run = newRun()
-  const template = bodyTemplate(run)
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: 10_000_000 }), (sequence) => {
-      const bytes = Buffer.from(template.body)
-      writeIdDigits(bytes, template.digitsAt, sequence)
-      expect(JSON.parse(bytes.toString()).transaction_id).toBe(transactionId(run, sequence))
-    }),
-  )
-})
+import { randomFields, transactionId } from './transactions.ts'
 
 test('ids of a run are distinct', () => {
   const ids = new Set(Array.from({ length: 100_000 }, (_, sequence) => transactionId('run00000', sequence)))

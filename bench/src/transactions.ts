@@ -1,4 +1,4 @@
-// Realistic transactions.
+// Realistic transactions: ids of a run, and random amounts, accounts and currencies.
 import { runId, runIdSql } from './ids.ts'
 
 export type TransactionBody = {
@@ -39,11 +39,5 @@ export function randomFields(random: () => number = Math.random): Omit<Transacti
 const PREFIX = 'txn_'
 
 export const transactionId = (run: string, sequence: number) => runId(PREFIX, run, sequence)
-
-/** A request's JSON with a placeholder id, and where in it the id's eight digits are, to be overwritten in place. */
-export function bodyTemplate(run: string): { body: string; digitsAt: number } {
-  const body = JSON.stringify({ transaction_id: transactionId(run, 0), ...randomFields() })
-  return { body, digitsAt: body.indexOf(PREFIX) + PREFIX.length }
-}
 
 export const transactionIdSql = (n: string, run: string) => runIdSql(PREFIX, run, n)

@@ -1,7 +1,7 @@
-// Merchants with endpoints, and deliveries to them: straight into the tables, where the way in is not what is measured.
+// Inserts merchants with endpoints, and deliveries to them, directly into the tables.
 import type { Sql } from './database.ts'
 
-/** What the merchant of a number authenticates with. */
+/** The credentials of the merchant of that number. */
 export const merchantKeys = (n: number) => ({
   'x-api-key': `key_bench_${n}`,
   'x-api-secret': `secret_bench_${n}`,
@@ -9,7 +9,7 @@ export const merchantKeys = (n: number) => ({
 
 const SECRET = `whsec_${Buffer.alloc(32, 'bench').toString('base64')}`
 
-/** One for each URL, in their order; answers their ids. */
+/** Makes a merchant for each URL and returns their ids in the same order. */
 export async function makeMerchants(sql: Sql, urls: readonly string[]): Promise<string[]> {
   const values = urls.map((url, n) => {
     const { 'x-api-key': key, 'x-api-secret': secret } = merchantKeys(n)
@@ -23,7 +23,7 @@ export async function makeMerchants(sql: Sql, urls: readonly string[]): Promise<
   return urls.map((_, n) => idOf.get(merchantKeys(n)['x-api-key'])!)
 }
 
-/** `count` in all, in turns to these merchants, due now and not rung for, in one commit: as `publish` writes them. */
+/** Makes `count` deliveries, to these merchants in turns, due now, in one commit without a wake-up, as `publish` does. */
 export async function makeDeliveries(sql: Sql, merchantIds: readonly string[], count: number): Promise<void> {
   await sql(`
     INSERT INTO webhook_logs (id, merchant_id, event, payload, request_id)
@@ -36,7 +36,7 @@ export async function makeDeliveries(sql: Sql, merchantIds: readonly string[], c
     FROM generate_series(0, ${count - 1}) AS n`)
 }
 
-/** What merchants were told long ago, `count` in all: a claim must not look through it. */
+/** Makes `count` deliveries that ended long ago: a claim must not scan them. */
 export async function makeHistory(sql: Sql, merchantIds: readonly string[], count: number): Promise<void> {
   await sql(`
     INSERT INTO webhook_logs (merchant_id, event, payload, request_id, created_at, last_attempt_at, settled_at,

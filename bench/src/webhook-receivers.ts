@@ -1,17 +1,16 @@
-// Merchants' endpoints in a process of their own: some that answer 200 at once and note when each webhook came, one that
-// takes requests and keeps silent, and a name server that keeps silent too.
+// The process of the merchants' endpoints: some respond 200 and record arrivals; one and a name server never respond.
 import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { startDnsServer } from '@sluice/testing'
-import type { Arrival, ReceiversAnswer, ReceiversQuestion } from './receivers.ts'
+import type { Arrival, ReceiversReply, ReceiversRequest } from './receivers.ts'
 
 const HEALTHY_COUNT = 8
 const SILENT_NAME = 'silent.test'
 
 let arrivals: Arrival[] = []
 
-/** A port of its own for each: connections are kept by origin. */
+/** Each has a port of its own: the worker keeps connections by origin. */
 async function startHealthy(): Promise<string> {
   const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     const at = performance.timeOrigin + performance.now()
@@ -35,8 +34,8 @@ const muteUrl = await listen(mute)
 const nameServer = await startDnsServer()
 nameServer.answer(SILENT_NAME, 'silence')
 
-function answer(question: ReceiversQuestion): ReceiversAnswer {
-  if (question === 'endpoints') {
+function replyTo(request: ReceiversRequest): ReceiversReply {
+  if (request === 'endpoints') {
     return {
       healthyUrls,
       muteUrl,
@@ -49,7 +48,7 @@ function answer(question: ReceiversQuestion): ReceiversAnswer {
   return taken
 }
 
-process.on('message', (question: ReceiversQuestion) => process.send?.(answer(question)))
-process.on('SIGINT', () => {}) // the benchmark ends us, in its own order
+process.on('message', (request: ReceiversRequest) => process.send?.(replyTo(request)))
+process.on('SIGINT', () => {}) // the benchmark stops this process
 process.on('disconnect', () => process.exit())
 process.send?.({ type: 'ready' })

@@ -1,4 +1,4 @@
-// Who may call what: processors by signature, merchants by key or session. Outside the sandbox everything that the seeds left open is closed.
+// Authentication and access: processors by signature, merchants by key or session.
 import cookie from '@fastify/cookie'
 import { type RouteContract, SESSION_COOKIE } from '@sluice/contracts'
 import * as core from '@sluice/core'
@@ -8,33 +8,33 @@ import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Looks at the bytes before anything is made of them; throws when they are not to be trusted. */
+    /** Checks the body's signature before the body is parsed; throws if it is wrong. */
     verifyBody?: (request: FastifyRequest, body: Buffer) => void
   }
   interface FastifyRequest {
-    /** Null on routes that ask nobody who he is. */
+    /** Null on routes without authentication. */
     caller: Viewer | null
-    /** How long asking who calls took. */
+    /** How long authentication took. */
     authenticatedInMs: number
   }
 }
 
 type AccessDeps = Pick<ApiDeps, 'config' | 'db'>
 
-export async function recogniseCallers(app: App): Promise<void> {
+export async function authenticateCallers(app: App): Promise<void> {
   app.decorateRequest('caller', null)
   app.decorateRequest('authenticatedInMs', 0)
   await app.register(cookie)
 }
 
-/** The onRequest hooks that let nobody else in than the contract says. */
+/** The onRequest hooks that enforce the contract's `access`. */
 export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
   if (access === undefined) return []
   if (access === 'login') return [refuseForeignPages(deps)]
   const isOpen = access === 'sandbox' && deps.config.sandbox
   return [
     async (request: FastifyRequest, reply: FastifyReply) => {
-      request.caller = isOpen ? 'anybody' : await recognise(deps, request)
+      request.caller = isOpen ? 'anybody' : await authenticate(deps, request)
       request.authenticatedInMs = performance.now() - request.receivedAtMs
       if (!isOpen) reply.header('cache-control', 'no-store')
     },
@@ -43,20 +43,21 @@ export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
 
 /** The merchant that calls; only where the route's contract says `access: 'merchant'`. */
 export function merchantOf(request: FastifyRequest): Merchant {
-  if (request.caller === null || request.caller === 'anybody') throw new Error('the route lets anybody in')
+  if (request.caller === null || request.caller === 'anybody')
+    throw new Error('the route is open to unauthenticated callers')
   return request.caller
 }
 
-/** Whoever reads; only where the route's contract says `access: 'sandbox'`. */
+/** The caller that reads; only where the route's contract says `access: 'sandbox'`. */
 export function viewerOf(request: FastifyRequest): Viewer {
-  if (request.caller === null) throw new Error('the route asks nobody who he is')
+  if (request.caller === null) throw new Error('the route does not authenticate its callers')
   return request.caller
 }
 
 const invalidCredentials = () => new SluiceError('AUTHENTICATION_ERROR', 'Invalid API credentials')
 
-/** By key and secret, or else by the dashboard's session. */
-async function recognise({ config, db }: AccessDeps, request: FastifyRequest): Promise<Merchant> {
+/** Authenticates by key and secret, or else by the dashboard's session. */
+async function authenticate({ config, db }: AccessDeps, request: FastifyRequest): Promise<Merchant> {
   const { 'x-api-key': key, 'x-api-secret': secret } = request.headers
   if (key !== undefined || secret !== undefined) {
     const merchant = await core.authenticateByKey(db, String(key ?? ''), String(secret ?? ''))
@@ -65,7 +66,7 @@ async function recognise({ config, db }: AccessDeps, request: FastifyRequest): P
   }
   const token = request.cookies[SESSION_COOKIE]
   if (token === undefined) throw invalidCredentials()
-  // Browsers send cookies along whoever makes them call; only the Origin tells who did.
+  // Browsers send cookies with the requests of every page; only the Origin header names the page.
   if (!isRead(request) && !isDashboard(config, request)) {
     const problem = "A write with the dashboard's session needs the dashboard's Origin header"
     throw new SluiceError('AUTHENTICATION_ERROR', problem)
@@ -77,16 +78,16 @@ async function recognise({ config, db }: AccessDeps, request: FastifyRequest): P
 
 const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD'
 
-/** Whether a page of the dashboard makes the call. In the sandbox it may have been opened under any of its names. */
+/** Whether a page of the dashboard makes the call. In the sandbox the dashboard may be open under any host name. */
 function isDashboard(config: ApiDeps['config'], request: FastifyRequest): boolean {
   const { origin, host, 'x-forwarded-host': forwardedHost } = request.headers
   if (origin === undefined || !URL.canParse(origin)) return false
   if (origin === new URL(config.publicDashboardUrl).origin) return true
-  // Cookies ignore ports, so another page of this machine has them too; it cannot send the dashboard's Host as well.
+  // Cookies ignore ports, so another page of this machine sends them too; it cannot also send the dashboard's Host.
   return config.sandbox && new URL(origin).host === String(forwardedHost ?? host)
 }
 
-/** Other people's pages must not log their visitors in or out; programs, which have no Origin, may log in. */
+/** Foreign pages must not log their visitors in or out; programs, which have no Origin, may log in. */
 const refuseForeignPages =
   ({ config }: Pick<ApiDeps, 'config'>) =>
   async (request: FastifyRequest): Promise<void> => {
@@ -97,8 +98,8 @@ const refuseForeignPages =
   }
 
 /**
- * The access of inbound events, as route options: signed with one of the secrets where there are any, else open in the
- * sandbox only. What the headers tell is refused before the body is read.
+ * The access of inbound events, as route options. If secrets are configured, one of them must sign the event; otherwise
+ * the route is open in the sandbox only. Wrong headers are refused before the body is read.
  */
 export function inboundAccess({ config }: Pick<ApiDeps, 'config'>) {
   const refuse = (problem: string | undefined) => {

@@ -1,7 +1,7 @@
 // The API's table of contents: every plugin and route, in order.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { createHttpServer, refuseUnknownRoutes } from '@sluice/http'
-import { recogniseCallers } from './access.ts'
+import { authenticateCallers } from './access.ts'
 import { parseJsonBodies } from './body-parser.ts'
 import type { ApiDeps, App } from './deps.ts'
 import { describeApi } from './openapi.ts'
@@ -35,7 +35,7 @@ export async function buildApp(deps: ApiDeps): Promise<App> {
   validateByContract(app)
   parseJsonBodies(app)
   observeRequests(app, deps)
-  await recogniseCallers(app)
+  await authenticateCallers(app)
   await limitRates(app, deps)
   await describeApi(app, deps)
 

@@ -1,4 +1,4 @@
-// JSON bodies, with the raw bytes beside the parsed value: inbound deliveries are stored as they came.
+// Parses JSON bodies and keeps their raw bytes: inbound events are stored byte for byte.
 import { isUtf8 } from 'node:buffer'
 import { SluiceError } from '@sluice/core'
 import type { FastifyRequest } from 'fastify'
@@ -6,14 +6,14 @@ import type { App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The body's bytes as they were sent, valid UTF-8; empty when there was none. */
+    /** The body's bytes as received, valid UTF-8; empty without a body. */
     rawBody: Buffer
-    /** When the body was here, by performance.now(); 0 when there was none. */
+    /** When the body was complete, by performance.now(); 0 without a body. */
     bodyAtMs: number
   }
 }
 
-/** Accepts `application/json` only; anything else is 415. Refuses bytes that are no UTF-8, which would change ids silently. */
+/** Accepts `application/json` only, otherwise 415. Refuses bytes that are not UTF-8: decoding would change ids silently. */
 export function parseJsonBodies(app: App): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.decorateRequest('rawBody')
@@ -37,12 +37,12 @@ export function parseJsonBodies(app: App): void {
         return
       }
       request.rawBody = body
-      // Many clients say what a body would be where there is none: whether there must be one, the contract says.
+      // Many clients send a content type without a body; the contract decides whether a body is required.
       if (body.length === 0) {
         done(null)
         return
       }
-      // The parser's own message quotes the body, and errors end in logs and traces.
+      // The parser's own message quotes the body, and errors end up in logs and traces.
       parseJson(request, body.toString('utf8'), (error, value) =>
         error === null ? done(null, value) : done(invalidJson(error)),
       )

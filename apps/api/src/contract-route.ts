@@ -1,4 +1,4 @@
-// A contract as route options: its schema, who may call it, how often. What is left to say is the handler.
+// A contract as route options: its schema, access and rate limit. A route adds the handler.
 import { type RouteContract, type RouteSchema, routeSchema } from '@sluice/contracts'
 import { accessHooks } from './access.ts'
 import type { ApiDeps, App } from './deps.ts'
@@ -12,5 +12,5 @@ export const contractRoute =
     onRequest: [...(contract.rateLimited ? [app.limitRate] : []), ...accessHooks(deps, contract.access)],
   })
 
-/** Which part of a list it is, as the answer tells. */
+/** The page of a list, as its response repeats it. */
 export const pageOf = ({ limit, offset }: { limit: number; offset: number }) => ({ limit, offset })

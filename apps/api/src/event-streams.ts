@@ -1,9 +1,10 @@
-// Server-sent events that only say "something changed": an event when told to, a comment to keep proxies from closing, ended first at shutdown.
+// Server-sent events that signal "something changed", without data.
 import { Readable } from 'node:stream'
 import { PAYMENTS_CHANGED } from '@sluice/contracts'
 import type { FastifyReply } from 'fastify'
 import type { App } from './deps.ts'
 
+/** Comments keep proxies from closing an idle stream. */
 const COMMENT_INTERVAL_MS = 15_000
 /** How long a browser waits before it connects again. */
 const RETRY_MS = 2000
@@ -18,7 +19,7 @@ interface ChangeSource {
 export function openEventStreams(app: App, source: ChangeSource) {
   const streams = new Set<Readable>()
   let closing = false
-  // Before the server waits for requests to end, which these never do by themselves.
+  // Streams have no end of their own, so they end before the server waits for its requests.
   app.addHook('preClose', async () => {
     closing = true
     source.stop()
@@ -26,11 +27,11 @@ export function openEventStreams(app: App, source: ChangeSource) {
   })
   function open(reply: FastifyReply, listen: ChangeSource['listen']): void {
     const stream = new Readable({ read() {} })
-    // A reader that is this far behind will be woken by what it has not read yet.
-    const say = (text: string) => stream.readableLength < UNREAD_CHARACTERS_MAX && stream.push(text)
+    // A reader that is this far behind has an unread event already.
+    const send = (text: string) => stream.readableLength < UNREAD_CHARACTERS_MAX && stream.push(text)
     stream.push(`retry: ${RETRY_MS}\n\n`)
-    const unlisten = listen(() => say(CHANGED))
-    const comments = setInterval(() => say(': still here\n\n'), COMMENT_INTERVAL_MS)
+    const unlisten = listen(() => send(CHANGED))
+    const comments = setInterval(() => send(': still here\n\n'), COMMENT_INTERVAL_MS)
     streams.add(stream)
     stream.once('close', () => {
       unlisten()

@@ -1,4 +1,4 @@
-// The wire's side of idempotency keys: where the key comes from, and how an answer goes out byte for byte.
+// Idempotency keys in HTTP: reads the key from the request, and sends a stored response byte for byte.
 import type { KeyedRequest, KeyedResponse } from '@sluice/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   if (config.sandbox && !isLoopback(config.host)) {
     log.warn(
       { host: config.host },
-      'SANDBOX is on and HOST is not loopback: anybody who reaches this port may use it',
+      'SANDBOX is on and HOST is not loopback: every host that reaches this port may use it',
     )
   }
   gracefulShutdown(log, async () => {

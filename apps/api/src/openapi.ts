@@ -17,7 +17,7 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
       info: {
         title: 'Sluice',
         version: '0.1.0',
-        description: `Payment events: recorded durably before they are answered, processed in the background, exactly once in effect. And a payment gateway with a simulated bank: amounts are minor units there, merchants call with \`X-Api-Key\` and \`X-Api-Secret\`${config.sandbox ? " (the sandbox's: `key_test_abc123`, `secret_test_xyz789`)" : ''}.`,
+        description: `Payment events: recorded durably before the response, processed in the background, exactly once in effect. And a payment gateway with a simulated bank: amounts are minor units there, and merchants call with \`X-Api-Key\` and \`X-Api-Secret\`${config.sandbox ? " (the sandbox's: `key_test_abc123`, `secret_test_xyz789`)" : ''}.`,
         license: { name: 'MIT', identifier: 'MIT' },
       },
       // The page's own origin first: it may be opened as localhost, and browsers keep origins apart.
@@ -25,16 +25,19 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
       tags: [
         {
           name: 'Payment events',
-          description: 'Events from payment providers, and the payments they make up',
+          description: 'Events from payment providers, and the external payments they add up to',
         },
         { name: 'Transactions', description: 'Transactions from processors, and their status' },
-        { name: 'Orders', description: 'What is to be paid' },
-        { name: 'Payments', description: 'Attempts to pay an order, their capture, history and numbers' },
-        { name: 'Refunds', description: 'What of a payment goes back' },
-        { name: 'Webhooks', description: 'What merchants are told, signed and retried until it lands' },
-        { name: 'Merchants', description: 'Who calls, and how the dashboard logs in' },
-        { name: 'Sandbox', description: 'What testers look at; not there with SANDBOX=false' },
-        { name: 'Operations', description: 'Health, and what operators look into' },
+        { name: 'Orders', description: 'Amounts to be paid' },
+        { name: 'Payments', description: 'Attempts to pay an order, their capture, history and statistics' },
+        { name: 'Refunds', description: 'Money of a payment that goes back to the payer' },
+        {
+          name: 'Webhooks',
+          description: 'Notifications to merchants, signed and retried until they are delivered',
+        },
+        { name: 'Merchants', description: 'The calling merchant, and the login of the dashboard' },
+        { name: 'Sandbox', description: 'For testers; absent with SANDBOX=false' },
+        { name: 'Operations', description: 'Health, and conflicts for operators' },
       ],
       webhooks: Object.fromEntries(webhookEvents.map((event) => [event, { post: describeWebhook(event) }])),
       components: {
@@ -59,13 +62,13 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 }
 
-/** What the document says otherwise than the schemas that the server itself runs on. */
+/** Where the document differs from the schemas that the server validates with. */
 const transform: NonNullable<FastifyDynamicSwaggerOptions['transform']> = ({ schema, url }) => {
   if (schema === undefined) return { schema, url }
   const { querystring, headers, response } = schema as RouteParts
   const isIdempotent = headers?.properties?.['idempotency-key'] !== undefined
-  const withHeaders = (answer: JsonSchema, status: string) =>
-    byMediaType({ ...headersOf(status, isIdempotent), ...answer })
+  const withHeaders = (body: JsonSchema, status: string) =>
+    byMediaType({ ...headersOf(status, isIdempotent), ...body })
   return {
     url,
     schema: {
@@ -86,7 +89,7 @@ function describeWebhook(event: WebhookEventName) {
     tags: ['Webhooks'],
     parameters: webhookHeaders,
     requestBody: { required: true, content: { 'application/json': { schema, example } } },
-    responses: webhookAnswers,
+    responses: webhookResponses,
   }
 }
 
@@ -104,27 +107,27 @@ const webhookHeaders = [
   webhookHeader(
     'webhook-id',
     '^[0-9a-f-]{36}$',
-    "The delivery's id, the same on every attempt and in `GET /api/v1/webhooks`. Webhooks come at least once: who has seen it, has handled it.",
+    "The delivery's id, the same on every attempt and in `GET /api/v1/webhooks`. Webhooks arrive at least once: ignore an id that you have handled.",
   ),
   webhookHeader('webhook-timestamp', '^\\d+$', 'When this attempt was made, in Unix seconds'),
   webhookHeader(
     'webhook-signature',
     '^v1,[A-Za-z0-9+/]+=*( v1,[A-Za-z0-9+/]+=*)*$',
-    '`v1,` and the base64 of HMAC-SHA256 over `webhook-id.webhook-timestamp.body`, by the bytes whose base64 follows `whsec_` in your webhook secret; another after a space for each secret before it that still signs. Not there when no secret is `whsec_` and the base64 of 24 to 64 bytes, as generated ones are.',
+    '`v1,` and the base64 of HMAC-SHA256 over `webhook-id.webhook-timestamp.body`. The key is the bytes whose base64 follows `whsec_` in your webhook secret. Each replaced secret that still signs adds a value after a space. Absent if no secret is `whsec_` and the base64 of 24 to 64 bytes, as generated ones are.',
     false,
   ),
   webhookHeader(
     'X-Webhook-Signature',
     '^[0-9a-f]{64}$',
-    'The lower-case hex HMAC-SHA256 of the body by your current webhook secret as text. It signs no time: where there is a `webhook-signature`, verify that.',
+    'The lower-case hex HMAC-SHA256 of the body, with the text of your current webhook secret as key. It does not sign the time: verify `webhook-signature` where it is present.',
   ),
 ]
 
-const webhookAnswers = {
-  '2XX': { description: 'Taken. The body of the answer does not matter.' },
+const webhookResponses = {
+  '2XX': { description: 'Delivered. Sluice ignores the body of the response.' },
   default: {
     description:
-      'A failed attempt, as is no answer within 5 s; redirects are not followed. The next attempts come 1, 5, 30 and 120 minutes after the one before, with `Retry-After` of a 429 or 503 not sooner than that, up to an hour; after five the webhook is `failed` until it is retried.',
+      'A failed attempt, as is no response within 5 s; redirects are not followed. The next attempts come 1, 5, 30 and 120 minutes after the one before. `Retry-After` of a 429 or 503 delays them, up to an hour. After five attempts the webhook is `failed` until it is retried.',
   },
 }
 
@@ -134,10 +137,10 @@ const idempotencyKey = {
   maxLength: 255,
   pattern: '^[\\x21-\\x7e]*$',
   description:
-    'Up to 255 visible ASCII characters. The same request sent again with the same key, within 24 hours, has no second effect and gets the first answer, byte for byte, with `Idempotent-Replayed: true`; 409 while the first one runs. Errors are not kept: after one the key is free.',
+    'Up to 255 visible ASCII characters. The same request with the same key, within 24 hours, has no second effect. It gets the first response, byte for byte, with `Idempotent-Replayed: true`; 409 while the first request runs. Errors are not stored: after one the key is free.',
 }
 
-/** The headers of an answer that mean something to clients. */
+/** The response headers that clients use. */
 function headersOf(status: string, isIdempotent: boolean): { headers?: Record<string, JsonSchema> } {
   if (['409', '429', '503'].includes(status)) {
     return {
@@ -145,20 +148,20 @@ function headersOf(status: string, isIdempotent: boolean): { headers?: Record<st
     }
   }
   if (!isIdempotent || !status.startsWith('2')) return {}
-  const description = 'There when this is the stored answer to an earlier request with the same key'
+  const description = 'Present if this is the stored response to an earlier request with the same key'
   return { headers: { 'Idempotent-Replayed': { type: 'string', enum: ['true'], description } } }
 }
 
-/** A query as clients send it: what has a default is there for handlers, yet clients may leave it out. */
+/** A query as clients send it: a parameter with a default is optional for clients, and always set for handlers. */
 function asSent(query: JsonSchema): JsonSchema {
   const required = query.required?.filter((name) => query.properties?.[name]?.default === undefined)
   return { ...query, required: required ?? [] }
 }
 
-/** An answer that is no JSON, below its own media type. */
-function byMediaType(answer: JsonSchema): JsonSchema | { description?: string; content: object } {
-  const { contentMediaType, description, examples, ...schema } = answer
-  if (contentMediaType === undefined) return answer
+/** A response that is not JSON, below its own media type. */
+function byMediaType(body: JsonSchema): JsonSchema | { description?: string; content: object } {
+  const { contentMediaType, description, examples, ...schema } = body
+  if (contentMediaType === undefined) return body
   const example = examples === undefined ? {} : { example: examples[0] }
   return {
     ...(description === undefined ? {} : { description }),

@@ -1,6 +1,6 @@
 // Whose address it is that is counted.
 import { expect, test } from 'vitest'
-import { whoseAddress } from './rate-limits.ts'
+import { countedAddress } from './rate-limits.ts'
 
 test.for([
   ['203.0.113.7', '203.0.113.7'],
@@ -13,5 +13,5 @@ test.for([
   ['x'.repeat(10_000), 'no address'],
   ['', 'no address'],
 ])('%j counts as %j', ([text, counted]) => {
-  expect(whoseAddress(text!)).toBe(counted)
+  expect(countedAddress(text!)).toBe(counted)
 })

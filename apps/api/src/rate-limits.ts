@@ -1,4 +1,4 @@
-// How many requests one address may make a minute on routes that anybody may call, all of them together. Kept in memory, for each process.
+// The rate limit of unauthenticated routes, all of them together: requests a minute from one address.
 import proxyAddr from '@fastify/proxy-addr'
 import rateLimit from '@fastify/rate-limit'
 import { SluiceError } from '@sluice/core'
@@ -13,20 +13,21 @@ declare module 'fastify' {
   }
 }
 
+/** The counts are in memory, for each process. */
 const WINDOW_MS = 60_000
-/** The addresses that are remembered; the one that has been quiet for longest is forgotten first. */
+/** How many addresses are counted; the least recently used one is dropped first. */
 const ADDRESSES_MAX = 50_000
 
 export async function limitRates(app: App, { config }: Pick<ApiDeps, 'config'>): Promise<void> {
   const max = config.rateLimitPerMinute
-  // For this, whoever calls from this machine is believed too: the page server hands on whom it serves.
+  // Here loopback counts as a trusted proxy too: the page server forwards the address of its client.
   const isProxy = proxyAddr.compile([...config.trustProxy, 'loopback'])
   await app.register(rateLimit, {
     global: false,
     max,
     timeWindow: WINDOW_MS,
     cache: ADDRESSES_MAX,
-    keyGenerator: (request: FastifyRequest) => whoseAddress(proxyAddr(request.raw, isProxy)),
+    keyGenerator: (request: FastifyRequest) => countedAddress(proxyAddr(request.raw, isProxy)),
   })
   const count = app.createRateLimit()
   app.decorate('limitRate', async (request: FastifyRequest, reply: FastifyReply) => {
@@ -41,8 +42,8 @@ export async function limitRates(app: App, { config }: Pick<ApiDeps, 'config'>):
   })
 }
 
-/** Who has one IPv6 address has the 2^64 beside it (RFC 6177), so those count as one; what is no address counts together. */
-export function whoseAddress(text: string): string {
+/** A client with one IPv6 address has its whole /64 (RFC 6177), so a /64 counts as one. Invalid addresses count as one. */
+export function countedAddress(text: string): string {
   if (!ipaddr.isValid(text)) return 'no address'
   const address = ipaddr.process(text) // an IPv4 address within IPv6 is what it stands for
   if (address.kind() === 'ipv4') return address.toString()

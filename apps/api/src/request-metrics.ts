@@ -1,14 +1,14 @@
-// One observation for each request, and a log line only where LOG_LEVEL asks for it.
+// Observes each request's duration, and logs each request at LOG_LEVEL=debug.
 import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** When it came, by performance.now(). */
+    /** When the request arrived, by performance.now(). */
     receivedAtMs: number
   }
 }
 
-/** By onRequest and onSend: for onResponse Fastify puts listeners on each response, which costs more than all this. */
+/** Uses onRequest and onSend: for onResponse, Fastify adds listeners to each response, which costs more than all this. */
 export function observeRequests(app: App, { metrics, log }: ApiDeps): void {
   const { httpDuration } = metrics
   const logsRequests = log.isLevelEnabled('debug')

@@ -1,4 +1,4 @@
-// Validation by the contracts' schemas: bodies exactly as they are, URL parts (always text on the wire) coerced.
+// Validates requests by the contracts' schemas: bodies as they are, URL parts with coercion from text.
 import AjvCompiler from '@fastify/ajv-compiler'
 import type { App } from './deps.ts'
 
@@ -7,7 +7,7 @@ const strict = {
   removeAdditional: false,
   useDefaults: true,
   allErrors: false,
-  // Errors then carry the schema, whose description says what would be right.
+  // Errors then carry the schema, whose description names what is expected.
   verbose: true,
 } as const
 
@@ -21,7 +21,7 @@ export function validateByContract(app: App): void {
         const asIs = compile({})
         // Text such as 1e400 becomes an infinite number, whose limits Ajv would otherwise leave unchecked.
         const coercing = compile({ coerceTypes: true, strictNumbers: false })
-        // The default factory hands on the route part to be compiled, which its types don't tell.
+        // The default factory passes the route part to compile; its types do not declare that.
         return (part: unknown) =>
           ((part as { httpPart: string }).httpPart === 'body' ? asIs : coercing)(part as never)
       },

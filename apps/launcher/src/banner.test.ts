@@ -14,7 +14,7 @@ const facts = {
     transactionProcessingDelayMs: 30_000,
     seededMerchant: { email: 'a@b.example', apiKey: 'key_1', apiSecret: 'secret_1' },
   },
-  whereDataLies: '/clone/.data (embedded PostgreSQL)',
+  dataLocation: '/clone/.data (embedded PostgreSQL)',
   tag: '1',
   now: new Date(1_710_000_000_999),
   watch: false,
@@ -55,7 +55,7 @@ test('says where everything is, and gives commands that can be pasted', () => {
 
 test('says that webhooks are refused when the sandbox is off', () => {
   const text = banner({ ...facts, config: { ...facts.config, sandbox: false } })
-  expect(text).toContain('answered 401')
+  expect(text).toContain('get 401')
   expect(text).toContain('npm run merchant -- create')
   expect(text).not.toContain('curl') // it would be refused
   expect(text).not.toMatch(/key_1|secret_1/)

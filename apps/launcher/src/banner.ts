@@ -1,4 +1,4 @@
-// What `npm start` prints once everything runs: where it is, and what to try first.
+// What `npm start` prints once everything runs: the addresses, and commands to try.
 import { type Config, localAddress } from '@sluice/core/platform'
 
 export interface BannerFacts {
@@ -14,15 +14,15 @@ export interface BannerFacts {
     | 'transactionProcessingDelayMs'
     | 'seededMerchant'
   >
-  whereDataLies: string
-  /** Of the ids to try, new with every start so that there is something to watch. */
+  dataLocation: string
+  /** Part of the ids in the commands, new with every start, so that each start shows new payments. */
   tag: string
   now: Date
   watch: boolean
 }
 
 export function banner(given: BannerFacts): string {
-  const { config, whereDataLies, watch } = given
+  const { config, dataLocation, watch } = given
   const api = config.publicApiUrl
   const queue = config.redisUrl
     ? `Redis at ${new URL(config.redisUrl).host}`
@@ -36,7 +36,7 @@ export function banner(given: BannerFacts): string {
       `${api}/metrics, the worker's ${localAddress(config.host, config.workerMetricsPort)}/metrics`,
     ],
     ...merchantFacts(config),
-    ['Data', whereDataLies],
+    ['Data', dataLocation],
     ['Queue', queue],
   ]
   const lines = [
@@ -53,7 +53,7 @@ export function banner(given: BannerFacts): string {
   return lines.join('\n')
 }
 
-/** The keys of the sandbox are no secret; others are nobody's business on a terminal. */
+/** The sandbox's keys are public; other keys never appear on a terminal. */
 function merchantFacts({ sandbox, seededMerchant }: BannerFacts['config']): string[][] {
   if (!sandbox || seededMerchant === undefined) return []
   const { email, apiKey, apiSecret } = seededMerchant
@@ -61,7 +61,7 @@ function merchantFacts({ sandbox, seededMerchant }: BannerFacts['config']): stri
 }
 
 function whatToTry({ config, tag, now }: BannerFacts): string[] {
-  // What would be refused is not offered.
+  // Only commands that work are offered.
   const signed = config.inboundWebhookSecrets.length > 0
   if (!config.sandbox) return [signed ? SANDBOX_IS_OFF_SIGNED : SANDBOX_IS_OFF]
   if (signed) return [SECRET_IS_SET]
@@ -84,11 +84,11 @@ function whatToTry({ config, tag, now }: BannerFacts): string[] {
   }
   const delay = `${config.transactionProcessingDelayMs / 1000} s`
   return [
-    `Try it: post a payment event as a provider would (twice, if you like: it counts once), and see it at ${paymentsPage(config)}`,
+    `Try it: post a payment event as a provider does (a second time has no effect), and see it at ${paymentsPage(config)}`,
     '',
     `  ${postCommand(`${api}/webhooks/payment`, payment)}`,
     '',
-    `Or post a transaction, and see it PROCESSED ${delay} later.`,
+    `Or post a transaction; it is PROCESSED ${delay} later.`,
     '',
     `  ${postCommand(`${api}/v1/webhooks/transactions`, transaction)}`,
     `  curl ${api}/v1/transactions/${transaction.transaction_id}`,
@@ -103,7 +103,7 @@ function howToPay({ publicApiUrl: api, seededMerchant }: BannerFacts['config']):
   const keys = ` -H 'X-Api-Key: ${apiKey}' -H 'X-Api-Secret: ${apiSecret}'`
   const payment = { order_id: '<id of the order>', method: 'upi', vpa: 'success@test' }
   return [
-    'Or sell something: create an order, pay it by UPI (success@test succeeds, failure@test fails), list your payments.',
+    'Or create an order, pay it by UPI (success@test succeeds, failure@test fails), and list your payments.',
     '',
     `  ${postCommand(`${api}/api/v1/orders`, { amount: 50000, currency: 'INR' }, keys)}`,
     `  ${postCommand(`${api}/api/v1/payments`, payment, keys)}`,
@@ -112,13 +112,13 @@ function howToPay({ publicApiUrl: api, seededMerchant }: BannerFacts['config']):
 }
 
 const SANDBOX_IS_OFF =
-  "SANDBOX is off (NODE_ENV=production turns it off): webhooks are answered 401 until INBOUND_WEBHOOK_SECRET is set, and reads without a merchant's keys anyway. npm run merchant -- create makes a merchant. SANDBOX=true opens all, for trying out."
+  "SANDBOX is off (NODE_ENV=production turns it off). Inbound webhooks get 401 until INBOUND_WEBHOOK_SECRET is set; reads need a merchant's keys. npm run merchant -- create creates a merchant. SANDBOX=true opens all routes, for trials."
 
 const SANDBOX_IS_OFF_SIGNED =
-  "SANDBOX is off (NODE_ENV=production turns it off): webhooks need a signature by INBOUND_WEBHOOK_SECRET and reads a merchant's keys, else they are answered 401. npm run merchant -- create makes a merchant. SANDBOX=true opens all, for trying out."
+  "SANDBOX is off (NODE_ENV=production turns it off). Inbound webhooks need a signature by INBOUND_WEBHOOK_SECRET, and reads a merchant's keys; otherwise they get 401. npm run merchant -- create creates a merchant. SANDBOX=true opens all routes, for trials."
 
 const SECRET_IS_SET =
-  'INBOUND_WEBHOOK_SECRET is set: webhooks without its signature are answered 401, a plain curl too. Try it with npm run simulate, which signs.'
+  'INBOUND_WEBHOOK_SECRET is set: inbound webhooks without its signature get 401, and so does a plain curl. Try npm run simulate, which signs.'
 
 const paymentsPage = ({ publicDashboardUrl }: Pick<Config, 'publicDashboardUrl'>) =>
   `${publicDashboardUrl.replace(/\/$/, '')}/payments`

@@ -1,4 +1,4 @@
-// The database of the system: the one that DATABASE_URL names, or an embedded server that is kept running here.
+// The database of the system: the one that DATABASE_URL names, or an embedded server that the launcher keeps running.
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import type { Config } from '@sluice/core/platform'
@@ -16,8 +16,8 @@ import { pause } from './stop-request.ts'
 
 export interface Database {
   url: string
-  /** For people. */
-  whereDataLies: string
+  /** For the banner. */
+  dataLocation: string
   stop(): Promise<void>
 }
 
@@ -28,7 +28,7 @@ export interface OwnData {
 }
 
 /**
- * Claims the embedded server's data; undefined when the database is somebody else's.
+ * Claims the embedded server's data; undefined if DATABASE_URL names another database.
  * @throws AlreadyRunningError when another launcher runs on it
  */
 export function claimOwnData(
@@ -41,7 +41,7 @@ export function claimOwnData(
   return { dataDir: folder, claim: claimDataDir(folder, address) }
 }
 
-/** An embedded server that dies comes back on the same port, so that everybody's connection string stays true. */
+/** An embedded server that dies comes back on the same port, so that connection strings stay valid. */
 export async function startOwnDatabase(
   { dataDir, claim }: OwnData,
   stop: AbortSignal,
@@ -67,7 +67,7 @@ export async function startOwnDatabase(
         if (stopping.signal.aborted) return await server.stop()
         say('PostgreSQL is back.')
       } catch (error) {
-        // `server` is still the dead one, so the next round follows at once, with a longer pause.
+        // `server` is still the dead one, so the next round starts at once, with a longer pause.
         if (!stopping.signal.aborted) say(error instanceof Error ? error.message : String(error))
       }
     }
@@ -76,7 +76,7 @@ export async function startOwnDatabase(
 
   return {
     url: server.url,
-    whereDataLies: `${server.dataDir} (embedded PostgreSQL)`,
+    dataLocation: `${server.dataDir} (embedded PostgreSQL)`,
     async stop() {
       stopping.abort()
       await Promise.all([server.stop(), kept])
@@ -87,10 +87,10 @@ export async function startOwnDatabase(
 export function givenDatabase(url: string): Database {
   const { hostname, port, pathname } = new URL(url)
   const place = `${hostname}${port && `:${port}`}${pathname}`
-  return { url, whereDataLies: `PostgreSQL at ${place} (DATABASE_URL)`, stop: async () => {} }
+  return { url, dataLocation: `PostgreSQL at ${place} (DATABASE_URL)`, stop: async () => {} }
 }
 
-/** Brings the database up to date. @throws LaunchError after printing what the migration said */
+/** Brings the database up to date. @throws LaunchError with the output of the migration */
 export async function migrate(root: string, env: NodeJS.ProcessEnv, stop: AbortSignal): Promise<void> {
   const child = spawn(process.execPath, ['--enable-source-maps', 'packages/core/dist/migrate.js'], {
     cwd: root,

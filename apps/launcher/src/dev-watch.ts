@@ -1,4 +1,4 @@
-// `npm run dev`: builds when a source changes, and has the apps restarted when that worked.
+// `npm run dev`: builds when a source changes, and restarts the apps after a successful build.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { watch } from 'node:fs'
 import path from 'node:path'
@@ -18,8 +18,8 @@ const isSource = (file: string) =>
   /\.(tsx?|css|svg|html)$/.test(file) && !/\.(test|fixture)\.tsx?$/.test(file)
 
 /**
- * An incremental build takes a second or two, so no compiler has to stay resident (and none can be left behind).
- * Returns what ends the watching.
+ * Watches the sources; returns a function that stops watching. An incremental build takes a second or two, so no compiler
+ * stays resident, and none can be left behind.
  */
 export function watchSources(root: string, say: Say, onBuilt: () => void): () => void {
   let timer: NodeJS.Timeout | undefined
@@ -27,17 +27,17 @@ export function watchSources(root: string, say: Say, onBuilt: () => void): () =>
 
   const build = () => {
     if (compiler) return later()
-    // The set-up of `npm start`: TypeScript always, the pages when something of theirs has changed.
+    // The set-up of `npm start`: TypeScript always, the pages if their sources have changed.
     compiler = spawn(process.execPath, ['tools/setup.mjs'], {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
-      detached: true, // a group of its own, so that Ctrl-C is the launcher's to pass on
+      detached: true, // a group of its own: the launcher passes Ctrl-C on
     })
     compiler.once('error', (error) => say(`The compiler could not be started: ${error.message}`))
     compiler.once('close', (code) => {
       compiler = undefined
       if (code === 0) onBuilt()
-      say(code === 0 ? 'Built; restarting.' : 'The build failed; the apps go on as they were.')
+      say(code === 0 ? 'Built; restarting.' : 'The build failed; the apps keep running the last build.')
     })
   }
   const later = () => {
@@ -49,7 +49,7 @@ export function watchSources(root: string, say: Say, onBuilt: () => void): () =>
   }
   const watchers = [
     ...WATCHED.map((folder) => watch(path.join(root, folder, 'src'), { recursive: true }, noteChange)),
-    watch(path.join(root, 'apps/dashboard'), noteChange), // index.html; not what is built below
+    watch(path.join(root, 'apps/dashboard'), noteChange), // index.html; not recursive, because dist is below
   ]
   return () => {
     clearTimeout(timer)

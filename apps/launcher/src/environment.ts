@@ -1,4 +1,4 @@
-// The environment the whole system runs in: `.env` of the clone below the real one, ports of 0 replaced by free ones.
+// The environment of the system: the process environment over `.env`, with free ports in place of 0.
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Config, readConfig } from '@sluice/core/platform'
@@ -9,7 +9,7 @@ import { pause } from './stop-request.ts'
 
 export interface Environment {
   config: Config
-  /** For the children: ours, with the ports that were chosen. */
+  /** For the child processes: this process's environment with the chosen ports. */
   env: NodeJS.ProcessEnv
 }
 
@@ -28,8 +28,8 @@ export async function readEnvironment(root: string): Promise<Environment> {
 }
 
 /**
- * Refuses ports that somebody else listens on, before anything is started.
- * @param patienceMs how long the processes of a killed launcher may take to let go of theirs
+ * Refuses ports that another process listens on, before anything is started.
+ * @param patienceMs how long the processes of a killed launcher may take to release their ports
  * @throws LaunchError naming the port and its variable
  */
 export async function requireFreePorts(
@@ -40,7 +40,7 @@ export async function requireFreePorts(
   const ports = { PORT: port, DASHBOARD_PORT: dashboardPort, WORKER_METRICS_PORT: workerMetricsPort }
   requireDistinct(ports)
   const deadline = Date.now() + patienceMs
-  let told = patienceMs === 0
+  let announced = patienceMs === 0
   for (const [variable, number] of Object.entries(ports)) {
     const free = () =>
       isFree(number, host).catch((error) =>
@@ -52,8 +52,8 @@ export async function requireFreePorts(
           `Port ${number} is taken: stop what listens on it, or set ${variable} to another port (0 picks a free one).`,
         )
       }
-      if (!told) say(`Waiting for the processes of the last run to let go of port ${number} …`)
-      told = true
+      if (!announced) say(`Waiting for the processes of the last run to release port ${number} …`)
+      announced = true
       await pause(200, stop)
     }
   }

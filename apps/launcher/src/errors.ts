@@ -1,4 +1,4 @@
-// A failure that its one line explains to whoever ran `npm start`; anything else is a defect and shows its stack.
+// A failure whose message is enough for the user of `npm start`; other errors are defects and print their stack.
 export class LaunchError extends Error {
   override readonly name = 'LaunchError'
 }

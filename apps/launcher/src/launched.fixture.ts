@@ -1,4 +1,4 @@
-// For the tests: Sluice as a user starts it, in a process group of its own, and what of it runs.
+// For the tests: Sluice as a user starts it, in a process group of its own, with its processes.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -53,12 +53,12 @@ export class Launched {
     return /^ {2}Dashboard +(\S+)$/m.exec(this.output)![1]!
   }
 
-  /** As a terminal does with Ctrl-C: to every process of the group. */
+  /** Signals every process of the group, as a terminal does with Ctrl-C. */
   signalGroup(signal: NodeJS.Signals): void {
     process.kill(-this.pid, signal)
   }
 
-  /** Everything below it: with npm in between, grandchildren too. */
+  /** All processes below it: with npm in between, grandchildren too. */
   descendants(): Running[] {
     const all = processTable()
     const below = (pid: number): typeof all =>
@@ -73,7 +73,7 @@ export class Launched {
   }
 }
 
-/** Waits for what a system of several processes takes a while to reach. */
+/** Waits until a condition holds. */
 export async function until(done: () => unknown, timeoutMs = 30_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await done())) {
@@ -82,7 +82,7 @@ export async function until(done: () => unknown, timeoutMs = 30_000): Promise<vo
   }
 }
 
-/** Ours without what would make it another system than a fresh one. */
+/** The environment of this process without the variables that change what `npm start` starts. */
 function environment(): NodeJS.ProcessEnv {
   const { DATABASE_URL, REDIS_URL, NODE_ENV, VITEST, ...env } = process.env
   return env

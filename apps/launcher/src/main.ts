@@ -1,4 +1,4 @@
-// The launcher: `npm start` in one function. Everything it starts it also ends, in the reverse order.
+// The launcher: `npm start` in one function. It ends all that it has started, in reverse order.
 import { randomBytes } from 'node:crypto'
 import { ConfigError } from '@sluice/core/platform'
 import { EmbeddedPostgresError } from '@sluice/embedded-postgres'
@@ -18,10 +18,10 @@ export interface LaunchOptions {
   watch?: boolean
 }
 
-/** How long the processes of a killed launcher may take to let go of their ports. */
+/** How long the processes of a killed launcher may take to release their ports. */
 const FORMER_OWNER_MS = 13_000
 
-/** Runs the system until it is asked to stop. Resolves to the exit code, when nothing of it runs any more. */
+/** Runs the system until a signal stops it. Resolves to the exit code once all its processes have ended. */
 export async function launch({ root, watch = false }: LaunchOptions): Promise<number> {
   surviveClosedOutput()
   const { stop, force } = listenForStop()
@@ -51,7 +51,7 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     if (stop.aborted) return 0
 
     const tag = randomBytes(6).toString('hex')
-    say(banner({ config, whereDataLies: database.whereDataLies, tag, now: new Date(), watch }))
+    say(banner({ config, dataLocation: database.dataLocation, tag, now: new Date(), watch }))
     const restartAll = () => {
       for (const app of apps) app.restart()
     }
@@ -64,7 +64,7 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     return 1
   } finally {
     if (stop.aborted) say('Stopping …')
-    for (const end of endings.reverse()) await Promise.resolve().then(end).catch(console.error) // each, whatever the others do
+    for (const end of endings.reverse()) await Promise.resolve().then(end).catch(console.error) // each one, even if others fail
     if (stop.aborted) say('Stopped.')
   }
 }

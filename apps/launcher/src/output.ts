@@ -1,4 +1,4 @@
-// The launcher's own lines. The children write theirs to the same terminal themselves.
+// The launcher's own output lines; its child processes write to the same terminal themselves.
 export type Say = (line: string) => void
 
 export const say: Say = (line) => console.log(line)
@@ -7,7 +7,7 @@ export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
 }
 
-/** A closed terminal (EIO) or pipe (EPIPE) must not end the launcher before it has ended everything else. */
+/** A closed terminal (EIO) or pipe (EPIPE) must not end the launcher before it has ended its processes. */
 export function surviveClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }

@@ -1,9 +1,9 @@
-// What signals ask of the launcher: to stop in order, and, when asked again, to stop at once.
+// The launcher's signals: the first one stops it in order, a later one stops it at once.
 
 export interface StopRequest {
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   stop: AbortSignal
-  /** Aborted by a later one: whoever waits for a child's graceful end stops waiting. */
+  /** Aborted by a later one: the launcher no longer waits for graceful ends. */
   force: AbortSignal
 }
 

@@ -1,12 +1,12 @@
-// The page apps that this server knows, by the name that it is started with.
+// The page apps that this server can serve, by the name on its command line.
 import path from 'node:path'
 import type { Config } from '@sluice/core/platform'
 
 export interface PageApp {
-  /** Of the built files, with an index.html. */
+  /** The folder of the built files, with an index.html. */
   folder: string
   port: (config: Config) => number
-  /** For people, when the port is taken. */
+  /** Named in the message if the port is taken. */
   portVariable: string
   /** Who may show the pages in a frame, as in CSP's `frame-ancestors`. */
   frameAncestors: string

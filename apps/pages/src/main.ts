@@ -1,4 +1,4 @@
-// A page server's process: `main.js dashboard` serves the dashboard's built files, and the API below /_api.
+// The process of a page server: `main.js dashboard` serves the dashboard's built files, and the API below /_api.
 import {
   createLogger,
   createMetrics,

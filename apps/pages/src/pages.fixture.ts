@@ -1,4 +1,4 @@
-// For the tests: a page server on a folder of its own, and an upstream that does what the test says.
+// For the tests: a page server on a folder of its own, and an upstream with a listener of the test.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http, { type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
@@ -8,7 +8,7 @@ import { createLogger, createMetrics } from '@sluice/core/platform'
 import type { ServerDeps } from './deps.ts'
 import { buildServer } from './server.ts'
 
-/** Nobody listens there. */
+/** Nothing listens there. */
 export const NOWHERE = 'http://127.0.0.1:1'
 export const SCRIPT = 'console.log("the app")\n'
 
@@ -68,17 +68,17 @@ export async function startUpstream(listener: RequestListener) {
   }
 }
 
-/** Sends a request's head as it is, which fetch would normalise, and answers all that comes back until the end. */
+/** Sends a request's head unchanged, which fetch would normalise, and returns all of the response. */
 export function sendRaw(url: string, requestLine: string, headers: string[] = []): Promise<string> {
   const { port, host } = new URL(url)
   return new Promise((resolve, reject) => {
-    let answer = ''
+    let response = ''
     const lines = [`${requestLine} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...headers, '', '']
     const socket = connect(Number(port), '127.0.0.1', () => socket.write(lines.join('\r\n')))
     socket.on('data', (chunk) => {
-      answer += chunk
+      response += chunk
     })
-    socket.on('end', () => resolve(answer))
+    socket.on('end', () => resolve(response))
     socket.on('error', reject)
   })
 }

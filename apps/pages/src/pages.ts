@@ -1,4 +1,4 @@
-// The app's built files. Only what lay in the folder at start is ever served; every other navigation is the app's own.
+// Serves the app's built files as they are at start; every other navigation gets index.html.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -9,11 +9,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ServerDeps } from './deps.ts'
 import { API_PREFIX } from './proxy.ts'
 
-/** Vite's files with a hash of their content in their names. */
+/** Vite puts a hash of the content into the names of these files. */
 const HASHED_PREFIX = '/assets/'
 const FOR_EVER = 'public, max-age=31536000, immutable'
 
-/** On the root instance: the not-found handler is everybody's. */
+/** On the root instance, because its not-found handler covers all routes. */
 export async function pageRoutes(app: FastifyInstance, { folder, config }: ServerDeps): Promise<void> {
   const index = readIndex(folder, config.publicApiUrl)
   const sendIndex = (request: FastifyRequest, reply: FastifyReply) => {
@@ -26,7 +26,7 @@ export async function pageRoutes(app: FastifyInstance, { folder, config }: Serve
   app.get('/index.html', sendIndex)
   await app.register(fastifyStatic, {
     root: folder,
-    wildcard: false, // a route for each file, so that no path is ever looked up on the disk
+    wildcard: false, // a route for each file, so no path is looked up on the disk
     index: false,
     globIgnore: ['index.html'],
     decorateReply: false,
@@ -38,9 +38,10 @@ export async function pageRoutes(app: FastifyInstance, { folder, config }: Serve
   })
   app.setNotFoundHandler(async (request, reply) => {
     const pathname = decodeURIComponent(request.url.split('?')[0] ?? '')
-    if (leavesTheRoot(pathname)) throw new SluiceError('BAD_REQUEST_ERROR', 'The path leads out of the pages')
+    if (leavesTheRoot(pathname))
+      throw new SluiceError('BAD_REQUEST_ERROR', 'The path must stay inside the pages')
     if (!isNavigation(request) || isReserved(pathname)) throw noRoute()
-    // Browsers ask for it by themselves, and tell their users when it is missing.
+    // Browsers request it on their own, and log an error if it is missing.
     if (pathname === '/favicon.ico') return reply.status(204).header('cache-control', 'no-cache').send()
     return sendIndex(request, reply)
   })

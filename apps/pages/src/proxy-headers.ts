@@ -1,8 +1,8 @@
-// Which headers cross the proxy: those meant for the other end, and ours that say who called.
+// Which headers cross the proxy: end-to-end headers, and those that name the client.
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 
-/** Of one connection only (RFC 9110, 7.6.1). */
+/** Headers of one connection only (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -15,7 +15,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ])
 
-/** Without those of the connection, and those that its Connection header names. */
+/** All headers but the hop-by-hop ones and those that the Connection header names. */
 export function endToEndHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())
   return Object.fromEntries(
@@ -24,18 +24,18 @@ export function endToEndHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeade
 }
 
 /**
- * The browser's headers, with our word for where they come from. What the caller says of that himself counts only as
- * far as TRUST_PROXY believes him, which is in `ip`, `host` and `protocol` already.
+ * The browser's headers, and the `x-forwarded-*` headers of this proxy. The caller's own `x-forwarded-*` headers count
+ * only as far as TRUST_PROXY allows; `ip`, `host` and `protocol` include that already.
  */
 export function forwardedHeaders(request: FastifyRequest): OutgoingHttpHeaders {
   const { ip, host, protocol } = request
   const isOurs = (name: string) =>
-    // Node has answered `Expect` already, and names the API as host.
+    // Node has responded to `Expect` already, and sets the API as host.
     name.startsWith('x-forwarded-') || ['forwarded', 'x-real-ip', 'expect', 'host'].includes(name)
   const headers = Object.fromEntries(
     Object.entries(endToEndHeaders(request.headers)).filter(([name]) => !isOurs(name)),
   )
-  // Where the body ends must never be lost, not even when Connection names it: what follows would be another request.
+  // The body's length is always passed on, even if Connection names it: otherwise the body's rest would become a request.
   const length = request.headers['content-length']
   if (length !== undefined) headers['content-length'] = length
   if (request.headers['transfer-encoding'] !== undefined) headers['transfer-encoding'] = 'chunked'

@@ -1,4 +1,4 @@
-// What browsers are told to refuse on every page, and on whatever the API answers that says nothing itself.
+// The security headers of every page, and of API responses that set none themselves.
 
 /** @param frameAncestors who may show the pages in a frame, as in CSP */
 export function securityHeaders(frameAncestors: string): Record<string, string> {
@@ -15,9 +15,9 @@ export function securityHeaders(frameAncestors: string): Record<string, string> 
   return {
     'content-security-policy': policy.join('; '),
     'x-content-type-options': 'nosniff',
-    // Not no-referrer: the Origin of our own forms would be null.
+    // Not no-referrer: the Origin of the pages' own forms would be null.
     'referrer-policy': 'same-origin',
-    // For browsers that don't know frame-ancestors; anything finer than nobody can't be said here.
+    // For browsers without frame-ancestors; this header cannot allow single origins.
     ...(frameAncestors === "'none'" ? { 'x-frame-options': 'DENY' } : {}),
   }
 }

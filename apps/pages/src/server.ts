@@ -1,8 +1,10 @@
-// The page server's table of contents: what is asked first, and which paths are reserved.
+// The page server's table of contents: hooks, and routes in order. No page may have one of the first two paths.
 //
 //   /_api/…                     the API, on the pages' own origin
-//   /live, /health, /metrics    this server's own operation
-//   everything else             the app's files and, for navigations, its index.html: no page may have one of these paths
+//
+//   /live, /health, /metrics    operation of this server
+//
+//   everything else             the app's files and, for navigations, its index.html
 import { addOperationRoutes, createHttpServer } from '@sluice/http'
 import type { FastifyInstance } from 'fastify'
 import type { ServerDeps } from './deps.ts'
@@ -24,7 +26,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     reply.headers(headers)
   })
   app.addHook('onResponse', async (request, reply) => {
-    // A stream of events lasts as long as its page: its time says nothing.
+    // An event stream lasts as long as its page, so its duration means nothing.
     if (`${reply.raw.getHeader('content-type')}`.startsWith('text/event-stream')) return
     const route = request.routeOptions.url ?? 'page'
     deps.metrics.httpDuration.observe(request.method, route, reply.raw.statusCode, reply.elapsedTime / 1000)

@@ -1,4 +1,4 @@
-// Webhooks under load for tests of faults: a system, merchants with endpoints at one receiver, and the result of each webhook.
+// Webhooks under load, for fault tests: a system, merchants with endpoints at one receiver, and each webhook's result.
 import { putWebhook, testWebhook } from '@sluice/contracts'
 import {
   addMerchant,

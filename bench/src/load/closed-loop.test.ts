@@ -1,4 +1,4 @@
-// The closed loop's ledger against a server's own.
+// Tests the closed loop's counts against those of a server.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -7,7 +7,7 @@ import { newRun } from '../ids.ts'
 import { type TransactionBody, transactionId } from '../transactions.ts'
 import { closedLoop } from './closed-loop.ts'
 
-test('knows of each request whether it was acknowledged, refused or lost', async () => {
+test('each request counts as acknowledged, refused or lost', async () => {
   const received: TransactionBody[] = []
   const acknowledged: string[] = []
   const server = createServer(async (request, response) => {
@@ -33,7 +33,7 @@ test('knows of each request whether it was acknowledged, refused or lost', async
   expect(load.acknowledged).toBeGreaterThan(20)
   expect(ledger).toHaveLength(load.acknowledged)
   expect(ledger.filter((n) => !ids.has(transactionId(run, n)))).toEqual([])
-  // The server answered up to four more: autocannon does not wait for what is in flight at its end.
+  // The server accepted up to four more: autocannon does not wait for requests in flight at its end.
   expect(acknowledged.length - load.acknowledged).toBeLessThanOrEqual(4)
   expect(load.otherStatuses).toEqual({ 503: expect.any(Number) })
   expect(load.lost).toBeGreaterThan(0)

@@ -1,4 +1,4 @@
-// The load generator's process: takes plans over IPC, posts and answers with counts and latencies.
+// The load generator's process: takes plans over IPC, posts, and replies with counts and latencies.
 import { closedLoop } from './closed-loop.ts'
 import { openLoop } from './open-loop.ts'
 import type { GeneratorReply, LoadPlan, LoadResult } from './plan.ts'
@@ -16,6 +16,6 @@ process.on('message', (plan: LoadPlan) => {
     (error: Error) => reply({ type: 'failed', message: error.message }),
   )
 })
-process.on('SIGINT', () => {}) // Ctrl-C reaches the whole terminal group; the benchmark ends us in its own order
+process.on('SIGINT', () => {}) // Ctrl-C reaches the whole terminal group; the benchmark stops this process
 process.on('disconnect', () => process.exit())
 reply({ type: 'ready' })

@@ -1,4 +1,4 @@
-// The open loop's requests as a server sees them.
+// Tests the open loop's requests and counts against those of a server.
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -7,7 +7,7 @@ import { paymentHeaders, paymentRequest } from '../gateway-payments.ts'
 import { newRun } from '../ids.ts'
 import { openLoop } from './open-loop.ts'
 
-test('posts each payment once, with the headers of its number, and takes only 201 for an acknowledgement', async () => {
+test('the open loop posts each payment once, with its own headers, and only 201 is an acknowledgement', async () => {
   const received: { body: { order_id: string }; headers: IncomingHttpHeaders }[] = []
   const server = createServer(async (request, response) => {
     const text = (await request.toArray()).join('')

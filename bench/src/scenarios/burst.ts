@@ -1,13 +1,21 @@
-// A burst on one route at 256 connections: bare, then the real thing on either queue backend, in turns.
+// A burst on one route in a closed loop: first a bare route, then the system on each queue backend, in turns.
 import { startChild } from '../child.ts'
-import { type Cpu, cpuMeter, cpuParts } from '../cpu-meter.ts'
+import { type Cpu, cpuMeter, microsecondsEach } from '../cpu-meter.ts'
 import type { Sql } from '../database.ts'
 import { newRun } from '../ids.ts'
 import type { BodyKind } from '../load/bodies.ts'
-import { generators } from '../load/client.ts'
+import { generators } from '../load/generator-process.ts'
 import type { LoadResult } from '../load/plan.ts'
-import { type Context, failures, type Outcome, PROCESSING_DELAY_MS, warmUp } from '../scenario.ts'
-import { median } from '../stats.ts'
+import type { Table } from '../report.ts'
+import {
+  type Context,
+  failures,
+  ledgerProblems,
+  type Outcome,
+  PROCESSING_DELAY_MS,
+  warmUp,
+} from '../scenario.ts'
+import { median, medians } from '../stats.ts'
 import { type Backend, startSystem } from '../system.ts'
 
 type Target = 'bare' | Backend
@@ -20,7 +28,7 @@ type Measurement = Partial<Aftermath> & {
   cpuSeconds: Cpu
 }
 
-/** One burst on the system, while it still runs. */
+/** One burst on the system, while the system still runs. */
 export type BurstOnSystem = {
   backend: Backend
   sql: Sql
@@ -28,38 +36,44 @@ export type BurstOnSystem = {
   load: LoadResult
   died: Promise<never>[]
 }
-/** What the database says of a burst; `ledger` begins with "ok" when all that was acknowledged is right. */
+/** What the database holds after a burst; `ledger` begins with "ok" when all that was acknowledged is right. */
 export type Aftermath = { ledger: string; note?: string; lateness?: object }
 
 export type Burst = {
   title: string
   /** The least share of bare that is asked for. */
   goal?: number
-  /** The route's. */
+  /** The route's path. */
   url: string
   bodies: BodyKind
   /** Between the warm-up and the burst. */
   warmedUp(system: { sql: Sql; died: Promise<never>[] }): Promise<void>
-  /** After the burst; takes as long as it takes. */
+  /** After the burst; it may take minutes. */
   afterwards(burst: BurstOnSystem): Promise<Aftermath>
 }
 
 export async function measureBursts(context: Context, burst: Burst): Promise<Outcome> {
-  const { options, say } = context
+  const { options, print } = context
   const measurements: Measurement[] = []
   // In turns, because a machine's speed drifts: a ratio compares neighbours in time.
   for (let round = 1; round <= options.rounds; round++) {
     const bare = await burstOnBare(context, burst)
     measurements.push({ round, target: 'bare', ratioToBare: 1, ...bare })
-    say(`round ${round}: bare ${describe(bare.load)}`)
+    print(`round ${round}: bare ${describe(bare.load)}`)
     for (const backend of options.backends) {
       const measured = await burstOnSystem(context, burst, backend)
       const ratioToBare = measured.load.acknowledgedPerSecond / bare.load.acknowledgedPerSecond
       measurements.push({ round, target: backend, ratioToBare, ...measured })
-      say(`round ${round}: ${backend} ${describe(measured.load)}, ${ratioToBare.toFixed(2)} of bare`)
+      print(`round ${round}: ${backend} ${describe(measured.load)}, ${ratioToBare.toFixed(2)} of bare`)
     }
   }
-  return report(burst, measurements)
+  return {
+    tables: [rateTable(burst, measurements), cpuTable(burst, measurements)],
+    data: measurements,
+    problems: measurements.flatMap(({ target, ledger }) =>
+      ledgerProblems(`${burst.title}, ${target}`, ledger),
+    ),
+  }
 }
 
 const describe = (load: LoadResult) =>
@@ -108,64 +122,52 @@ function post(
   return generator.run({ url, run, connections: options.connections, arrivals })
 }
 
-function report({ title, goal }: Burst, measurements: Measurement[]): Outcome {
-  const targets = [...new Set(measurements.map(({ target }) => target))]
-  const rows = targets.map((target) => {
-    const own = measurements.filter((measurement) => measurement.target === target)
-    const middle = (pick: (measurement: Measurement) => number) => median(own.map(pick))
-    const failed = own.map(({ load }) => failures(load))
-    return [
-      target,
-      middle(({ load }) => load.acknowledgedPerSecond),
-      middle(({ ratioToBare }) => ratioToBare),
-      own.map(({ ratioToBare }) => ratioToBare.toFixed(2)).join(' '),
-      middle(({ load }) => load.latencyMs.p50),
-      middle(({ load }) => load.latencyMs.p99),
-      Math.max(...own.map(({ load }) => load.latencyMs.max)),
-      [...new Set(failed.map(([non202]) => non202))].join(', '),
-      failed.reduce((sum, [, lost]) => sum + lost, 0),
-      own.map(({ ledger }) => ledger ?? '-').join(', '),
-    ]
-  })
-  const costs = targets.map((target) => {
-    const own = measurements.filter((measurement) => measurement.target === target)
-    const perRequest = (part: keyof Cpu) =>
-      median(own.map(({ cpuSeconds: cpu, load }) => (cpu[part] * 1e6) / load.acknowledged))
-    return [target, ...cpuParts.map(perRequest)]
-  })
+function rateTable({ title, goal }: Burst, measurements: Measurement[]): Table {
+  const rounds = Math.max(...measurements.map(({ round }) => round))
   const notes = measurements.flatMap(({ round, target, note }) =>
     note === undefined ? [] : [`round ${round}, ${target}: ${note}`],
   )
   return {
-    tables: [
-      {
-        title: `${title}: median of ${Math.max(...measurements.map(({ round }) => round))} rounds (max: the worst), load by ${generators.closedLoop}`,
-        columns: [
-          'target',
-          'req/s',
-          'of bare',
-          'each round',
-          'p50 ms',
-          'p99 ms',
-          'max ms',
-          'not 202',
-          'lost',
-          'ledger',
-        ],
-        rows,
-        notes: goal === undefined ? notes : [`goal: at least ${goal} of bare`, ...notes],
-      },
-      {
-        title: `${title}: CPU in microseconds a request, which a busy machine distorts less than rates`,
-        columns: ['target', 'server', 'worker', 'PostgreSQL', 'generator'],
-        rows: costs,
-      },
+    title: `${title}: median of ${rounds} rounds (max: the worst), load by ${generators.closedLoop}`,
+    columns: [
+      'target',
+      'req/s',
+      'of bare',
+      'each round',
+      'p50 ms',
+      'p99 ms',
+      'max ms',
+      'not 202',
+      'lost',
+      'ledger',
     ],
-    data: measurements.map(({ load: { unacknowledged: _, ...load }, ...rest }) => ({ ...rest, load })),
-    problems: measurements.flatMap(({ target, ledger }) =>
-      ledger === undefined || ledger.startsWith('ok') ? [] : [`${title}, ${target}: ${ledger}`],
-    ),
+    rows: byTarget(measurements).map(([target, own]) => [
+      target,
+      median(own.map(({ load }) => load.acknowledgedPerSecond)),
+      median(own.map(({ ratioToBare }) => ratioToBare)),
+      own.map(({ ratioToBare }) => ratioToBare.toFixed(2)).join(' '),
+      median(own.map(({ load }) => load.latencyMs.p50)),
+      median(own.map(({ load }) => load.latencyMs.p99)),
+      Math.max(...own.map(({ load }) => load.latencyMs.max)),
+      ...failures(own.map(({ load }) => load)),
+      own.map(({ ledger }) => ledger ?? '-').join(', '),
+    ]),
+    notes: goal === undefined ? notes : [`goal: at least ${goal} of bare`, ...notes],
   }
+}
+
+const cpuTable = ({ title }: Burst, measurements: Measurement[]): Table => ({
+  title: `${title}: CPU in microseconds a request, which a busy machine distorts less than rates`,
+  columns: ['target', 'server', 'worker', 'PostgreSQL', 'generator'],
+  rows: byTarget(measurements).map(([target, own]) => [
+    target,
+    ...medians(own.map(({ cpuSeconds, load }) => microsecondsEach(cpuSeconds, load.acknowledged))),
+  ]),
+})
+
+function byTarget(measurements: Measurement[]): [Target, Measurement[]][] {
+  const targets = [...new Set(measurements.map(({ target }) => target))]
+  return targets.map((target) => [target, measurements.filter((one) => one.target === target)])
 }
 
 export const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`

@@ -1,21 +1,14 @@
-// The gateway: payments from their POST to their end, at fixed rates and as fast as they go, with a bank that takes no time.
+// The gateway: payments from POST to end, at fixed rates and as fast as they go, with a bank that takes no time.
 import { createPayment } from '@sluice/contracts'
 import { seededKeys } from '@sluice/testing'
 import { runNode, startChild } from '../child.ts'
 import { type Cpu, cpuMeter } from '../cpu-meter.ts'
 import type { Sql } from '../database.ts'
-import {
-  booksVerdict,
-  makeOrders,
-  paymentWork,
-  readBooks,
-  readSettling,
-  type Settling,
-} from '../gateway-ledger.ts'
 import { newRun } from '../ids.ts'
-import { untilDone } from '../ledger.ts'
+import { gatewayLedger, makeOrders } from '../ledger/gateway-payments.ts'
+import { checkLedger, readWaits, untilDone, type Waits } from '../ledger/ledger.ts'
 import type { LoadPlan, LoadResult } from '../load/plan.ts'
-import { type Context, PROCESSING_DELAY_MS, type Scenario } from '../scenario.ts'
+import { type Context, eachRound, PROCESSING_DELAY_MS, type Scenario } from '../scenario.ts'
 import { type Backend, startSystem } from '../system.ts'
 import { reportGateway } from './gateway-report.ts'
 
@@ -23,44 +16,40 @@ const DURATION_SECONDS = 30
 const RATES = [200, 300]
 const CLOSED_CONNECTIONS = 64
 const WARM_UP_SECONDS = 2
-/** Orders for a closed loop, which takes as many as it can: a second's. */
+/** A closed loop sends as many requests as it can: orders for each of its seconds. */
 const ORDERS_PER_SECOND_MAX = 5000
 const NO_DELAY = { PROCESSING_DELAY_MIN: '0', PROCESSING_DELAY_MAX: '0' }
 
-/** What came of one load; `books` begins with "ok" when they are right. */
-export type Taken = { load: LoadResult; cpuSeconds: Cpu; settling: Settling; books: string }
-type BareRound = { load: LoadResult; cpuSeconds: Cpu }
+/** The results of one load; `ledger` begins with "ok" when it is right. */
+export type LoadOnSystem = { load: LoadResult; cpuSeconds: Cpu; settling: Waits; ledger: string }
+type LoadOnBare = { load: LoadResult; cpuSeconds: Cpu }
 type SystemRound = {
   backend: Backend
-  atRates: (Taken & { rate: number })[]
-  closedLoop: Taken & { ratioToBare: number }
-  /** What the verifier said; "ok" when it found nothing. */
+  atRates: (LoadOnSystem & { rate: number })[]
+  closedLoop: LoadOnSystem & { ratioToBare: number }
+  /** The verifier's output; "ok" when it found no violation. */
   verified: string
 }
-export type Round = { bare: BareRound; systems: SystemRound[] }
+export type Round = { bare: LoadOnBare; systems: SystemRound[] }
 
 export const gateway: Scenario = {
   name: 'gateway',
-  summary: 'payments of the gateway at 200/s and 300/s, created to final, and as fast as they are taken',
+  summary: 'payments of the gateway at 200/s and 300/s, created to final, and as fast as they are accepted',
   async run(context) {
-    const rounds: Round[] = []
-    for (let number = 1; number <= context.options.rounds; number++) {
-      const say = (line: string) => context.say(`round ${number}: ${line}`)
-      rounds.push(await measureRound({ ...context, say }))
-    }
+    const rounds = await eachRound(context, measureRound)
     return reportGateway(rounds, context.options.steadySeconds ?? DURATION_SECONDS, CLOSED_CONNECTIONS)
   },
 }
 
 async function measureRound(context: Context): Promise<Round> {
   const bare = await measureBare(context)
-  context.say(`bare ${Math.round(bare.load.acknowledgedPerSecond)} req/s`)
+  context.print(`bare ${Math.round(bare.load.acknowledgedPerSecond)} req/s`)
   const systems: SystemRound[] = []
   for (const backend of context.options.backends) systems.push(await measureSystem(context, backend, bare))
   return { bare, systems }
 }
 
-async function measureBare({ environment, generator, options }: Context): Promise<BareRound> {
+async function measureBare({ environment, generator, options }: Context): Promise<LoadOnBare> {
   const module = 'bench/dist/bare-server.js'
   const server = await startChild(environment.janitor, { name: 'bare server', module })
   const url = new URL(createPayment.url, server.url).href
@@ -75,8 +64,8 @@ async function measureBare({ environment, generator, options }: Context): Promis
   return { load, cpuSeconds }
 }
 
-async function measureSystem(context: Context, backend: Backend, bare: BareRound): Promise<SystemRound> {
-  const { environment, options, say } = context
+async function measureSystem(context: Context, backend: Backend, bare: LoadOnBare): Promise<SystemRound> {
+  const { environment, options, print } = context
   const { rates = RATES, steadySeconds = DURATION_SECONDS, connections, burstSeconds } = options
   const system = await startSystem(environment, {
     backend,
@@ -87,23 +76,23 @@ async function measureSystem(context: Context, backend: Backend, bare: BareRound
   const url = new URL(createPayment.url, system.api.url).href
   const { sql } = system.database
   const pids = { server: system.api.pid, worker: worker.pid, postgres: environment.databaseServer.pid }
-  const take = (plan: LoadPlan) =>
-    takePayments(context, { sql, died: [system.api.died, worker.died], pids, plan })
+  const measure = (plan: LoadPlan) =>
+    measureLoad(context, { sql, died: [system.api.died, worker.died], pids, plan })
 
-  await take(closedPlan(url, newRun(), WARM_UP_SECONDS))
+  await measure(closedPlan(url, newRun(), WARM_UP_SECONDS))
   const atRates: SystemRound['atRates'] = []
   for (const rate of rates) {
     const arrivals = { kind: 'open', ratePerSecond: rate, count: rate * steadySeconds, bodies } as const
-    const taken = await take({ url, run: newRun(), connections, headers: seededKeys, arrivals })
-    atRates.push({ rate, ...taken })
-    say(`${backend}, ${rate}/s: ${describe(taken)}`)
+    const measured = await measure({ url, run: newRun(), connections, headers: seededKeys, arrivals })
+    atRates.push({ rate, ...measured })
+    print(`${backend}, ${rate}/s: ${describe(measured)}`)
   }
-  const taken = await take(closedPlan(url, newRun(), burstSeconds))
-  const ratioToBare = taken.load.acknowledgedPerSecond / bare.load.acknowledgedPerSecond
-  say(`${backend}, closed loop: ${describe(taken)}, ${ratioToBare.toFixed(3)} of bare`)
+  const measured = await measure(closedPlan(url, newRun(), burstSeconds))
+  const ratioToBare = measured.load.acknowledgedPerSecond / bare.load.acknowledgedPerSecond
+  print(`${backend}, closed loop: ${describe(measured)}, ${ratioToBare.toFixed(3)} of bare`)
   const verified = await verify(context, system.database.url)
   await system.stop()
-  return { backend, atRates, closedLoop: { ...taken, ratioToBare }, verified }
+  return { backend, atRates, closedLoop: { ...measured, ratioToBare }, verified }
 }
 
 const bodies = 'gateway payments'
@@ -116,32 +105,35 @@ const closedPlan = (url: string, run: string, seconds: number): LoadPlan => ({
   arrivals: { kind: 'closed', durationMs: seconds * 1000, bodies },
 })
 
-type Taking = {
+type LoadInput = {
   sql: Sql
   died: Promise<never>[]
   pids: { server: number; worker: number; postgres: number }
   plan: LoadPlan
 }
 
-/** Orders first, then the load, then whatever is left to the worker, then the books. */
-async function takePayments({ generator }: Context, { sql, died, pids, plan }: Taking): Promise<Taken> {
+/** Makes orders, sends the load, waits until the worker has ended all payments, and checks the ledger. */
+async function measureLoad(
+  { generator }: Context,
+  { sql, died, pids, plan }: LoadInput,
+): Promise<LoadOnSystem> {
   const { run, arrivals } = plan
   const orders =
     arrivals.kind === 'open' ? arrivals.count : (arrivals.durationMs / 1000) * ORDERS_PER_SECOND_MAX
   await makeOrders(sql, run, orders)
   const cpuSince = cpuMeter(pids)
   const load = await Promise.race([generator.run(plan), ...died])
-  await untilDone(sql, paymentWork, died) // the CPU of a payment is that of its way to the end
+  await untilDone(sql, gatewayLedger.work, { died }) // the CPU of a payment is that of its way to the end
   const cpuSeconds = cpuSince(load)
-  const books = booksVerdict(await readBooks(sql, run, load))
-  return { load, cpuSeconds, settling: await readSettling(sql, run), books }
+  const ledger = await checkLedger(sql, gatewayLedger, { run, ...load })
+  return { load, cpuSeconds, settling: await readWaits(sql, gatewayLedger.work, run), ledger }
 }
 
-const describe = ({ load, settling }: Taken) =>
-  `${Math.round(load.acknowledgedPerSecond)} taken/s, POST p99 ${load.latencyMs.p99.toFixed(1)} ms, ` +
-  `${Math.round(settling.finalPerSecond)} final/s, p99 ${Math.round(settling.p99)} ms`
+const describe = ({ load, settling }: LoadOnSystem) =>
+  `${Math.round(load.acknowledgedPerSecond)} accepted/s, POST p99 ${load.latencyMs.p99.toFixed(1)} ms, ` +
+  `${Math.round(settling.perSecond)} final/s, p99 ${Math.round(settling.p99)} ms`
 
-/** Sluice's own verifier. */
+/** Runs Sluice's own verifier. */
 const verify = ({ environment }: Context, url: string): Promise<string> =>
   runNode(environment.janitor, 'packages/core/dist/verify.js', { DATABASE_URL: url }).then(
     () => 'ok',

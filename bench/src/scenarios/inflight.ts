@@ -1,12 +1,13 @@
-// Tens of thousands of transactions waiting for their time at once: what they cost one worker in memory, and if they are late.
-
+// 50,000 transactions in flight at once: their cost to one worker in memory, and their lateness.
 import { newRun } from '../ids.ts'
-import { checkLedger, ledgerVerdict, processingLateness, transactionWork, untilDone } from '../ledger.ts'
+import { checkLedger, readWaits, untilDone } from '../ledger/ledger.ts'
+import { transactionLedger } from '../ledger/transactions.ts'
 import { memoryMb, processStatsAvailable } from '../process-stats.ts'
 import {
   type Context,
   every,
   failures,
+  ledgerProblems,
   type Outcome,
   PROCESSING_DELAY_MS,
   type Scenario,
@@ -27,7 +28,7 @@ export const inflight: Scenario = {
   },
 }
 
-async function measure({ environment, generator, options, say }: Context, backend: Backend) {
+async function measure({ environment, generator, options, print }: Context, backend: Backend) {
   const system = await startSystem(environment, { backend, processingDelayMs: PROCESSING_DELAY_MS })
   const worker = await system.startWorker()
   const died = [system.api.died, worker.died]
@@ -44,12 +45,12 @@ async function measure({ environment, generator, options, say }: Context, backen
   const arrivals = { kind: 'open', ratePerSecond: RATE_PER_SECOND, count: options.count ?? COUNT } as const
   const plan = { url: system.postUrl, run, connections: options.connections, arrivals }
   const load = await Promise.race([generator.run(plan), ...died])
-  say(`${backend}: posted ${load.sent} at ${Math.round(load.acknowledgedPerSecond)}/s`)
-  const ledger = ledgerVerdict(await checkLedger(sql, run, load))
-  await untilDone(sql, transactionWork, died)
+  print(`${backend}: posted ${load.sent} at ${Math.round(load.acknowledgedPerSecond)}/s`)
+  const ledger = await checkLedger(sql, transactionLedger, { run, ...load })
+  await untilDone(sql, transactionLedger.work, { died })
   stopSampling()
 
-  const lateness = await processingLateness(sql, run, PROCESSING_DELAY_MS)
+  const lateness = await readWaits(sql, transactionLedger.work, run, PROCESSING_DELAY_MS)
   const peakMb = { api: memoryMb(system.api.pid)?.peak, worker: memoryMb(worker.pid)?.peak }
   await system.stop()
   return { backend, load, lateness, ledger, peakMb, memory }
@@ -81,7 +82,7 @@ function report(results: Awaited<ReturnType<typeof measure>>[]): Outcome {
           load.sent,
           load.acknowledgedPerSecond,
           load.latencyMs.p99,
-          ...failures(load),
+          ...failures([load]),
           lateness.p50,
           lateness.p99,
           lateness.max,
@@ -94,13 +95,11 @@ function report(results: Awaited<ReturnType<typeof measure>>[]): Outcome {
         notes: [
           processStatsAvailable
             ? 'MB: resident memory when idle; peak: the greatest since the process began'
-            : 'memory is read from /proc, which this system has not',
+            : 'this system has no /proc, from which memory is read',
         ],
       },
     ],
-    data: results.map(({ load: { unacknowledged: _, ...load }, ...rest }) => ({ ...rest, load })),
-    problems: results.flatMap(({ backend, ledger }) =>
-      ledger.startsWith('ok') ? [] : [`inflight, ${backend}: ${ledger}`],
-    ),
+    data: results,
+    problems: results.flatMap(({ backend, ledger }) => ledgerProblems(`inflight, ${backend}`, ledger)),
   }
 }

@@ -1,37 +1,32 @@
-// A burst of payment events at 256 connections, as `ingest` is one of transactions, by how many events share a payment.
+// A burst of payment events at 256 connections, as `ingest`, by how many events share a payment.
 import { postPaymentEvent } from '@sluice/contracts'
-import { untilDone } from '../ledger.ts'
-import { generators } from '../load/client.ts'
+import { checkLedger, readWaits, untilDone } from '../ledger/ledger.ts'
+import { paymentEventLedger, paymentEventWork } from '../ledger/payment-events.ts'
+import { generators } from '../load/generator-process.ts'
 import type { PaymentLoad } from '../payment-events.ts'
-import {
-  checkPaymentLedger,
-  followUpLateness,
-  followUpWork,
-  paymentLedgerVerdict,
-} from '../payment-ledger.ts'
 import type { Outcome, Scenario } from '../scenario.ts'
 import { type Aftermath, type BurstOnSystem, measureBursts, seconds } from './burst.ts'
 
 const loads: readonly { load: PaymentLoad; title: string; goal?: number }[] = [
   { load: 'new payments', title: 'payments, every event a new payment', goal: 0.35 },
   { load: 'ten payments', title: 'payments, all events on 10 payments', goal: 0.3 },
-  { load: 'lifecycles', title: 'payments, 3 events each and 2 % redeliveries' },
+  { load: 'lifecycles', title: 'payments, 3 events each and 2 % duplicates' },
 ]
 
 export const payments: Scenario = {
   name: 'payments',
   summary: 'bursts of payment events, likewise: on new payments, on ten payments, realistic',
   async run(context) {
-    context.say(`closed loop of ${context.options.connections} connections by ${generators.closedLoop}`)
+    context.print(`closed loop of ${context.options.connections} connections by ${generators.closedLoop}`)
     const outcomes: Outcome[] = []
     for (const { load, ...named } of loads) {
-      context.say(named.title)
+      context.print(named.title)
       const outcome = await measureBursts(context, {
         ...named,
         url: postPaymentEvent.url,
         bodies: load,
-        // Follow-ups are due at once: the warm-up's must not stand in the way of what is measured.
-        warmedUp: ({ sql, died }) => untilDone(sql, followUpWork, died),
+        // The worker publishes events at once: the warm-up's events must not delay the measured ones.
+        warmedUp: ({ sql, died }) => untilDone(sql, paymentEventWork, { died }),
         afterwards: (burst) => afterwards(load, burst),
       })
       outcomes.push(outcome)
@@ -44,14 +39,14 @@ export const payments: Scenario = {
   },
 }
 
-async function afterwards(load: PaymentLoad, burst: BurstOnSystem): Promise<Aftermath> {
-  const { sql, run, died } = burst
-  await untilDone(sql, followUpWork, died) // first, so that reading it all takes nothing from the worker
-  const ledger = paymentLedgerVerdict(await checkPaymentLedger(sql, load, run, burst.load))
-  const lateness = await followUpLateness(sql, run)
+async function afterwards(kind: PaymentLoad, { sql, run, load, died }: BurstOnSystem): Promise<Aftermath> {
+  await untilDone(sql, paymentEventWork, { died }) // first: reading all rows would take CPU from the worker
+  const ledger = await checkLedger(sql, paymentEventLedger(kind), { run, ...load })
+  const lateness = await readWaits(sql, paymentEventWork, run)
+  const { lagMs, p50, p99 } = lateness
   return {
     ledger,
     lateness,
-    note: `all follow-ups were done ${seconds(lateness.lastAfterBurst)} after the last event came in (each after its own: p50 ${seconds(lateness.p50)}, p99 ${seconds(lateness.p99)})`,
+    note: `all events were published ${seconds(lagMs)} after the last one was received (each after its own receipt: p50 ${seconds(p50)}, p99 ${seconds(p99)})`,
   }
 }

@@ -1,11 +1,13 @@
-// Arrivals at a fixed rate for minutes: is the answer quick, is processing on time, and does anything pile up?
+// Fixed rates for minutes: latency of the response, lateness of processing, and growth of the backlog.
 import type { Sql } from '../database.ts'
 import { newRun } from '../ids.ts'
-import { checkLedger, ledgerVerdict, processingLateness, transactionWork, untilDone } from '../ledger.ts'
+import { checkLedger, readWaits, untilDone } from '../ledger/ledger.ts'
+import { transactionLedger } from '../ledger/transactions.ts'
 import {
   type Context,
   every,
   failures,
+  ledgerProblems,
   type Outcome,
   PROCESSING_DELAY_MS,
   type Scenario,
@@ -32,14 +34,14 @@ export const steady: Scenario = {
 }
 
 async function measure(context: Context, rate: number) {
-  const { environment, generator, options, say } = context
+  const { environment, generator, options, print } = context
   const { steadySeconds = DURATION_SECONDS, connections } = options
   const system = await startSystem(environment, { backend: 'redis', processingDelayMs: PROCESSING_DELAY_MS })
   const worker = await system.startWorker()
   const died = [system.api.died, worker.died]
   const { sql } = system.database
   await warmUp(context, system.postUrl)
-  await untilDone(sql, transactionWork, died) // the warm-up's own burst must not stand in the way of the first transactions
+  await untilDone(sql, transactionLedger.work, { died }) // the warm-up must not delay the first transactions
 
   const startedAt = Date.now()
   const backlog: BacklogSample[] = []
@@ -52,11 +54,13 @@ async function measure(context: Context, rate: number) {
   const plan = { url: system.postUrl, run, connections, arrivals }
   const load = await Promise.race([generator.run(plan), ...died])
   stopSampling()
-  say(`${rate}/s: acknowledged ${load.acknowledged} of ${load.sent}, p99 ${load.latencyMs.p99.toFixed(1)} ms`)
+  print(
+    `${rate}/s: acknowledged ${load.acknowledged} of ${load.sent}, p99 ${load.latencyMs.p99.toFixed(1)} ms`,
+  )
 
-  const ledger = ledgerVerdict(await checkLedger(sql, run, load))
-  await untilDone(sql, transactionWork, died)
-  const lateness = await processingLateness(sql, run, PROCESSING_DELAY_MS)
+  const ledger = await checkLedger(sql, transactionLedger, { run, ...load })
+  await untilDone(sql, transactionLedger.work, { died })
+  const lateness = await readWaits(sql, transactionLedger.work, run, PROCESSING_DELAY_MS)
   await system.stop()
   return { rate, load, lateness, backlog, ledger }
 }
@@ -89,7 +93,7 @@ function report(results: Awaited<ReturnType<typeof measure>>[], durationSeconds:
           load.latencyMs.p50,
           load.latencyMs.p99,
           load.latencyMs.max,
-          ...failures(load),
+          ...failures([load]),
           ledger,
         ]),
       },
@@ -118,9 +122,7 @@ function report(results: Awaited<ReturnType<typeof measure>>[], durationSeconds:
         notes: ['overdue: more than 1 s past their due time and not processed'],
       },
     ],
-    data: results.map(({ load: { unacknowledged: _, ...load }, ...rest }) => ({ ...rest, load })),
-    problems: results.flatMap(({ rate, ledger }) =>
-      ledger.startsWith('ok') ? [] : [`steady, ${rate}/s: ${ledger}`],
-    ),
+    data: results,
+    problems: results.flatMap(({ rate, ledger }) => ledgerProblems(`steady, ${rate}/s`, ledger)),
   }
 }

@@ -1,4 +1,4 @@
-// What counts as a problem of webhooks, and what of them as isolated. Slowness is a result.
+// Tests of what counts as a problem of webhooks, and as isolation; slowness is a result.
 import { expect, test } from 'vitest'
 import type { Measured, Stream } from './webhooks.ts'
 import { isIsolated, problemsOf } from './webhooks-report.ts'
@@ -15,7 +15,7 @@ const load = {
   latencyMs: { count: 10, ...slow },
   generatorCpuSeconds: 1,
 }
-const stream: Stream = { load, toAttempt: slow, toArrival: slow, cpuSeconds, books: 'ok (10 deliveries)' }
+const stream: Stream = { load, toAttempt: slow, toArrival: slow, cpuSeconds, ledger: 'ok (10 deliveries)' }
 const right: Measured = {
   backend: 'redis',
   heap: {
@@ -24,7 +24,7 @@ const right: Measured = {
     seconds: 10,
     beginsAfterMs: 999,
     cpuSeconds,
-    books: 'ok (10 deliveries)',
+    ledger: 'ok (10 deliveries)',
   },
   alone: stream,
   beside: stream,
@@ -35,16 +35,16 @@ const right: Measured = {
   ],
 }
 
-test('slow deliveries whose books are right have no problem', () => {
+test('slow deliveries whose ledger is right have no problem', () => {
   expect(problemsOf(right)).toEqual([])
 })
 
-test('wrong books, other answers, and endpoints that did not hang are problems each', () => {
+test('a wrong ledger, other statuses, and endpoints that did not hang are problems', () => {
   const broken: Measured = {
     ...right,
-    heap: { ...right.heap, books: '1 NEVER POSTED' },
+    heap: { ...right.heap, ledger: '1 NEVER POSTED' },
     alone: { ...stream, load: { ...load, otherStatuses: { 503: 2 }, lost: 1 } },
-    beside: { ...stream, books: '1 POSTED MORE THAN ONCE' },
+    beside: { ...stream, ledger: '1 POSTED MORE THAN ONCE' },
     hanging: [
       { where: 'DNS', outcomes: { dns: 19, refused: 1 } },
       { where: 'connect', outcomes: { refused: 20 } },
@@ -53,8 +53,8 @@ test('wrong books, other answers, and endpoints that did not hang are problems e
   }
   expect(problemsOf(broken)).toEqual([
     'webhooks, redis: heap: 1 NEVER POSTED',
-    'webhooks, redis: alone: answered 2×503',
-    'webhooks, redis: alone: 1 without an answer',
+    'webhooks, redis: alone: responses 2×503',
+    'webhooks, redis: alone: 1 without a response',
     'webhooks, redis: beside: 1 POSTED MORE THAN ONCE',
     'webhooks, redis: did not hang as it should: DNS 19×dns 1×refused',
     'webhooks, redis: did not hang as it should: connect 20×refused',

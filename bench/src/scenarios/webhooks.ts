@@ -1,61 +1,61 @@
-// Webhooks: how many a worker delivers, how soon after the commit, and what endpoints that hang cost the others.
+// Webhooks: throughput of one worker, latency from the commit, and the cost of endpoints that hang to the others.
 import { fileURLToPath } from 'node:url'
 import { testWebhook } from '@sluice/contracts'
 import { waitFor } from '@sluice/testing'
 import { type Cpu, cpuMeter } from '../cpu-meter.ts'
 import type { Sql } from '../database.ts'
 import { newRun } from '../ids.ts'
-import { untilDone } from '../ledger.ts'
-import { WEBHOOK_TESTERS } from '../load/bodies.ts'
-import type { LoadResult } from '../load/plan.ts'
-import { cpuSeconds } from '../process-stats.ts'
-import { type Receivers, startReceivers } from '../receivers.ts'
-import { type Context, PROCESSING_DELAY_MS, type Scenario } from '../scenario.ts'
-import { type Backend, startSystem } from '../system.ts'
+import { untilDone, verdict } from '../ledger/ledger.ts'
 import {
-  booksVerdict,
-  checkBooks,
+  compareDeliveries,
   databaseTime,
   type Latency,
   latencies,
+  ofMerchants,
   readDeliveries,
   readOutcomes,
   throughput,
   webhookWork,
-} from '../webhook-ledger.ts'
+} from '../ledger/webhooks.ts'
+import { WEBHOOK_TESTERS } from '../load/bodies.ts'
+import type { LoadResult } from '../load/plan.ts'
+import { cpuSeconds } from '../process-stats.ts'
+import { type Receivers, startReceivers } from '../receivers.ts'
+import { type Context, eachRound, PROCESSING_DELAY_MS, type Scenario } from '../scenario.ts'
+import { type Backend, startSystem } from '../system.ts'
 import { makeDeliveries, makeHistory, makeMerchants } from '../webhook-load.ts'
 import { reportWebhooks } from './webhooks-report.ts'
 
 /** Each attempt writes its line, as it does in production. */
 const LOG_LEVEL = process.env.LOG_LEVEL ?? 'info'
 const DELIVERIES = 10_000
-/** Of all merchants together: whoever was told nothing yet is no measure. */
+/** Past deliveries of all merchants together: an empty table would flatter the numbers. */
 const HISTORY = 40_000
 const WARM_UP_DELIVERIES = 1000
 const RATE = 200
 const DURATION_SECONDS = 30
 const WARM_UP_SECONDS = 2
 const HANGING_DELIVERIES_EACH = 2000
-/** An attempt is over after 5 s. */
+/** An attempt times out after 5 s. */
 const HANGING_RECORDED_WITHIN_MS = 20_000
 
-/** `books` begins with "ok" when they are right; so everywhere here. */
+/** `ledger` begins with "ok" when it is right, here and below. */
 type Heap = {
   deliveries: number
   perSecond: number
   seconds: number
   beginsAfterMs: number
   cpuSeconds: Cpu
-  books: string
+  ledger: string
 }
 export type Stream = {
   load: LoadResult
   toAttempt: Latency
   toArrival: Latency
   cpuSeconds: Cpu
-  books: string
+  ledger: string
 }
-/** Attempts on record at an endpoint that hangs, by what came of them. */
+/** Attempts on record at an endpoint that hangs, by outcome. */
 export type Hanging = { where: 'DNS' | 'connect' | 'header'; outcomes: Record<string, number> }
 export type Measured = { backend: Backend; heap: Heap; alone: Stream; beside: Stream; hanging: Hanging[] }
 export type Round = { systems: Measured[] }
@@ -64,15 +64,12 @@ export const webhooks: Scenario = {
   name: 'webhooks',
   summary: 'deliveries of one worker: throughput, latency, and latency beside endpoints that hang',
   async run(context) {
-    const rounds: Round[] = []
     const receivers = await startReceivers(context.environment.janitor)
-    for (let number = 1; number <= context.options.rounds; number++) {
-      const say = (line: string) => context.say(`round ${number}: ${line}`)
+    const rounds = await eachRound(context, async (ofRound): Promise<Round> => {
       const systems: Measured[] = []
-      for (const backend of context.options.backends)
-        systems.push(await measure({ ...context, say }, receivers, backend))
-      rounds.push({ systems })
-    }
+      for (const backend of context.options.backends) systems.push(await measure(ofRound, receivers, backend))
+      return { systems }
+    })
     await receivers.stop()
     return reportWebhooks(rounds, {
       rate: rateOf(context),
@@ -86,19 +83,19 @@ export const webhooks: Scenario = {
 const rateOf = ({ options }: Context) => options.rates?.[0] ?? RATE
 const secondsOf = ({ options }: Context) => options.steadySeconds ?? DURATION_SECONDS
 
-/** What the steps share. */
+/** The steps' common input. */
 type Bench = Context & {
   sql: Sql
   receivers: Receivers
   url: string
   healthy: string[]
   died: Promise<never>[]
-  /** Starts counting. */
+  /** Starts counting CPU. */
   meter(): (load?: LoadResult) => Cpu
 }
 
 async function measure(context: Context, receivers: Receivers, backend: Backend): Promise<Measured> {
-  const { environment, say } = context
+  const { environment, print } = context
   const { healthyUrls, namelessUrl, deafUrl, muteUrl, nameServer } = receivers
   const system = await startSystem(environment, {
     backend,
@@ -130,33 +127,33 @@ async function measure(context: Context, receivers: Receivers, backend: Backend)
 
   await deliverHeap(bench, WARM_UP_DELIVERIES)
   const heap = await deliverHeap(bench, context.options.count ?? DELIVERIES)
-  say(`${backend}: ${Math.round(heap.perSecond)} deliveries/s, books ${heap.books}`)
+  print(`${backend}: ${Math.round(heap.perSecond)} deliveries/s, ledger ${heap.ledger}`)
   await deliverStream(bench, WARM_UP_SECONDS)
   const alone = await deliverStream(bench)
-  say(`${backend}, alone: ${describe(alone)}`)
+  print(`${backend}, alone: ${describe(alone)}`)
   const hangingIds = merchants.slice(healthyUrls.length)
-  await makeThemHang(bench, hangingIds)
+  await makeEndpointsHang(bench, hangingIds)
   const beside = await deliverStream(bench)
   const hanging = await readHanging(bench, hangingIds)
-  say(`${backend}, beside endpoints that hang: ${describe(beside)}`)
+  print(`${backend}, beside endpoints that hang: ${describe(beside)}`)
   await system.stop()
   return { backend, heap, alone, beside, hanging }
 }
 
-const describe = ({ toAttempt: { p50, p95, p99 }, books }: Stream) =>
-  `commit to attempt p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)}, p99 ${p99.toFixed(1)} ms, books ${books}`
+const describe = ({ toAttempt: { p50, p95, p99 }, ledger }: Stream) =>
+  `commit to attempt p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)}, p99 ${p99.toFixed(1)} ms, ledger ${ledger}`
 
-/** All of them are due in one commit, and nobody rings for them. */
+/** All deliveries are due in one commit, and no wake-up follows it. */
 async function deliverHeap(bench: Bench, count: number): Promise<Heap> {
   const { sql, receivers, healthy, died } = bench
   const since = await databaseTime(sql)
   const cpuSince = bench.meter()
   await makeDeliveries(sql, healthy, count)
-  await untilDone(sql, webhookWork(healthy), died)
+  await untilDone(sql, webhookWork, { died, only: ofMerchants(healthy) })
   const cpu = cpuSince()
   const deliveries = await readDeliveries(sql, healthy, since)
-  const books = booksVerdict(checkBooks(count, deliveries, await receivers.takeArrivals()))
-  return { deliveries: deliveries.length, ...throughput(deliveries), cpuSeconds: cpu, books }
+  const ledger = verdict(compareDeliveries(count, deliveries, await receivers.takeArrivals()))
+  return { deliveries: deliveries.length, ...throughput(deliveries), cpuSeconds: cpu, ledger }
 }
 
 /** Merchants ask for tests of their webhooks, each a commit of its own, at a fixed rate. */
@@ -174,16 +171,16 @@ async function deliverStream(bench: Bench, seconds = secondsOf(bench)): Promise<
   } as const
   const plan = { url, run: newRun(), connections: options.connections, arrivals }
   const load = await Promise.race([generator.run(plan), ...died])
-  await untilDone(sql, webhookWork(testers), died)
+  await untilDone(sql, webhookWork, { died, only: ofMerchants(testers) })
   const cpu = cpuSince(load)
   const deliveries = await readDeliveries(sql, testers, since)
   const received = await receivers.takeArrivals()
-  const books = booksVerdict(checkBooks(load.acknowledged, deliveries, received))
-  return { load, ...latencies(deliveries, received), cpuSeconds: cpu, books }
+  const ledger = verdict(compareDeliveries(load.acknowledged, deliveries, received))
+  return { load, ...latencies(deliveries, received), cpuSeconds: cpu, ledger }
 }
 
-/** Answers when an attempt is under way at each. */
-async function makeThemHang({ sql }: Bench, merchantIds: readonly string[]): Promise<void> {
+/** Returns when an attempt is in flight at each endpoint. */
+async function makeEndpointsHang({ sql }: Bench, merchantIds: readonly string[]): Promise<void> {
   await makeDeliveries(sql, merchantIds, HANGING_DELIVERIES_EACH * merchantIds.length)
   await waitFor('endpoints to hang', async () => {
     const [row] = await sql(
@@ -193,7 +190,7 @@ async function makeThemHang({ sql }: Bench, merchantIds: readonly string[]): Pro
   })
 }
 
-/** When each has an attempt on record: else nobody knows what the others were measured beside. */
+/** Waits until each endpoint has an attempt on record, which proves how it hung. */
 async function readHanging({ sql }: Bench, merchantIds: readonly string[]): Promise<Hanging[]> {
   const read = () => Promise.all(merchantIds.map((id) => readOutcomes(sql, id)))
   const isRecorded = (outcomes: Record<string, number>) => Object.keys(outcomes).length > 0

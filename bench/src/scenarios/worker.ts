@@ -1,9 +1,9 @@
-// How fast one worker gets through a heap of due transactions when nothing else runs beside it.
-
+// The throughput of one worker on due transactions, with no load beside it.
 import { newRun } from '../ids.ts'
-import { checkLedger, ledgerVerdict, transactionWork, untilDone } from '../ledger.ts'
+import { checkLedger, untilDone } from '../ledger/ledger.ts'
+import { transactionLedger } from '../ledger/transactions.ts'
 import { cpuSeconds, memoryMb } from '../process-stats.ts'
-import type { Context, Outcome, Scenario } from '../scenario.ts'
+import { type Context, ledgerProblems, type Outcome, type Scenario } from '../scenario.ts'
 import { type Backend, startSystem } from '../system.ts'
 
 const POST_RATE_PER_SECOND = 10_000
@@ -19,7 +19,7 @@ export const worker: Scenario = {
   },
 }
 
-async function measure({ environment, generator, options, say }: Context, backend: Backend) {
+async function measure({ environment, generator, options, print }: Context, backend: Backend) {
   const system = await startSystem(environment, { backend, processingDelayMs: 0 })
   const { sql } = system.database
   const run = newRun()
@@ -30,12 +30,12 @@ async function measure({ environment, generator, options, say }: Context, backen
   } as const
   const plan = { url: system.postUrl, run, connections: options.connections, arrivals }
   const load = await Promise.race([generator.run(plan), system.api.died])
-  const ledger = ledgerVerdict(await checkLedger(sql, run, load))
+  const ledger = await checkLedger(sql, transactionLedger, { run, ...load })
 
-  // Only now, so that the generator and the API take nothing from it.
+  // The worker starts now, so that the generator and the API take no CPU from it.
   const startedAt = Date.now()
   const process = await system.startWorker()
-  await untilDone(sql, transactionWork, [process.died])
+  await untilDone(sql, transactionLedger.work, { died: [process.died] })
   const elapsedSeconds = (Date.now() - startedAt) / 1000
   const cpu = cpuSeconds(process.pid) ?? Number.NaN
   const peakMb = memoryMb(process.pid)?.peak ?? Number.NaN
@@ -44,7 +44,7 @@ async function measure({ environment, generator, options, say }: Context, backen
   await system.stop()
   const processed = Number(row?.count)
   const perSecond = processed / Number(row?.seconds)
-  say(`${backend}: ${Math.round(perSecond)}/s`)
+  print(`${backend}: ${Math.round(perSecond)}/s`)
   return { backend, processed, perSecond, elapsedSeconds, cpu, peakMb, ledger }
 }
 
@@ -69,8 +69,6 @@ function report(results: Awaited<ReturnType<typeof measure>>[]): Outcome {
       },
     ],
     data: results,
-    problems: results.flatMap(({ backend, ledger }) =>
-      ledger.startsWith('ok') ? [] : [`worker, ${backend}: ${ledger}`],
-    ),
+    problems: results.flatMap(({ backend, ledger }) => ledgerProblems(`worker, ${backend}`, ledger)),
   }
 }

@@ -1,5 +1,4 @@
-// Each acknowledged payment event is in its payment's trail, as it was sent, and the payment is what the model makes of
-// the trail.
+// Checks that each acknowledged payment event is stored as it was sent, and that its payment follows from its events.
 import {
   createClient,
   type ExternalPayment,
@@ -9,14 +8,14 @@ import {
   type PaymentEventRequest,
 } from '@sluice/contracts'
 import { differences, expectedPayment } from '../payment-model.ts'
-import { type Confirmation, confirmAll, type Patience, tellingAnswer, type Verdict } from './confirm.ts'
+import { type Confirmation, conclusive, confirmAll, type Patience, type Verdict } from './confirm.ts'
 import type { LedgerEntry } from './processor.ts'
 
 const PAGE = 1000
 
 type Entry = LedgerEntry<PaymentEventRequest>
 
-/** By payment id. To be asked when nothing is sent any more. */
+/** Results by payment id. Call it when the sending has ended. */
 export function confirmPayments(
   url: string,
   ledger: ReadonlyMap<string, Entry>,
@@ -29,16 +28,17 @@ export function confirmPayments(
     acknowledged.set(payment_id, [...(acknowledged.get(payment_id) ?? []), entry])
   }
 
-  /** Ours are the ones that changed last: pages are read until all have been seen. Undefined when there is no answer. */
+  /** The run's payments changed last: it reads pages until it has them all. Undefined without a conclusive response. */
   async function readList(): Promise<ReadonlyMap<string, ExternalPayment> | undefined> {
     const found = new Map<string, ExternalPayment>()
     for (let offset = 0; found.size < acknowledged.size; offset += PAGE) {
-      const answer = await tellingAnswer(call(listExternalPayments, { query: { limit: PAGE, offset } }))
-      if (answer === undefined) return undefined
-      if (answer.status !== 200) throw new Error(`GET ${listExternalPayments.url} answers ${answer.status}`)
-      for (const payment of answer.body)
+      const response = await conclusive(call(listExternalPayments, { query: { limit: PAGE, offset } }))
+      if (response === undefined) return undefined
+      if (response.status !== 200)
+        throw new Error(`GET ${listExternalPayments.url} responds ${response.status}`)
+      for (const payment of response.body)
         if (acknowledged.has(payment.payment_id)) found.set(payment.payment_id, payment)
-      if (answer.body.length < PAGE) break
+      if (response.body.length < PAGE) break
     }
     return found
   }
@@ -51,11 +51,11 @@ export function confirmPayments(
       reading = undefined
       return 'open'
     }
-    const trail = await tellingAnswer(
+    const trail = await conclusive(
       call(listPaymentEvents, { params: { payment_id: id }, query: { limit: PAGE } }),
     )
     if (trail === undefined) return 'open'
-    if (trail.status !== 200) return { problem: `GET of its events answers ${trail.status}` }
+    if (trail.status !== 200) return { problem: `GET of its events responds ${trail.status}` }
     const problem =
       trailProblem(acknowledged.get(id)!, trail.body) ?? paymentProblem(list.get(id), trail.body)
     return problem === undefined ? 'right' : { problem }
@@ -64,18 +64,18 @@ export function confirmPayments(
   return confirmAll([...acknowledged.keys()], check, patience)
 }
 
-/** Events that nobody acknowledged may be in the trail or not: both are right. */
+/** An event without an acknowledgement may be in the trail or not: both are right. */
 function trailProblem(entries: readonly Entry[], trail: readonly PaymentEventRecord[]): string | undefined {
   const byId = new Map(trail.map((record) => [record.event_id, record]))
   if (byId.size < trail.length) return 'has an event twice'
-  for (const { body, takenAs, takenTimes, acknowledgedTimes } of entries) {
+  for (const { body, acceptedAs, acceptedTimes, acknowledgedTimes } of entries) {
     const record = byId.get(body.event_id)
     if (record === undefined) return `lacks the acknowledged event ${body.event_id}`
-    if (takenTimes > 1) return `took ${body.event_id} ${takenTimes} times as new`
+    if (acceptedTimes > 1) return `accepted ${body.event_id} ${acceptedTimes} times as new`
     if (record.deliveries < acknowledgedTimes)
-      return `counts ${record.deliveries} deliveries of ${body.event_id}, of which ${acknowledgedTimes} were acknowledged`
-    if (takenAs === undefined) continue // the answer that took it was lost on the way
-    const { payment_id: _, ...sent } = takenAs
+      return `counts ${record.deliveries} requests of ${body.event_id}, of which ${acknowledgedTimes} were acknowledged`
+    if (acceptedAs === undefined) continue // the response that accepted it was lost
+    const { payment_id: _, ...sent } = acceptedAs
     const fields = Object.keys(sent) as (keyof typeof sent)[]
     const wrong = fields.filter((field) => sent[field] !== record[field])
     if (wrong.length > 0) return `has ${body.event_id} with another ${wrong.join(', ')} than was sent first`

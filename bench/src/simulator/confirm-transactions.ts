@@ -1,7 +1,7 @@
-// Each acknowledged transaction is there, as it was sent, and becomes PROCESSED.
+// Checks that each acknowledged transaction is stored as it was sent, and becomes PROCESSED.
 import { createClient, getTransaction, type Transaction } from '@sluice/contracts'
 import type { TransactionBody } from '../transactions.ts'
-import { type Confirmation, confirmAll, type Patience, tellingAnswer, type Verdict } from './confirm.ts'
+import { type Confirmation, conclusive, confirmAll, type Patience, type Verdict } from './confirm.ts'
 import type { LedgerEntry } from './processor.ts'
 
 export function confirmTransactions(
@@ -12,12 +12,12 @@ export function confirmTransactions(
   const call = createClient(url)
 
   async function check(id: string): Promise<Verdict> {
-    const answer = await tellingAnswer(call(getTransaction, { params: { transaction_id: id } }))
-    if (answer === undefined) return 'open'
-    if (answer.status !== 200) return { problem: `GET answers ${answer.status}` }
-    const problem = difference(ledger.get(id), answer.body)
+    const response = await conclusive(call(getTransaction, { params: { transaction_id: id } }))
+    if (response === undefined) return 'open'
+    if (response.status !== 200) return { problem: `GET responds ${response.status}` }
+    const problem = difference(ledger.get(id), response.body)
     if (problem !== undefined) return { problem }
-    return answer.body.status === 'PROCESSING' ? 'open' : 'right'
+    return response.body.status === 'PROCESSING' ? 'open' : 'right'
   }
 
   return confirmAll([...ledger.keys()], check, patience)
@@ -27,9 +27,9 @@ function difference(
   entry: LedgerEntry<TransactionBody> | undefined,
   stored: Transaction,
 ): string | undefined {
-  if (entry && entry.takenTimes > 1) return `was acknowledged ${entry.takenTimes} times as new`
-  const sent = entry?.takenAs
-  if (sent === undefined) return undefined // the answer that took it was lost on the way
+  if (entry && entry.acceptedTimes > 1) return `was acknowledged ${entry.acceptedTimes} times as new`
+  const sent = entry?.acceptedAs
+  if (sent === undefined) return undefined // the response that accepted it was lost
   const fields = Object.keys(sent) as (keyof TransactionBody)[]
   const wrong = fields.filter((field) => sent[field] !== stored[field])
   return wrong.length === 0 ? undefined : `differs in ${wrong.join(', ')} from what was sent first`

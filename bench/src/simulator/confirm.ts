@@ -1,16 +1,16 @@
-// Holds Sluice to its acknowledgements: asks about each id until there is an answer, or nothing has moved for too long.
+// Checks Sluice's acknowledgements: reads each id until its state is right or wrong, or progress stops.
 import { pause } from './processor.ts'
 
 const READERS = 16
 const STILL_OPEN_MAX = 64
 const PASS_EVERY_MS = 500
 
-/** `open`: ask again later. */
+/** `open`: read again later. */
 export type Verdict = 'right' | 'open' | { problem: string }
 
 export type Confirmation = {
   right: number
-  /** Ids by what is wrong with them. */
+  /** Ids with their faults. */
   problems: { id: string; problem: string }[]
   /** Still open when `waitMs` had passed without any progress. */
   open: number
@@ -51,7 +51,7 @@ export async function confirmAll(
   return { right, problems, open: waiting.length }
 }
 
-/** Asks in the order of acknowledgement, and gives up for now once many in a row are open. */
+/** Reads in the order of acknowledgement. It ends the pass when many in a row are open. */
 async function onePass(
   ids: readonly string[],
   isSettled: (id: string) => Promise<boolean>,
@@ -74,15 +74,13 @@ async function onePass(
 }
 
 /**
- * What a read says, or undefined when it says nothing: no answer and 503 are asked again.
- * @throws where all reads are refused.
+ * A read's response, or undefined when the caller must read again: without a response, or after 503 or 429.
+ * @throws after 401, since Sluice refuses all reads then.
  */
-export async function tellingAnswer<A extends { status: number }>(
-  answering: Promise<A>,
-): Promise<A | undefined> {
-  const answer = await answering.catch(() => undefined)
-  if (answer === undefined || answer.status === 503 || answer.status === 429) return undefined
-  if (answer.status === 401)
-    throw new Error('Sluice answers 401: its reads need a merchant (SANDBOX is off there)')
-  return answer
+export async function conclusive<R extends { status: number }>(pending: Promise<R>): Promise<R | undefined> {
+  const response = await pending.catch(() => undefined)
+  if (response === undefined || response.status === 503 || response.status === 429) return undefined
+  if (response.status === 401)
+    throw new Error('Sluice responds 401 to reads. The simulator expects SANDBOX=true there.')
+  return response
 }

@@ -1,22 +1,25 @@
-// The simulated provider tells whole stories of payments, and not in order.
+// Tests of the simulated traffic of payment events: whole lifecycles, out of order, with duplicates and conflicts.
 import type { PaymentEventRequest } from '@sluice/contracts'
+import { seededRandom } from '@sluice/testing'
 import { expect, test } from 'vitest'
 import { expectedPayment } from '../payment-model.ts'
 import { planPaymentEvents } from './payment-traffic.ts'
-import type { Delivery } from './traffic.ts'
+import type { PlannedRequest } from './traffic.ts'
 
 const options = { rate: 50, durationSeconds: 30, duplicates: 0.2, conflicts: 0.05, burst: 50 }
+const plan = (changed: Partial<typeof options> = {}) =>
+  planPaymentEvents({ ...options, ...changed }, 'run00000', seededRandom('simulated traffic'))
 
-/** First deliveries by payment, in the order in which they are sent. */
-function stories(deliveries: Delivery<PaymentEventRequest>[]): PaymentEventRequest[][] {
+/** First requests by payment, in sending order. */
+function lifecycles(requests: PlannedRequest<PaymentEventRequest>[]): PaymentEventRequest[][] {
   const groups = new Map<string, PaymentEventRequest[]>()
-  for (const { kind, body } of deliveries)
+  for (const { kind, body } of requests)
     if (kind === 'first') groups.set(body.payment_id, [...(groups.get(body.payment_id) ?? []), body])
   return [...groups.values()]
 }
 
 test('every payment begins pending and ends completed, failed or refunded, with retries in between', () => {
-  const all = stories(planPaymentEvents(options, 'run00000'))
+  const all = lifecycles(plan())
   expect(all.length).toBeGreaterThan(1650 - 300)
   expect(all.length).toBeLessThan(1650 + 300)
   for (const events of all) expect(events.some(({ event }) => event === 'payment.pending')).toBe(true)
@@ -31,29 +34,29 @@ test('every payment begins pending and ends completed, failed or refunded, with 
 })
 
 test('a payment has one currency and user, and refunds are within its amount', () => {
-  for (const events of stories(planPaymentEvents(options, 'run00000'))) {
+  for (const events of lifecycles(plan())) {
     expect(new Set(events.map(({ currency, user_id }) => `${currency} ${user_id}`)).size).toBe(1)
     const { amount, refunded_amount } = expectedPayment(events)
     expect(refunded_amount).toBeLessThanOrEqual(amount)
   }
 })
 
-test('events overtake each other, and come again, the same or contradicting', () => {
-  const deliveries = planPaymentEvents(options, 'run00000')
-  expect(deliveries.map(({ atMs }) => atMs)).toEqual(deliveries.map(({ atMs }) => atMs).sort((a, b) => a - b))
-  const overtaken = stories(deliveries).filter((events) =>
+test('events overtake each other, and are sent again, as duplicates and as conflicts', () => {
+  const requests = plan()
+  expect(requests.map(({ atMs }) => atMs)).toEqual(requests.map(({ atMs }) => atMs).sort((a, b) => a - b))
+  const overtaken = lifecycles(requests).filter((events) =>
     events.some(({ timestamp }, i) => i > 0 && timestamp < events[i - 1]!.timestamp),
   )
   expect(overtaken.length).toBeGreaterThan(10)
   const firsts = new Map<string, PaymentEventRequest>()
-  for (const { kind, body } of deliveries) if (kind === 'first') firsts.set(body.event_id, body)
-  for (const { kind, body } of deliveries) {
+  for (const { kind, body } of requests) if (kind === 'first') firsts.set(body.event_id, body)
+  for (const { kind, body } of requests) {
     if (kind === 'conflict') expect(body).not.toEqual(firsts.get(body.event_id))
     else expect(body).toEqual(firsts.get(body.event_id))
   }
-  expect(new Set(deliveries.map(({ kind }) => kind)).size).toBe(3)
+  expect(new Set(requests.map(({ kind }) => kind)).size).toBe(3)
 })
 
 test('a rate of 0 sends none', () => {
-  expect(planPaymentEvents({ ...options, rate: 0 }, 'run00000')).toEqual([])
+  expect(plan({ rate: 0 })).toEqual([])
 })

@@ -1,30 +1,30 @@
-// What a payment provider sends: events of payments that complete, fail and are tried again, and are refunded.
+// The traffic of a payment provider: events of payments that complete, fail, are retried and are refunded.
 import { currencyDecimals, type ExternalPaymentStatus, type PaymentEventRequest } from '@sluice/contracts'
 import { runId } from '../ids.ts'
 import { randomFields } from '../transactions.ts'
-import { type Delivery, deliveriesOf, inOrder, startTimes, type TrafficOptions } from './traffic.ts'
+import { inOrder, type PlannedRequest, requestsFor, startTimes, type TrafficOptions } from './traffic.ts'
 
 const COMPLETED_SHARE = 0.75
-/** Of failures: the payer tries again. */
+/** Share of failures after which the payer tries again. */
 const RETRY_SHARE = 0.6
 const TRIES_MAX = 3
 const REFUNDED_SHARE = 0.2
 const REFUNDS_MAX = 2
-// Shorter than how late a delivery may be, so that events overtake each other.
+// Shorter than the delay of a late request, so that events overtake each other.
 const STEP_LEAST_MS = 300
 const STEP_MOST_MS = 3000
-/** Payments whose events all happen and leave at once, to race each other. */
+/** Share of payments whose events are all sent at once, to race each other. */
 const AT_ONCE_SHARE = 0.1
 
-/** All deliveries of payment events in a simulation, in the order in which they are sent. The rate is that of payments. */
+/** All requests of payment events in a simulation, in sending order. The rate is that of payments. */
 export function planPaymentEvents(
   options: TrafficOptions,
   run: string,
   random: () => number = Math.random,
   nowMs = Date.now(),
-): Delivery<PaymentEventRequest>[] {
+): PlannedRequest<PaymentEventRequest>[] {
   let events = 0
-  const deliveries = startTimes(options, random).flatMap((startMs, payment) => {
+  const requests = startTimes(options, random).flatMap((startMs, payment) => {
     const { payment_id, amount, currency, user_id } = newPayment(run, payment, random)
     const stepMs = random() < AT_ONCE_SHARE ? () => 0 : () => between(STEP_LEAST_MS, STEP_MOST_MS, random)
     let happenedMs = startMs
@@ -38,12 +38,12 @@ export function planPaymentEvents(
         user_id,
         timestamp: Math.floor((nowMs + happenedMs) / 1000),
       }
-      const own = deliveriesOf(body, happenedMs, options, random)
+      const own = requestsFor(body, happenedMs, options, random)
       happenedMs += stepMs()
       return own
     })
   })
-  return inOrder(deliveries)
+  return inOrder(requests)
 }
 
 function newPayment(run: string, sequence: number, random: () => number) {
@@ -56,7 +56,7 @@ function newPayment(run: string, sequence: number, random: () => number) {
   }
 }
 
-/** What happens to a payment, in order. */
+/** A payment's statuses, in order. */
 function lifecycle(random: () => number): ExternalPaymentStatus[] {
   const statuses: ExternalPaymentStatus[] = []
   for (let tries = 1; ; tries++) {

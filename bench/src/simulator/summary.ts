@@ -1,4 +1,4 @@
-// What the simulation says of itself: one line while it sends, and the verdict in the end.
+// The simulation's report: one line while it sends, and a table with the verdict at the end.
 import { formatTable } from '../report.ts'
 import type { Confirmation } from './confirm.ts'
 import type { Processor } from './processor.ts'
@@ -13,28 +13,28 @@ export function describeSending(parts: readonly Part[]): string {
   const each = parts.map(({ name, processor: { counts, ackMs } }) => {
     const { p99 } = ackMs.summary()
     const ms = Number.isNaN(p99) ? '-' : `${p99.toFixed(1)} ms`
-    return `${name} ${counts.accepted}/${counts.sent} ok, ${counts.duplicates} again, p99 ${ms}`
+    return `${name} ${counts.accepted}/${counts.sent} ok, ${counts.duplicates} duplicates, p99 ${ms}`
   })
   const sum = (count: 'conflicts' | 'retried' | 'errors') =>
     parts.reduce((total, { processor }) => total + processor.counts[count], 0)
   return `${each.join('  ')}  ${sum('conflicts')} conflicts  ${sum('retried')} retried  ${sum('errors')} errors`
 }
 
-/** Prints it; answers the exit code. */
+/** Prints the summary and returns the exit code. */
 export function summarize(parts: readonly ConfirmedPart[]): number {
   const row = (label: string, pick: (part: ConfirmedPart) => number) => [label, ...parts.map(pick)]
   const table = formatTable({
-    title: 'In all',
+    title: 'Summary',
     columns: ['', ...parts.map(({ name }) => name)],
     rows: [
-      row('Deliveries sent', ({ processor }) => processor.counts.sent),
-      row('  repeated because of a 503 or no answer', ({ processor }) => processor.counts.retried),
+      row('Requests sent', ({ processor }) => processor.counts.sent),
+      row('  retried after a 503 or without a response', ({ processor }) => processor.counts.retried),
       row('Acknowledged', ({ processor }) => processor.counts.accepted),
       row('  duplicates', ({ processor }) => processor.counts.duplicates),
-      row('  of those contradicting', ({ processor }) => processor.counts.conflicts),
+      row('  of those conflicts', ({ processor }) => processor.counts.conflicts),
       row('Never acknowledged', ({ processor }) => processor.counts.errors),
       row('Transactions processed, payments right', ({ confirmation }) => confirmation.right),
-      row('Not processed, not readable', ({ confirmation }) => confirmation.open),
+      row('Not processed, or not readable', ({ confirmation }) => confirmation.open),
       row('Wrong', ({ confirmation }) => confirmation.problems.length),
     ],
   })
@@ -45,15 +45,15 @@ export function summarize(parts: readonly ConfirmedPart[]): number {
     for (const { id, problem } of confirmation.problems.slice(0, PROBLEMS_SHOWN_MAX))
       console.error(`  ${id} ${problem}`)
 
-  const unheard = parts.filter(({ processor: { counts } }) => counts.sent > 0 && counts.accepted === 0)
+  const unacknowledged = parts.filter(({ processor: { counts } }) => counts.sent > 0 && counts.accepted === 0)
   const nothing = parts.every(({ processor }) => processor.counts.accepted === 0)
   if (nothing) console.log('\nNothing was acknowledged.')
-  else for (const { name } of unheard) console.log(`\nNone of the ${name} was acknowledged.`)
+  else for (const { name } of unacknowledged) console.log(`\nNone of the ${name} was acknowledged.`)
   const ok = parts.every(({ confirmation }) => confirmation.problems.length === 0 && confirmation.open === 0)
-  if (!ok) console.log('\nNot everything that was acknowledged is right.')
-  if (nothing || unheard.length > 0 || !ok) return 1
+  if (!ok) console.log('\nSome acknowledged events are missing or wrong.')
+  if (nothing || unacknowledged.length > 0 || !ok) return 1
   console.log(
-    '\nEverything that was acknowledged was taken once: transactions are processed, payments are what their events make of them.',
+    '\nEvery acknowledged event was accepted once: transactions are processed, payments are what their events make of them.',
   )
   return 0
 }

@@ -1,28 +1,33 @@
-// The simulated processor does what it says: its rate, its bursts, its redeliveries and its contradictions.
+// Tests of the simulated traffic of transactions: rate, bursts, duplicates and conflicts.
+
+import { seededRandom } from '@sluice/testing'
 import { expect, test } from 'vitest'
 import type { TransactionBody } from '../transactions.ts'
-import { type Delivery, planTransactions } from './traffic.ts'
+import { type PlannedRequest, planTransactions } from './traffic.ts'
 
 const options = { rate: 100, durationSeconds: 30, duplicates: 0.2, conflicts: 0.05, burst: 50 }
-function byId(deliveries: Delivery<TransactionBody>[]): Map<string, Delivery<TransactionBody>[]> {
-  const groups = new Map<string, Delivery<TransactionBody>[]>()
-  for (const delivery of deliveries) {
-    const id = delivery.body.transaction_id
-    groups.set(id, [...(groups.get(id) ?? []), delivery])
+const plan = (changed: Partial<typeof options> = {}) =>
+  planTransactions({ ...options, ...changed }, 'run00000', seededRandom('simulated traffic'))
+
+function byId(requests: PlannedRequest<TransactionBody>[]): Map<string, PlannedRequest<TransactionBody>[]> {
+  const groups = new Map<string, PlannedRequest<TransactionBody>[]>()
+  for (const request of requests) {
+    const id = request.body.transaction_id
+    groups.set(id, [...(groups.get(id) ?? []), request])
   }
   return groups
 }
 
-test('sends about rate × duration transactions and the bursts, in order of time', () => {
-  const deliveries = planTransactions(options, 'run00000')
-  const firsts = deliveries.filter(({ kind }) => kind === 'first').length
+test('it sends about rate × duration transactions and the bursts, in order of time', () => {
+  const requests = plan()
+  const firsts = requests.filter(({ kind }) => kind === 'first').length
   expect(firsts).toBeGreaterThan(3150 - 300)
   expect(firsts).toBeLessThan(3150 + 300)
-  expect(deliveries.map(({ atMs }) => atMs)).toEqual(deliveries.map(({ atMs }) => atMs).sort((a, b) => a - b))
+  expect(requests.map(({ atMs }) => atMs)).toEqual(requests.map(({ atMs }) => atMs).sort((a, b) => a - b))
 })
 
-test('each transaction has one first delivery, and redeliveries say the same', () => {
-  for (const own of byId(planTransactions(options, 'run00000')).values()) {
+test('each transaction has one first request, and duplicates are equal to it', () => {
+  for (const own of byId(plan()).values()) {
     const first = own.filter(({ kind }) => kind === 'first')
     expect(first).toHaveLength(1)
     for (const { kind, body } of own) {
@@ -32,7 +37,7 @@ test('each transaction has one first delivery, and redeliveries say the same', (
   }
 })
 
-test('with everything switched off it only sends each transaction once', () => {
-  const deliveries = planTransactions({ ...options, duplicates: 0, conflicts: 0, burst: 0 }, 'run00000')
-  expect(deliveries.every(({ kind }) => kind === 'first')).toBe(true)
+test('without duplicates, conflicts and bursts it sends each transaction once', () => {
+  const requests = plan({ duplicates: 0, conflicts: 0, burst: 0 })
+  expect(requests.every(({ kind }) => kind === 'first')).toBe(true)
 })

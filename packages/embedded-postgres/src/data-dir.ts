@@ -1,4 +1,4 @@
-// The folder the data lies in: made, checked and marked as ours before anything is written into it.
+// The data folder: created, checked and marked as Sluice's before anything is written into it.
 import {
   accessSync,
   chmodSync,
@@ -17,22 +17,22 @@ import { type Account, firstClosedFolder, serverAccount } from './account.ts'
 import { EmbeddedPostgresError, errorCode } from './errors.ts'
 
 export interface DataDir {
-  /** Absolute and free of links, so that it can be compared with a server's command line. */
+  /** Absolute and without links, so that it can be compared with a server's command line. */
   root: string
   /** PostgreSQL's own files (its "data directory"). */
   cluster: string
   /** PostgreSQL's messages. */
   log: string
-  /** Whom the server runs as; undefined: as ourselves. */
+  /** The account that the server runs as; undefined: the current user. */
   account?: Account
 }
 
 const MARKER = 'SLUICE.txt'
 const MARKER_TEXT =
   "This folder holds the data of Sluice's embedded PostgreSQL server (postgres/) and its messages (postgres.log).\nDelete it as a whole, while Sluice is stopped, to begin with an empty database.\n"
-const NOBODYS_FILES = new Set(['lost+found', '.DS_Store'])
+const IGNORED_FILES = new Set(['lost+found', '.DS_Store'])
 
-/** @throws EmbeddedPostgresError saying in one line why this folder can't be used. */
+/** @throws EmbeddedPostgresError with the reason, in one line, why this folder can't be used */
 export function openDataDir(dataDir: string): DataDir {
   const root = makeFolder(path.resolve(dataDir))
   const cluster = path.join(root, 'postgres')
@@ -54,7 +54,7 @@ function makeFolder(dataDir: string): string {
   }
 }
 
-/** Not `recursive: true`: Node's own never ends where a folder can't have any below it, as in /proc. */
+/** Not `recursive: true`: Node's own loops for ever where no folder can be created, as in /proc. */
 function makeWithParents(folder: string): void {
   if (existsSync(folder)) return
   makeWithParents(path.dirname(folder))
@@ -82,9 +82,9 @@ function reasonOf(error: unknown): string {
   }
 }
 
-/** A typo in DATA_DIR must not fill somebody's home with database files, or take another server's for ours. */
+/** A typo in DATA_DIR must not fill a home folder with database files, or use the files of another server. */
 function refuseForeignFiles(root: string): void {
-  const names = readdirSync(root).filter((name) => !NOBODYS_FILES.has(name))
+  const names = readdirSync(root).filter((name) => !IGNORED_FILES.has(name))
   if (names.length === 0 || names.includes(MARKER)) return
   const what = names.includes('PG_VERSION')
     ? `the files of another PostgreSQL server (version ${readFileSync(path.join(root, 'PG_VERSION'), 'utf8').trim()})`
@@ -102,7 +102,7 @@ function accountFor(root: string, cluster: string): Account | undefined {
   if (owner?.uid === 0) {
     throw unusable(
       root,
-      `its files belong to root, whom PostgreSQL refuses; run: chown -R ${account.name} '${cluster}'`,
+      `its files belong to root, and PostgreSQL refuses to run as root; run: chown -R ${account.name} '${cluster}'`,
     )
   }
   const runsAs = owner ? { uid: owner.uid, gid: owner.gid, name: `user ${owner.uid}` } : account
@@ -111,13 +111,13 @@ function accountFor(root: string, cluster: string): Account | undefined {
   if (closed) {
     throw unusable(
       root,
-      `PostgreSQL runs as "${runsAs.name}" when Sluice is started by root, and that account may not enter ${closed}; choose a folder elsewhere, or run: chmod o+x '${closed}'`,
+      `root starts PostgreSQL as "${runsAs.name}", and that account may not enter ${closed}; choose another folder, or run: chmod o+x '${closed}'`,
     )
   }
   return runsAs
 }
 
-/** A folder fresh from mktemp is 0700; it is ours alone, and what must stay private in it is private itself. */
+/** A folder from mktemp is 0700. Other accounts may enter it: the private files in it have private modes. */
 function letIn(root: string): void {
   const stat = statSync(root)
   if (stat.uid === 0 && (stat.mode & 0o001) === 0) chmodSync(root, (stat.mode & 0o777) | 0o011)

@@ -1,4 +1,4 @@
-// What can go wrong around the embedded server: every message is one line that says what to do, and a code to branch on.
+// The errors of the embedded server: each has a message of one line with the remedy, and a code to branch on.
 import type { Owner } from './owner.ts'
 
 export type EmbeddedPostgresErrorCode =
@@ -23,7 +23,7 @@ export class EmbeddedPostgresError extends Error {
   }
 }
 
-/** Another live process owns the data; `owner` says who, where and since when. */
+/** Another live process owns the data; `owner` names it. */
 export class AlreadyRunningError extends EmbeddedPostgresError {
   override readonly name = 'AlreadyRunningError'
   readonly owner: Owner

@@ -1,10 +1,10 @@
-// The guard: a tiny shell that stops the server when the process that started it is gone without having done so.
+// The guard: a small shell that stops the server if the process that started it dies without stopping it.
 import { spawn } from 'node:child_process'
 
 /**
- * It blocks on a pipe that only we hold. A word through it means "all is well, go away"; its end without one means that
- * we were killed. Then: smart shutdown (SIGTERM) first, since API and worker, which notice our death too, are still
- * finishing their work in the database; fast shutdown (SIGINT) when that takes too long.
+ * It blocks on a pipe that only this process holds. A word through the pipe ends the guard; the pipe's end without a
+ * word means that this process was killed. API and worker notice that too, and finish their work in the database. So the
+ * guard begins with a smart shutdown (SIGTERM). If that takes too long, a fast shutdown (SIGINT) follows.
  */
 const SCRIPT = `
 read -r word && exit 0
@@ -27,9 +27,9 @@ export function startGuard(serverPid: number, smartShutdownSeconds = 12): Guard 
     cwd: '/',
     env: { PATH: '/usr/bin:/bin' },
     stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true, // out of reach of the terminal's Ctrl-C and hang-up
+    detached: true, // the terminal's Ctrl-C and hang-up do not reach it
   })
-  shell.on('error', () => {}) // without a shell the server is merely unguarded; the next start takes it over
+  shell.on('error', () => {}) // without a shell the server is unguarded; the next start takes it over
   shell.stdin.on('error', () => {})
   shell.unref()
   return { dismiss: () => shell.stdin.end('done\n') }

@@ -1,4 +1,4 @@
-// A real PostgreSQL server for `npm start` and the tests: from npm, without an installation, as root and as anybody else.
+// A real PostgreSQL server for `npm start` and the tests: from npm, without an installation, for any user.
 export type { Claim } from './claim.ts'
 export { AlreadyRunningError, EmbeddedPostgresError, type EmbeddedPostgresErrorCode } from './errors.ts'
 export type { Owner } from './owner.ts'

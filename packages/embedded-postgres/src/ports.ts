@@ -1,10 +1,10 @@
-// Free TCP ports.
+// Finds free TCP ports.
 import { randomInt } from 'node:crypto'
 import net from 'node:net'
 
 /**
- * A free port below the ranges that operating systems take outgoing connections' ports from. From inside them, a client
- * that reconnects to a stopped server may be given the server's own port and so keep it from coming back.
+ * A free port below the ephemeral ranges of operating systems. Inside them, a client that reconnects to a stopped server
+ * may get the server's own port, which keeps the server from coming back.
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (;;) {

@@ -1,4 +1,4 @@
-// The postmaster process: starting it, waiting until it is ready, stopping it, and taking over one that was left behind.
+// The postmaster process: start it, wait until it is ready, stop it, and take over one that was left behind.
 import { type ChildProcess, spawn } from 'node:child_process'
 import {
   closeSync,
@@ -60,7 +60,7 @@ export function spawnPostmaster(
   }
 }
 
-/** Resolves to false when it has exited instead of becoming ready. Crash recovery may take minutes, so only `signal` ends the waiting. */
+/** Resolves to false if it exits before it is ready. Crash recovery may take minutes, so only `signal` ends the wait. */
 export async function becomesReady(server: Postmaster, dir: DataDir, signal?: AbortSignal): Promise<boolean> {
   while (!server.hasExited() && server.pid > 0) {
     const entry = readPidFile(dir.cluster)
@@ -71,7 +71,7 @@ export async function becomesReady(server: Postmaster, dir: DataDir, signal?: Ab
   return false
 }
 
-/** Fast shutdown: sessions are cut off, everything committed is kept. Immediate, with recovery at the next start, if that hangs. */
+/** Fast shutdown: sessions end, committed data stays. If it hangs, immediate shutdown, with recovery at the next start. */
 export async function stopPostmaster(server: Postmaster): Promise<void> {
   if (server.hasExited()) return
   server.kill('SIGINT')
@@ -82,7 +82,7 @@ export async function stopPostmaster(server: Postmaster): Promise<void> {
   await server.exited
 }
 
-/** Stops a server that a dead owner left behind, and clears the way when only its pid file is left. */
+/** Stops a server that a dead owner left behind; if only its pid file is left, makes that harmless. */
 export async function takeOverLeftover(dir: DataDir, log: (line: string) => void): Promise<void> {
   const entry = readPidFile(dir.cluster)
   if (!entry) return
@@ -118,9 +118,9 @@ async function endLeftover(pid: number, dir: DataDir): Promise<void> {
 }
 
 /**
- * PostgreSQL takes the pid of a stale postmaster.pid for its predecessor if any process has it now, a zombie or a stranger
- * too, and refuses to start. The pid of its parent it knows to be stale. Deleting the file instead would also drop the
- * shared memory key in it, with which it waits for a crashed predecessor's last sessions.
+ * PostgreSQL refuses to start if any process, even a zombie, has the pid in a stale postmaster.pid. It ignores the pid of
+ * its own parent, so this writes that pid. Deleting the file would lose the shared memory key in it, by which PostgreSQL
+ * waits for the last sessions of a crashed predecessor.
  */
 function disownPidFile(dir: DataDir): void {
   const file = pidFileOf(dir.cluster)
@@ -151,7 +151,7 @@ const pidFileOf = (cluster: string) => path.join(cluster, 'postmaster.pid')
 function openLog(file: string): number {
   if (existsSync(file) && statSync(file).size > LOG_BYTES_MAX) renameSync(file, `${file}.1`)
   try {
-    // Never through a link: as root we write beside files of another account.
+    // Never through a link: root writes beside files of another account.
     return openSync(
       file,
       constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW,

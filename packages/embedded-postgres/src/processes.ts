@@ -1,8 +1,8 @@
-// Facts about processes that aren't necessarily ours: alive or not, started when, running what.
+// Facts about any process: whether it is alive, when it started, and its command line.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-/** True for a running process; a zombie is dead, although signals still find it (an init that doesn't reap leaves them for ever). */
+/** True for a running process. A zombie counts as dead, although signals still reach it. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -14,8 +14,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * What tells this process from a later one with the same pid: the boot and the moment it was started in.
- * Undefined when the process is gone or the system doesn't tell.
+ * Distinguishes a process from a later one with the same pid: the boot and the start time.
+ * Undefined if the process is gone or the system does not provide them.
  */
 export function startMark(pid: number): string | undefined {
   if (process.platform === 'linux') {
@@ -32,7 +32,7 @@ export function commandLine(pid: number): string {
   return read(`/proc/${pid}/cmdline`)?.replaceAll('\0', ' ').trim() ?? ''
 }
 
-/** Resolves to true once `done()` holds, to false when `timeoutMs` have passed. */
+/** Resolves to true once `done()` holds, to false after `timeoutMs`. */
 export async function waitUntil(done: () => boolean, timeoutMs: number, intervalMs = 25): Promise<boolean> {
   const deadline = Date.now() + timeoutMs
   while (!done()) {

@@ -1,23 +1,23 @@
-// Root's folder outside the clone: a clone may lie where no other account can go, but PostgreSQL has to run as another account.
+// Root's folder outside the clone: PostgreSQL runs as another account, which may not be able to enter the clone.
 import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { isRoot } from './account.ts'
 import { EmbeddedPostgresError, errorCode } from './errors.ts'
 
-/** The persistent one (/tmp may be emptied at every boot), named after the clone so that two clones don't meet. */
+/** In /var/tmp, because /tmp may be emptied at every boot; named after the clone, so that two clones don't share it. */
 export function rootFolderOf(cloneRoot: string): string {
   const name = createHash('sha256').update(realpathSync(cloneRoot)).digest('hex').slice(0, 12)
   return path.join('/var/tmp', `sluice-${name}`)
 }
 
-/** Where the data lies unless DATA_DIR says otherwise. For root this makes, or refuses, the folder that holds it. */
+/** The data folder without DATA_DIR. For root this creates, or refuses, the folder around it. */
 export function defaultDataDir(cloneRoot: string): string {
   if (!isRoot()) return path.join(cloneRoot, '.data')
   return path.join(ensureRootFolder(rootFolderOf(cloneRoot)), 'data')
 }
 
-/** Anybody may create names in /var/tmp, so a folder that root hasn't made itself is never used: it could be swapped or a link. */
+/** Every user can create folders in /var/tmp, so root uses only a folder that root has created, and no link. */
 export function ensureRootFolder(folder: string): string {
   try {
     mkdirSync(folder, { mode: 0o755 })

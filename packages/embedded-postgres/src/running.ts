@@ -1,4 +1,4 @@
-// The server that another process of this clone runs: for tools that only want to talk to its database.
+// The server that another process of this clone runs, for tools that only need its database.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { readPassword } from './cluster.ts'
@@ -9,7 +9,7 @@ const PID_LINE = 0
 const PORT_LINE = 3
 const STATUS_LINE = 7
 
-/** The address of the database on the server that runs on this data folder; undefined when none does, or not for us. */
+/** The URL of the database on the server that runs on this data folder; undefined without one that this user can use. */
 export function urlOfRunningServer(dataDir: string, database = 'sluice'): string | undefined {
   const root = path.resolve(dataDir)
   const cluster = path.join(root, 'postgres')

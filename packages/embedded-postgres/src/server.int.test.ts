@@ -214,7 +214,7 @@ test("a stranger that got the crashed server's pid doesn't keep it from starting
 test("another major version's files are refused, naming both versions", async () => {
   await (await start()).stop()
   writeFileSync(path.join(dataDir, 'postgres/PG_VERSION'), '15\n')
-  await expect(start()).rejects.toThrow(/written by PostgreSQL 15, .* brings PostgreSQL 18/)
+  await expect(start()).rejects.toThrow(/PostgreSQL 15 wrote the data .* has PostgreSQL 18/)
 })
 
 test('a killed initdb leaves nothing that stands in the way', async () => {

@@ -1,4 +1,4 @@
-// Starts the embedded PostgreSQL server on a data folder, from claiming the folder to a database that answers.
+// Starts the embedded PostgreSQL server on a data folder: from the claim of the folder to a database that responds.
 import { readFileSync, statSync } from 'node:fs'
 import pg from 'pg'
 import { findBinaries } from './binaries.ts'
@@ -18,23 +18,23 @@ import {
 } from './postmaster.ts'
 
 export interface EmbeddedPostgresOptions {
-  /** Where the files are, always: made if missing, refused with a clear error if unusable. */
+  /** The folder of the files: created if missing, refused with a clear error if unusable. */
   dataDir: string
-  /** Where root's copy of the programs goes; by default a folder of the clone's own under /var/tmp. */
+  /** The folder of root's copy of the programs; by default one of the clone under /var/tmp. */
   binDir?: string
   /** A free one by default. */
   port?: number
-  /** Made if missing. */
+  /** Created if missing. */
   database?: string
   /** PostgreSQL settings over `LAPTOP_SETTINGS`. */
   settings?: Record<string, string | number>
-  /** False gives up the safety of the data for speed. Only ever for throw-away data. */
+  /** False trades the safety of the data for speed; for throw-away data only. */
   durable?: boolean
   /** From `claimDataDir`; without it the server claims its folder itself, and releases it in `stop`. */
   claim?: Claim
   /** Ends a start that is under way, with an error of code `stopped`. */
   signal?: AbortSignal
-  /** Told, in whole sentences, of what takes time or is out of the ordinary. */
+  /** Gets a sentence about each step that takes time or is unusual. */
   log?: (line: string) => void
 }
 
@@ -43,9 +43,9 @@ export interface EmbeddedPostgres {
   port: number
   pid: number
   dataDir: string
-  /** Resolves when the server process is gone, asked to or not. */
+  /** Resolves when the server process is gone, for any reason. */
   exited: Promise<ServerExit>
-  /** Fast shutdown; resolves when nothing of it runs any more. */
+  /** Fast shutdown; resolves when all its processes have ended. */
   stop(): Promise<void>
 }
 
@@ -54,14 +54,14 @@ export const LAPTOP_SETTINGS = {
   max_connections: 200,
   shared_buffers: '256MB',
   max_wal_size: '2GB',
-  // Nobody replicates from this server, and less WAL is less to sync.
+  // No replica follows this server, and less WAL is less to sync.
   wal_level: 'minimal',
   max_wal_senders: 0,
   jit: 'off',
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_checkpoints: 'off',
-  // Details and statements quote whole rows, and rows are nobody's business in a log.
+  // Details and statements quote whole rows, which must not appear in a log.
   log_error_verbosity: 'terse',
   log_min_error_statement: 'panic',
 } as const
@@ -112,7 +112,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-/** Tries again while a crashed predecessor's sessions are on their way out, and on another port if somebody took ours. */
+/** Retries while a crashed predecessor's sessions end, and on another port if another process took the first. */
 async function startServer(
   program: string,
   dir: DataDir,
@@ -133,17 +133,18 @@ async function startServer(
     if (await becomesReady(server, dir, signal)) return { server, port }
     await stopPostmaster(server)
     if (signal?.aborted) throw new EmbeddedPostgresError('stopped', 'Stopped while PostgreSQL was starting.')
-    const said = readFrom(dir.log, logStart)
+    const output = readFrom(dir.log, logStart)
     const mayPass =
-      said.includes('pre-existing shared memory block') || (!wantedPort && said.includes('could not bind'))
-    if (!mayPass || Date.now() > deadline) throw startFailed(dir, said)
-    log?.('PostgreSQL is still busy with its last run; trying again.')
+      output.includes('pre-existing shared memory block') ||
+      (!wantedPort && output.includes('could not bind'))
+    if (!mayPass || Date.now() > deadline) throw startFailed(dir, output)
+    log?.('PostgreSQL is still busy with its last run; retrying.')
     await new Promise((resolve) => setTimeout(resolve, 300))
   }
 }
 
-function startFailed(dir: DataDir, said: string): EmbeddedPostgresError {
-  const why = said.trim().split('\n').slice(-8).join('\n') || 'it said nothing'
+function startFailed(dir: DataDir, output: string): EmbeddedPostgresError {
+  const why = output.trim().split('\n').slice(-8).join('\n') || 'it logged nothing'
   return new EmbeddedPostgresError(
     'start_failed',
     `PostgreSQL did not start on ${dir.root} (all of its messages: ${dir.log}):\n${why}`,
@@ -151,7 +152,7 @@ function startFailed(dir: DataDir, said: string): EmbeddedPostgresError {
 }
 
 async function createDatabase(adminUrl: string, name: string): Promise<void> {
-  // `ssl` is said because PGSSLMODE in somebody's environment would decide otherwise.
+  // Without `ssl`, PGSSLMODE in the environment would decide.
   const client = new pg.Client({ connectionString: adminUrl, ssl: false })
   client.on('error', () => {})
   await client.connect()
@@ -165,7 +166,7 @@ async function createDatabase(adminUrl: string, name: string): Promise<void> {
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-/** `from` beyond the end means that the log was begun anew. */
+/** `from` beyond the end means that a new log was started. */
 function readFrom(file: string, from: number): string {
   const bytes = readFileSync(file)
   return bytes.subarray(from <= bytes.length ? from : 0).toString()

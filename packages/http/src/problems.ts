@@ -1,11 +1,11 @@
-// Every error, whoever raises it (a verb, validation, Fastify, the HTTP parser), as the one shape of SPEC 2.
+// Turns every error (of a verb, validation, Fastify or the HTTP parser) into the one error shape.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorBody, type ErrorCode, errorStatus } from '@sluice/contracts'
 import { isUnavailable, type Logger, SluiceError } from '@sluice/core/platform'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** Seconds after which a 503, or a 409 of a request that is still running, is worth another try. */
+/** When to retry a 503, or a 409 of a request that is still running. */
 const RETRY_AFTER_SECONDS = '1'
 
 interface Problem {
@@ -15,33 +15,33 @@ interface Problem {
   reason?: string | undefined
 }
 
-export function answerErrors(app: FastifyInstance, log: Logger): void {
+export function respondToErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler<FastifyError>((error, request, reply) =>
-    answer(problemOf(error, request), error, request, reply, log),
+    respond(problemOf(error, request), error, request, reply, log),
   )
 }
 
-/** For servers that have nothing else to say there. */
+/** For servers without pages of their own. */
 export function refuseUnknownRoutes(app: FastifyInstance): void {
   app.setNotFoundHandler(async () => {
     throw noRoute()
   })
 }
 
-/** What is asked for is not there. The path is not repeated: whatever a caller put into it would be in traces too. */
-export const noRoute = () => new SluiceError('NOT_FOUND_ERROR', 'There is no route of this method and path')
+/** The error of an unknown route. It does not repeat the path, which is input and would end up in traces. */
+export const noRoute = () => new SluiceError('NOT_FOUND_ERROR', 'No route has this method and path')
 
-/** Errors that Fastify meets before it has found a route, such as a path that cannot be decoded. */
-export const answerFrameworkErrors =
+/** Errors before Fastify has found a route, such as a path that cannot be decoded. */
+export const respondToFrameworkErrors =
   (log: Logger) =>
   (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
-    answer(problemOf(error, request), error, request, reply, log)
+    respond(problemOf(error, request), error, request, reply, log)
   }
 
 /** Errors of the HTTP parser: there is no request yet, only a socket. */
-export function answerParserErrors(error: NodeJS.ErrnoException, socket: Socket): void {
+export function respondToParserErrors(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return
-  // A connection that was opened and never used: there is no request to answer.
+  // A connection that was opened and never used has no request that needs a response.
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) return void socket.destroy()
   const description =
     error.code === 'HPE_HEADER_OVERFLOW'
@@ -55,7 +55,7 @@ export function answerParserErrors(error: NodeJS.ErrnoException, socket: Socket)
   )
 }
 
-/** An `Expect` header other than 100-continue, which Node would answer by itself, with an empty body. */
+/** Refuses an `Expect` header other than 100-continue; Node's own response would have an empty body. */
 export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
   const description = 'The Expect header must be 100-continue, or be left out'
   const body = JSON.stringify({ error: { code: 'BAD_REQUEST_ERROR', description } } satisfies ErrorBody)
@@ -64,7 +64,7 @@ export function refuseExpectation(_request: IncomingMessage, response: ServerRes
     .end(body)
 }
 
-function answer(
+function respond(
   problem: Problem,
   error: Error | undefined,
   request: FastifyRequest,
@@ -91,7 +91,7 @@ function answer(
   return reply.status(errorStatus[code]).type('application/json; charset=utf-8').send(body)
 }
 
-/** Fastify's own errors whose texts are better said in ours. */
+/** Fastify's own errors, with the texts of this API. */
 const frameworkProblems: Record<string, Problem> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'UNSUPPORTED_MEDIA_TYPE',
@@ -101,8 +101,8 @@ const frameworkProblems: Record<string, Problem> = {
     code: 'PAYLOAD_TOO_LARGE',
     description: 'The body must be at most 1 MiB (1,048,576 bytes)',
   },
-  // Longer than any id can be: as unknown as others.
-  FST_ERR_MAX_PARAM_LENGTH: { code: 'NOT_FOUND_ERROR', description: 'Nothing has an id as long as this one' },
+  // Longer than any id, so the response is the one of an unknown id.
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'NOT_FOUND_ERROR', description: 'No id is this long' },
   FST_ERR_BAD_URL: {
     code: 'BAD_REQUEST_ERROR',
     description: 'The path is not valid: ids in paths must be percent-encoded UTF-8',
@@ -129,7 +129,7 @@ function problemOf(error: FastifyError, { method }: FastifyRequest): Problem {
   return { code: 'INTERNAL_ERROR', description: 'Something went wrong on our side' }
 }
 
-/** The first thing that is wrong: "amount must be a number …", with the schema's description of what would be right. */
+/** The first problem: "amount must be a number …", with the schema's description of what is expected. */
 function validationProblem(error: FastifyError): Problem {
   const first = error.validation?.[0]
   const missing = first?.keyword === 'required' ? String(first.params.missingProperty) : undefined
@@ -148,7 +148,7 @@ function validationProblem(error: FastifyError): Problem {
   }
   if (missing !== undefined) return { code: 'BAD_REQUEST_ERROR', description: `${field} is required`, field }
   if (unknown !== undefined) {
-    return { code: 'BAD_REQUEST_ERROR', description: `${field} is nothing that this request takes`, field }
+    return { code: 'BAD_REQUEST_ERROR', description: `${field} is not a field of this request`, field }
   }
   const description = `${field} must be ${parentSchema?.description ?? first?.message?.replace(/^must be /, '')}`
   return { code: 'BAD_REQUEST_ERROR', description, field }

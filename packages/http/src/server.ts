@@ -1,48 +1,53 @@
-// A Fastify server as all our processes run it.
+// The Fastify server that every process of Sluice listens with.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Logger, requestIds } from '@sluice/core/platform'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import { answerErrors, answerFrameworkErrors, answerParserErrors, refuseExpectation } from './problems.ts'
+import {
+  refuseExpectation,
+  respondToErrors,
+  respondToFrameworkErrors,
+  respondToParserErrors,
+} from './problems.ts'
 
 interface HttpServerOptions extends Pick<FastifyServerOptions, 'bodyLimit' | 'routerOptions' | 'trustProxy'> {
   log: Logger
 }
 
-/** For a whole request to arrive; Fastify's default is for ever. */
+/** Until a whole request has arrived; Fastify's default is unlimited. */
 const REQUEST_TIMEOUT_MS = 30_000
 
 export function createHttpServer({ log, ...options }: HttpServerOptions): FastifyInstance {
   const app: FastifyInstance = Fastify({
     ...options,
-    // Fastify's own logging would make a logger and two listeners for each request; what is logged is logged by hand.
+    // Fastify's own logging would create a logger and two listeners for each request.
     logger: false,
-    // Node would answer requests without Host by itself, with an empty body.
+    // Node's own response to a request without Host would have an empty body.
     http: { requireHostHeader: false },
     genReqId: requestIds(),
     requestIdHeader: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // While stopping, requests on connections that are open already are answered, then those close.
+    // While stopping, requests on open connections still get responses, then the connections close.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: answerFrameworkErrors(log),
-    clientErrorHandler: answerParserErrors,
+    frameworkErrors: respondToFrameworkErrors(log),
+    clientErrorHandler: respondToParserErrors,
   })
   app.server.on('checkExpectation', refuseExpectation)
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // A body that is too large is not asked for: who sends it may miss the answer when the connection is closed on it.
+    // A too large body gets no 100: its sender could miss the response, because the connection closes.
     const isTooLarge = Number(request.headers['content-length']) > app.initialConfig.bodyLimit!
     if (!isTooLarge) response.writeContinue()
     app.server.emit('request', request, response)
   })
-  answerErrors(app, log)
+  respondToErrors(app, log)
   closeIdleConnections(app)
   return app
 }
 
 const CLOSE_IDLE_INTERVAL_MS = 100
 
-/** Node's server.close() waits for every connection but idle ones, and knows fewer of those than there are. */
+/** Node's server.close() waits for every connection that is not idle, and does not recognise all idle ones. */
 function closeIdleConnections(app: FastifyInstance): void {
   const server = app.server as Server
   const sockets = new Set<Socket>()
@@ -52,9 +57,9 @@ function closeIdleConnections(app: FastifyInstance): void {
   })
   let timer: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    // Browsers and load balancers open connections ahead of need; those that were never used are not idle to Node.
+    // Browsers and load balancers open connections early; Node does not count unused connections as idle.
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
-    // Connections whose last request was in flight when the closing began are idle only after its answer.
+    // A connection with a request in flight becomes idle only after the response.
     timer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_INTERVAL_MS)
   })
   app.addHook('onClose', async () => clearInterval(timer))

@@ -31,7 +31,7 @@ export async function merchantRoutes(app: App, deps: ApiDeps): Promise<void> {
   )
   app.route({
     ...route(streamChanges),
-    // A stream that nobody reads would never end.
+    // A stream without a reader would never end.
     exposeHeadRoute: false,
     handler(_request, reply) {
       streams.open(reply)

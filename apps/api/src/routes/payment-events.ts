@@ -68,7 +68,7 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
 
   app.route({
     ...route(streamExternalPayments),
-    // A stream that nobody reads would never end.
+    // A stream without a reader would never end.
     exposeHeadRoute: false,
     async handler(request, reply) {
       if (await sees(request)) streams.open(reply)

@@ -1,4 +1,4 @@
-// What testers look at. Registered in the sandbox only.
+// Routes for testers, in the sandbox only.
 import { getJobsStatus, getTestMerchant } from '@sluice/contracts'
 import * as core from '@sluice/core'
 import { contractRoute } from '../contract-route.ts'

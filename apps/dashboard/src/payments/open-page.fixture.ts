@@ -1,4 +1,4 @@
-// For the browser tests: a page that keeps what its console complained about, and what axe finds on it.
+// For the browser tests: a page that records console errors and warnings, and what axe finds on it.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
@@ -12,7 +12,7 @@ const LIST_AND_SUMMARY = /\/_api\/payments(?:\?|\/summary)/
 
 export interface OpenedPage {
   page: Page
-  /** Errors and warnings of the console, and exceptions that nobody caught. */
+  /** Errors and warnings of the console, and uncaught exceptions. */
   complaints: string[]
   /** Paths of the requests to the API, with their queries. */
   requests: string[]
@@ -27,7 +27,7 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   const requests: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {
-    // An error that the API answers is told by the browser itself; what the page makes of it is tested for.
+    // The browser itself logs error responses of the API; tests check how the page shows them.
     if (message.location().url.includes('/_api/')) return
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
   })
@@ -38,10 +38,10 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   return { page, complaints, requests }
 }
 
-/** What axe holds against the page as it is now: rule and element, empty when nothing. */
+/** The violations that axe finds on the page now, as rule and element. */
 export async function findViolations(page: Page): Promise<string[]> {
   await page.evaluate(axe)
-  // What is half faded in has half its contrast; endless animations are none that anything fades in by.
+  // During a fade the contrast is lower, so this waits for animations that end.
   await page.evaluate(() =>
     Promise.all(
       document
@@ -72,7 +72,7 @@ function withResolvers() {
   return { promise, resolve }
 }
 
-/** As if the tab went behind another one, or came back. */
+/** Hides the tab as behind another one, or shows it again. */
 export async function setHidden(page: Page, hidden: boolean): Promise<void> {
   await page.evaluate((value) => {
     Object.defineProperty(document, 'hidden', { configurable: true, value })

@@ -6,7 +6,7 @@ import { inject } from 'vitest'
 export interface Dashboard {
   url: string
   apiUrl: string
-  /** Posts an event as a processor does; what is not given is that of a completed payment of $250.00. */
+  /** Posts an event as a processor does; the defaults are those of a completed payment of $250.00. */
   post: (event: Partial<PaymentEventRequest>) => Promise<PaymentEventRequest>
   /** Adds copies of a payment, each with an id of its own and an older time, without posting events. */
   addCopies: (paymentId: string, count: number) => Promise<void>
@@ -16,7 +16,7 @@ export interface Dashboard {
 }
 
 export async function startDashboard(): Promise<Dashboard> {
-  // No workers: nothing on the page waits for one, and rows may be removed without getting into its way.
+  // Without workers: the page needs none, and rows can be removed without disturbing one.
   const system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
   const pages = await startApp('pages', { API_URL: system.api.url }, ['dashboard'])
   const call = createClient(system.api.url)

@@ -1,5 +1,17 @@
 // The two places a queue can live: Redis, or the same PostgreSQL. What they share is that BullMQ must not be started on one that has never answered.
-import { createPostgresBackend, DEFAULT_SCHEMA, type Job, Queue, runMigrations, Worker } from 'bullmq'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  type BackendFactory,
+  createPostgresBackend,
+  createRedisBackend,
+  DEFAULT_SCHEMA,
+  type IQueueBackend,
+  isNotConnectionError,
+  type Job,
+  Queue,
+  runMigrations,
+  Worker,
+} from 'bullmq'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { Logger } from './logger.ts'
@@ -27,8 +39,12 @@ const jobOptions = {
   backoff: { type: 'fixed', delay: 1000 },
 } as const
 
+/** How long a fetch of jobs that failed waits before the next one. */
+export const RETRY_PAUSE_MS = 1000
+
 type Process = (job: Job<{ id: string }>, token?: string) => Promise<void>
 type WorkerSettings = {
+  autorun: false
   concurrency: number
   lockDuration: number
   stalledInterval: number
@@ -90,7 +106,12 @@ export function redisBackend(options: QueueingOptions, url: string): Backend {
     openQueue: (name) =>
       new Queue(name, { connection: producer, prefix, defaultJobOptions: jobOptions, ...traced }),
     openWorker: (name, process, settings) =>
-      new Worker(name, process, { connection: consumer, prefix, ...settings, ...traced }),
+      new Worker(
+        name,
+        process,
+        { connection: consumer, prefix, ...settings, ...traced },
+        pausingRedisBackend as never,
+      ),
     async close() {
       producer.disconnect()
       consumer.disconnect()
@@ -112,8 +133,9 @@ export function postgresBackend(options: QueueingOptions): Backend {
     options: `-c search_path=${DEFAULT_SCHEMA}`,
   })
   pool.on('error', (err) => log.debug({ err }, 'an idle queue connection broke'))
-  // BullMQ listens once more for each queue and worker, which are more than Node thinks no leak.
-  pool.setMaxListeners(0)
+  // A connection that breaks while it is checked out rejects its query; without a listener it would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
+  const connection = eventless(pool)
   let isUp = false
   let closed = false
   const up = (async () => {
@@ -137,16 +159,11 @@ export function postgresBackend(options: QueueingOptions): Backend {
     openQueue: (name) =>
       new Queue(
         name,
-        { connection: pool as never, defaultJobOptions: jobOptions, ...traced },
+        { connection, defaultJobOptions: jobOptions, ...traced },
         createPostgresBackend as never,
       ),
     openWorker: (name, process, settings) =>
-      new Worker(
-        name,
-        process,
-        { connection: pool as never, ...settings, ...traced },
-        createPostgresBackend as never,
-      ),
+      new Worker(name, process, { connection, ...settings, ...traced }, pausingPostgresBackend as never),
     async close() {
       closed = true
       await pool.end()
@@ -162,4 +179,55 @@ export async function migrateQueueTables(pool: pg.Pool): Promise<void> {
   } finally {
     client.release()
   }
+}
+
+/**
+ * The pool without its events: each BullMQ object adds an 'error' listener to its pool and never removes it, and each
+ * attempt to connect is a new object.
+ */
+function eventless(pool: pg.Pool): never {
+  const { options } = pool
+  return {
+    options,
+    connect: () => pool.connect(),
+    query: (text: string, values: unknown[]) => pool.query(text, values),
+    end: () => pool.end(),
+    on() {},
+  } as never
+}
+
+/**
+ * BullMQ's worker pauses only after errors that it knows as lost connections. After any other error it fetches again
+ * at once: with a refused connection that is a busy loop, of microtasks where BullMQ remembers the refusal.
+ */
+function pauseAfterErrors(backend: IQueueBackend): IQueueBackend {
+  const moveToActive = backend.moveToActive.bind(backend)
+  backend.moveToActive = async (token, name) => {
+    try {
+      return await moveToActive(token, name)
+    } catch (err) {
+      if (isNotConnectionError(err as Error)) await pause(RETRY_PAUSE_MS)
+      throw err
+    }
+  }
+  return backend
+}
+
+const pausingRedisBackend: BackendFactory = (...options) => pauseAfterErrors(createRedisBackend(...options))
+
+/** While the connection that LISTENs is refused, the worker polls: BullMQ's would sleep until it hears of a job. */
+const pausingPostgresBackend: typeof createPostgresBackend = (...options) => {
+  const backend = createPostgresBackend(...options)
+  pauseAfterErrors(backend)
+  const waitForJob = backend.waitForJob.bind(backend)
+  backend.waitForJob = async (timeoutSeconds) => {
+    try {
+      return await waitForJob(timeoutSeconds)
+    } catch (err) {
+      backend.emit('error', err)
+      await pause(RETRY_PAUSE_MS)
+      return { member: '', score: 0 } // score 0: fetch now
+    }
+  }
+  return backend
 }

@@ -8,6 +8,7 @@ import {
   type RedisState,
   redisBackend,
 } from './queue-backends.ts'
+import { pauseUnless, startFresh } from './queue-start.ts'
 import { withTimeout } from './with-timeout.ts'
 
 /** A kind of job, imported by its producers and by its handler. */
@@ -84,18 +85,28 @@ export function openQueueing(options: QueueingOptions): Queueing {
   const { log, tracing } = options
   const backend =
     options.redisUrl === undefined ? postgresBackend(options) : redisBackend(options, options.redisUrl)
-  const queues = new Map<string, Queue>()
-  const workers: Worker[] = []
+  const queues = new Map<string, Promise<Queue | undefined>>()
+  const workers = new Set<Worker>()
   const enqueuesUnderWay = new Set<Promise<unknown>>()
+  const closing = new AbortController()
+  const starting = { stop: closing.signal, log }
   let lastEnqueueAt = Number.NEGATIVE_INFINITY
-  let closing = false
 
-  function queueOf(kind: JobKind): Queue {
-    const known = queues.get(kind.queue)
-    if (known !== undefined) return known
+  /** The kind's queue, once it is connected. */
+  async function queueOf(kind: JobKind): Promise<Queue> {
+    let started = queues.get(kind.queue)
+    if (started === undefined) {
+      started = startFresh(() => openQueue(kind), starting)
+      queues.set(kind.queue, started)
+    }
+    const queue = await started
+    if (queue === undefined) throw new Error('the queue is closed')
+    return queue
+  }
+
+  function openQueue(kind: JobKind): Queue {
     const queue = backend.openQueue(kind.queue)
     queue.on('error', (err) => logQueueError(err, kind))
-    queues.set(kind.queue, queue)
     return queue
   }
 
@@ -105,7 +116,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
     else log.warn({ err, queue: kind.queue }, 'queue error')
   }
 
-  const isReady = () => backend.isUp() && enqueuesUnderWay.size < ENQUEUES_MAX && !closing
+  const isReady = () => backend.isUp() && enqueuesUnderWay.size < ENQUEUES_MAX && !closing.signal.aborted
 
   async function enqueue(kind: JobKind, entries: readonly JobEntry[]): Promise<void> {
     if (!backend.isUp()) throw new Error('the queue is not connected')
@@ -118,8 +129,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
         ...(trace === undefined ? {} : { telemetry: { metadata: trace } }),
       },
     }))
-    const queue = queueOf(kind)
-    const add = () => queue.addBulk(jobs)
+    const add = async () => (await queueOf(kind)).addBulk(jobs)
     // The adding of jobs that share it belongs to the first one's trace, not to whichever request it happened to run in.
     const added = tracing === undefined ? add() : tracing.within(entries[0]?.trace, add)
     const underWay = withTimeout(COMMAND_TIMEOUT_MS, added)
@@ -132,10 +142,24 @@ export function openQueueing(options: QueueingOptions): Queueing {
     }
   }
 
-  async function consumeOnceUp(kind: JobKind, handler: JobHandler, concurrency: number): Promise<void> {
-    // A BullMQ worker that is made while its PostgreSQL is away never works, and says nothing.
+  /** Consumes until the queueing is closed: a worker that ends before that is replaced. */
+  async function consume(kind: JobKind, handler: JobHandler, concurrency: number): Promise<void> {
+    // While the server is away for the first time there is nothing to connect to.
     await backend.up
-    if (closing) return
+    while (!closing.signal.aborted) {
+      const worker = await startFresh(() => openWorker(kind, handler, concurrency), starting)
+      if (worker === undefined) return
+      workers.add(worker)
+      if (closing.signal.aborted) return void worker.close().catch(() => {})
+      await worker.run().catch((err) => log.error({ err, queue: kind.queue }, 'a queue worker failed'))
+      if (closing.signal.aborted) return
+      workers.delete(worker)
+      worker.close().catch(() => {})
+      await pauseUnless(closing.signal)
+    }
+  }
+
+  function openWorker(kind: JobKind, handler: JobHandler, concurrency: number): Worker {
     const process = async (job: Job<{ id: string }>, token?: string) => {
       const outcome = await handler(job.data.id)
       if (outcome === undefined) return
@@ -143,6 +167,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
       throw new DelayedError()
     }
     const worker = backend.openWorker(kind.queue, process, {
+      autorun: false,
       concurrency,
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_INTERVAL_MS,
@@ -153,7 +178,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
     worker.on('failed', (job, err) => {
       log.warn({ err, queue: kind.queue, id: job?.data.id, attempt: job?.attemptsMade }, 'job failed')
     })
-    workers.push(worker)
+    return worker
   }
 
   return {
@@ -166,7 +191,7 @@ export function openQueueing(options: QueueingOptions): Queueing {
       if (!backend.isUp()) throw new Error('the queue is not connected')
       const counts = await withTimeout(
         COMMAND_TIMEOUT_MS,
-        queueOf(kind).getJobCounts('waiting', 'prioritized', 'active', 'delayed'),
+        queueOf(kind).then((queue) => queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed')),
       )
       return {
         waiting: (counts.waiting ?? 0) + (counts.prioritized ?? 0),
@@ -175,19 +200,17 @@ export function openQueueing(options: QueueingOptions): Queueing {
       }
     },
     consume(kind, handler, { concurrency }) {
-      consumeOnceUp(kind, handler, concurrency).catch((err) => log.error({ err }, 'cannot consume'))
+      consume(kind, handler, concurrency).catch((err) => log.error({ err }, 'cannot consume'))
     },
     async close() {
-      closing = true
+      closing.abort()
       // While the queue's server is away BullMQ would wait for it; nothing is lost by not telling it.
-      await withTimeout(CLOSE_TIMEOUT_MS, Promise.all(workers.map((worker) => worker.close()))).catch(
+      await withTimeout(CLOSE_TIMEOUT_MS, Promise.all([...workers].map((worker) => worker.close()))).catch(
         () => {},
       )
       await Promise.allSettled(enqueuesUnderWay)
-      await withTimeout(
-        COMMAND_TIMEOUT_MS,
-        Promise.all([...queues.values()].map((queue) => queue.close())),
-      ).catch(() => {})
+      const closeQueue = async (started: Promise<Queue | undefined>) => (await started)?.close()
+      await withTimeout(COMMAND_TIMEOUT_MS, Promise.all([...queues.values()].map(closeQueue))).catch(() => {})
       await backend.close()
     },
   }

@@ -1,11 +1,13 @@
 // What every long-running process does alike: tell its parent that it is ready, and stop in order when asked or when the parent is gone.
 import { StartupError } from './errors.ts'
 import type { Logger } from './logger.ts'
+import { startWatchdog } from './watchdog.ts'
 
 const STOP_TIMEOUT_MS = 10_000
 
 /** Runs a process's main function; what keeps it from starting is said in one line where that says it all, and ends it with code 1. */
 export async function runService(portVariable: string, main: () => Promise<void>): Promise<void> {
+  startWatchdog()
   try {
     await main()
   } catch (error) {

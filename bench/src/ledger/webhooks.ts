@@ -1,9 +1,9 @@
-// What the database and the receivers say about deliveries: whether each was made once, how long it waited, how fast all went.
-import type { Sql } from './database.ts'
-import type { Work } from './ledger.ts'
-import type { Arrival } from './receivers.ts'
-import { percentile } from './stats.ts'
-import { idArray } from './webhook-load.ts'
+// The ledger of webhooks: each delivery was posted once and succeeded once, by the database and by the receivers.
+import type { Sql } from '../database.ts'
+import type { Arrival } from '../receivers.ts'
+import { percentile } from '../stats.ts'
+import { idArray } from '../webhook-load.ts'
+import type { Comparison } from './ledger.ts'
 
 /** A delivery with its attempts; times are milliseconds since 1970. */
 export type Delivery = {
@@ -16,14 +16,37 @@ export type Delivery = {
   settledAt: number | null
 }
 
-export const webhookWork = (merchantIds: readonly string[]): Work => ({
-  table: 'webhook_logs',
-  due: 'next_retry_at',
-  done: 'settled_at',
-  only: `merchant_id = ANY (${idArray(merchantIds)})`,
-})
+export const webhookWork = { table: 'webhook_logs', due: 'next_retry_at', done: 'settled_at' }
 
-/** The database's time, as the rows' own. */
+export const ofMerchants = (merchantIds: readonly string[]) => `merchant_id = ANY (${idArray(merchantIds)})`
+
+/** Compares the deliveries that were asked for with those on record and those that arrived. */
+export function compareDeliveries(
+  expected: number,
+  deliveries: readonly Delivery[],
+  arrivals: readonly Arrival[],
+): Comparison {
+  const posts = new Map<string, number>()
+  for (const [id] of arrivals) posts.set(id, (posts.get(id) ?? 0) + 1)
+  const known = new Set(deliveries.map(({ id }) => id))
+  const fault = (what: string, isWrong: (delivery: Delivery) => boolean) => ({
+    count: deliveries.filter(isWrong).length,
+    what,
+  })
+  return {
+    held: { deliveries: deliveries.length },
+    faults: [
+      { count: Math.abs(expected - deliveries.length), what: 'DELIVERIES TOO FEW OR TOO MANY' },
+      fault('NEVER POSTED', ({ id }) => !posts.has(id)),
+      fault('POSTED MORE THAN ONCE', ({ id }) => (posts.get(id) ?? 0) > 1),
+      { count: [...posts.keys()].filter((id) => !known.has(id)).length, what: 'POSTED AND UNKNOWN' },
+      fault('NOT SUCCEEDED', ({ status }) => status !== 'success'),
+      fault('WITHOUT ONE SUCCESS ON RECORD', ({ attempts, successes }) => attempts !== 1 || successes !== 1),
+    ],
+  }
+}
+
+/** The database's time, at the precision of its rows. */
 export async function databaseTime(sql: Sql): Promise<string> {
   const [row] = await sql('SELECT clock_timestamp()::timestamptz(3)::text AS now')
   return String(row?.now)
@@ -41,64 +64,17 @@ export async function readDeliveries(
            (1000 * extract(epoch FROM w.settled_at))::float8 AS "settledAt",
            (1000 * extract(epoch FROM min(a.at)))::float8 AS "firstAttemptAt"
     FROM webhook_logs w LEFT JOIN webhook_attempts a ON a.delivery_id = w.id
-    WHERE w.created_at >= '${since}' AND w.merchant_id = ANY (${idArray(merchantIds)}) GROUP BY w.id`)
+    WHERE w.created_at >= '${since}' AND w.${ofMerchants(merchantIds)} GROUP BY w.id`)
   return rows as Delivery[]
 }
 
-/** Counts of attempts by what came of them: a class of errors or a status. */
+/** Counts of attempts by outcome: a class of errors or a status. */
 export async function readOutcomes(sql: Sql, merchantId: string): Promise<Record<string, number>> {
   const rows = await sql(`
     SELECT coalesce(a.error, a.response_code::text) AS outcome, count(*)::int AS count
     FROM webhook_attempts a JOIN webhook_logs w ON w.id = a.delivery_id
     WHERE w.merchant_id = '${merchantId}' GROUP BY 1 ORDER BY 1`)
   return Object.fromEntries(rows.map(({ outcome, count }) => [String(outcome), Number(count)]))
-}
-
-/** Counts; all but the first are of what is wrong. */
-type Books = {
-  deliveries: number
-  /** Fewer or more than were asked for. */
-  miscounted: number
-  neverPosted: number
-  postedAgain: number
-  /** Posts of what is no delivery. */
-  unknown: number
-  notSucceeded: number
-  /** Without exactly one attempt on record, a success. */
-  notRecordedOnce: number
-}
-
-export function checkBooks(
-  expected: number,
-  deliveries: readonly Delivery[],
-  arrivals: readonly Arrival[],
-): Books {
-  const posts = new Map<string, number>()
-  for (const [id] of arrivals) posts.set(id, (posts.get(id) ?? 0) + 1)
-  const known = new Set(deliveries.map(({ id }) => id))
-  const count = (isWrong: (delivery: Delivery) => boolean) => deliveries.filter(isWrong).length
-  return {
-    deliveries: deliveries.length,
-    miscounted: Math.abs(expected - deliveries.length),
-    neverPosted: count(({ id }) => !posts.has(id)),
-    postedAgain: count(({ id }) => (posts.get(id) ?? 0) > 1),
-    unknown: [...posts.keys()].filter((id) => !known.has(id)).length,
-    notSucceeded: count(({ status }) => status !== 'success'),
-    notRecordedOnce: count(({ attempts, successes }) => attempts !== 1 || successes !== 1),
-  }
-}
-
-export function booksVerdict(books: Books): string {
-  const wrong = [
-    books.miscounted > 0 && `${books.miscounted} DELIVERIES TOO FEW OR TOO MANY`,
-    books.neverPosted > 0 && `${books.neverPosted} NEVER POSTED`,
-    books.postedAgain > 0 && `${books.postedAgain} POSTED MORE THAN ONCE`,
-    books.unknown > 0 && `${books.unknown} POSTED AND UNKNOWN`,
-    books.notSucceeded > 0 && `${books.notSucceeded} NOT SUCCEEDED`,
-    books.notRecordedOnce > 0 && `${books.notRecordedOnce} WITHOUT ONE SUCCESS ON RECORD`,
-  ].filter(Boolean)
-  if (wrong.length > 0) return wrong.join(', ')
-  return `ok (${books.deliveries.toLocaleString('en-US')} deliveries)`
 }
 
 /** Milliseconds. */
@@ -128,7 +104,7 @@ export function latencies(
   }
 }
 
-/** Deliveries by second, from the first attempt to the last that was recorded; how long the first one waited. */
+/** Deliveries by second, from the first attempt to the last record; how long the first one waited. */
 export function throughput(deliveries: readonly Delivery[]): {
   perSecond: number
   seconds: number

@@ -1,4 +1,4 @@
-// The benchmark's side of the load generator: starts its process and hands it plans.
+// Starts the load generator in a process of its own and hands it plans.
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { startChild } from '../child.ts'
@@ -7,11 +7,11 @@ import type { GeneratorReply, LoadPlan, LoadResult } from './plan.ts'
 
 export type LoadGenerator = { run(plan: LoadPlan): Promise<LoadResult> }
 
-/** Who makes the load, because figures of different generators do not compare. */
-export const generators = {
-  closedLoop: `autocannon ${createRequire(import.meta.url)('autocannon/package.json').version}`,
-  openLoop: 'our own',
-}
+const require = createRequire(import.meta.url)
+const named = (name: string) => `${name} ${require(`${name}/package.json`).version}`
+
+/** The clients that make the load: figures of different clients do not compare. */
+export const generators = { closedLoop: named('autocannon'), openLoop: named('undici') }
 
 export async function startLoadGenerator(janitor: Janitor): Promise<LoadGenerator> {
   const child = await startChild(janitor, { name: 'load generator', module: 'bench/dist/load/generator.js' })
@@ -20,7 +20,7 @@ export async function startLoadGenerator(janitor: Janitor): Promise<LoadGenerato
       child.process.send(plan)
       const [reply] = (await Promise.race([once(child.process, 'message'), child.died])) as [GeneratorReply]
       if (reply.type === 'done') return reply.result
-      throw new Error(reply.type === 'failed' ? reply.message : `The load generator answered ${reply.type}`)
+      throw new Error(reply.type === 'failed' ? reply.message : `The load generator replied ${reply.type}`)
     },
   }
 }

@@ -1,8 +1,9 @@
-// The ledger's own honesty, with rows as no working Sluice would keep them.
+// Tests of the payment events' ledger with rows that a working Sluice never stores.
 import { expect, test } from 'vitest'
-import { loadedEvent } from './payment-events.ts'
-import { checkPaymentLedger, paymentLedgerVerdict } from './payment-ledger.ts'
-import { expectedPayment } from './payment-model.ts'
+import { loadedEvent } from '../payment-events.ts'
+import { expectedPayment } from '../payment-model.ts'
+import { checkLedger } from './ledger.ts'
+import { paymentEventLedger } from './payment-events.ts'
 
 const RUN = 'run00000'
 const SENT = 40
@@ -23,27 +24,24 @@ function rightRows() {
 async function verdict(spoil: (rows: Rows) => unknown, unacknowledged: number[] = []): Promise<string> {
   const rows = rightRows()
   spoil(rows)
-  const check = await checkPaymentLedger(async () => [rows], 'ten payments', RUN, {
-    sent: SENT,
-    unacknowledged,
-  })
-  return paymentLedgerVerdict(check)
+  const acknowledged = { run: RUN, sent: SENT, unacknowledged }
+  return checkLedger(async () => [rows], paymentEventLedger('ten payments'), acknowledged)
 }
 
-test('says ok when all is right, whether or not what was not acknowledged is there', async () => {
+test('right rows are ok, with and without the unacknowledged events', async () => {
   expect(await verdict(() => {})).toBe('ok (40 events, 10 payments)')
   expect(await verdict(() => {}, [3, 4])).toBe('ok (40 events, 10 payments)')
 })
 
 test.each<[string, (rows: Rows) => unknown, string]>([
   ['a missing event', ({ events }) => events.pop(), '1 ACKNOWLEDGED BUT MISSING'],
-  ['an event that is there twice', ({ events }) => events.push(events[0]!), '1 TWICE'],
+  ['an event that is stored twice', ({ events }) => events.push(events[0]!), '1 TWICE'],
   ['a changed event', ({ events }) => (events[0]!.amount += 1), '1 NOT AS SENT'],
-  ['an event nobody sent', ({ events }) => (events[0]!.event_id = 'evt_other'), '1 NOT AS SENT'],
+  ['an event that was never sent', ({ events }) => (events[0]!.event_id = 'evt_other'), '1 NOT AS SENT'],
   [
-    'deliveries that were not counted',
+    'requests that were not counted',
     ({ events }) => (events[0]!.deliveries = 0),
-    '1 WITH A WRONG COUNT OF DELIVERIES',
+    '1 WITH A WRONG COUNT OF REQUESTS',
   ],
   ['a wrong state', ({ payments }) => (payments[0]!.status = 'pending'), '1 PAYMENTS WRONG'],
   ['a wrong count of events', ({ payments }) => (payments[0]!.events_count += 1), '1 PAYMENTS WRONG'],

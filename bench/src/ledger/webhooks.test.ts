@@ -1,14 +1,8 @@
-// A delivery is right when it came once and succeeded once, on record; anything else has a name of its own.
+// Tests of the webhooks' ledger: a delivery is right when it arrived once and succeeded once, on record.
 import { expect, test } from 'vitest'
-import type { Arrival } from './receivers.ts'
-import {
-  booksVerdict,
-  checkBooks,
-  type Delivery,
-  isolationLimitMs,
-  latencies,
-  throughput,
-} from './webhook-ledger.ts'
+import type { Arrival } from '../receivers.ts'
+import { verdict } from './ledger.ts'
+import { compareDeliveries, type Delivery, isolationLimitMs, latencies, throughput } from './webhooks.ts'
 
 const delivery = (id: string, fields: Partial<Delivery> = {}): Delivery => ({
   id,
@@ -23,7 +17,7 @@ const delivery = (id: string, fields: Partial<Delivery> = {}): Delivery => ({
 const arrival = (id: string, at = 1011): Arrival => [id, at]
 
 const verdictOf = (deliveries: Delivery[], arrivals: Arrival[], expected = deliveries.length) =>
-  booksVerdict(checkBooks(expected, deliveries, arrivals))
+  verdict(compareDeliveries(expected, deliveries, arrivals))
 
 test('one POST and one success on record for each delivery are right', () => {
   expect(verdictOf([delivery('a'), delivery('b')], [arrival('b'), arrival('a')])).toBe('ok (2 deliveries)')
@@ -37,11 +31,11 @@ test.each<[string, Delivery[], Arrival[]]>([
   ['1 WITHOUT ONE SUCCESS ON RECORD', [delivery('a', { attempts: 2 })], [arrival('a')]],
   ['1 WITHOUT ONE SUCCESS ON RECORD', [delivery('a', { successes: 0 })], [arrival('a')]],
   ['1 WITHOUT ONE SUCCESS ON RECORD', [delivery('a', { attempts: 2, successes: 2 })], [arrival('a')]],
-])('%s', (verdict, deliveries, arrivals) => {
-  expect(verdictOf(deliveries, arrivals)).toBe(verdict)
+])('%s', (fault, deliveries, arrivals) => {
+  expect(verdictOf(deliveries, arrivals)).toBe(fault)
 })
 
-test('too few deliveries and too many are wrong, though all of them came', () => {
+test('too few or too many deliveries are a fault, even when all of them arrived', () => {
   expect(verdictOf([delivery('a')], [arrival('a')], 3)).toBe('2 DELIVERIES TOO FEW OR TOO MANY')
   expect(verdictOf([delivery('a')], [arrival('a')], 0)).toBe('1 DELIVERIES TOO FEW OR TOO MANY')
 })

@@ -1,10 +1,11 @@
-// The books' own honesty, with rows as no working gateway would keep them.
+// Tests of the gateway's ledger with rows that a working gateway never stores.
 import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/testing'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import type { Sql } from './database.ts'
-import { booksVerdict, makeOrders, readBooks, readSettling } from './gateway-ledger.ts'
-import { orderIdSql, paymentHeaders } from './gateway-payments.ts'
-import { newRun } from './ids.ts'
+import type { Sql } from '../database.ts'
+import { orderIdSql, paymentHeaders } from '../gateway-payments.ts'
+import { newRun } from '../ids.ts'
+import { gatewayLedger, makeOrders } from './gateway-payments.ts'
+import { checkLedger, readWaits } from './ledger.ts'
 
 const SENT = 20
 let database: TestDatabase
@@ -16,12 +17,12 @@ beforeAll(async () => {
 })
 afterAll(() => database?.drop())
 
-/** A run of which every payment succeeded two seconds after its creation, then spoiled; `{order}` is that of number 0. */
+/** A run whose payments all succeeded after two seconds, then the spoiling statement; `{order}` is the first order. */
 async function verdict(spoil = 'SELECT 1', unacknowledged: number[] = []): Promise<string> {
   const run = newRun()
   await makeOrders(sql, run, SENT)
   const own = `order_id LIKE 'order\\_%${run}'`
-  // One commit: an order and its payment may not disagree.
+  // In one commit: the database refuses an order that disagrees with its payment.
   await sql(`
     INSERT INTO payments (id, order_id, merchant_id, amount, currency, method, vpa, status, request_id, settled_at)
     SELECT replace(id, 'order_', 'pay_'), id, merchant_id, amount, currency, 'upi', 'a@b', 'success', 'r', now() + interval '2 seconds'
@@ -30,24 +31,21 @@ async function verdict(spoil = 'SELECT 1', unacknowledged: number[] = []): Promi
   await sql(`
     INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
     SELECT id, 'success', amount, 'bank', 'r' FROM payments WHERE ${own}`)
-  for (let n = 0; n < SENT; n++) {
-    const key = paymentHeaders(run, n)['idempotency-key']
-    if (key === undefined) continue
-    await sql(`
-      INSERT INTO idempotency_keys (merchant_id, key, fingerprint, status, response, expires_at)
-      VALUES ('${SEEDED_MERCHANT_ID}', '${key}', '', 201, '{}', now())`)
-  }
+  const keys = Array.from({ length: SENT }, (_, n) => paymentHeaders(run, n)['idempotency-key'] ?? [])
+  await sql(`
+    INSERT INTO idempotency_keys (merchant_id, key, fingerprint, status, response, expires_at)
+    SELECT '${SEEDED_MERCHANT_ID}', key, '', 201, '{}', now() FROM unnest('{${keys.flat().join(',')}}'::text[]) AS key`)
   await sql(spoil.replaceAll('{order}', orderIdSql(run, '0')).replaceAll('{run}', run))
-  // Of whatever payments are left: created_at has milliseconds only.
-  expect(Math.round((await readSettling(sql, run)).p50)).toBeCloseTo(2000, -1)
-  return booksVerdict(await readBooks(sql, run, { sent: SENT, unacknowledged }))
+  // Of the payments that are left: created_at has milliseconds only.
+  expect(Math.round((await readWaits(sql, gatewayLedger.work, run)).p50)).toBeCloseTo(2000, -1)
+  return checkLedger(sql, gatewayLedger, { run, sent: SENT, unacknowledged })
 }
 
 const WITHOUT_TRIGGERS = `SET session_replication_role = replica;`
 const AGAIN = 'SET session_replication_role = origin'
 const PAYMENT = '(SELECT id FROM payments WHERE order_id = {order} LIMIT 1)'
 
-test('says ok when all is right, whether or not what was not acknowledged is there', async () => {
+test('right rows are ok, with and without the unacknowledged payments', async () => {
   expect(await verdict()).toBe('ok (20 payments)')
   expect(await verdict('SELECT 1', [0, 1])).toBe('ok (20 payments)')
 })
@@ -82,7 +80,7 @@ test.each<[string, string, string]>([
     '1 ORDERS WITH TWO PAYMENTS',
   ],
   [
-    'a key without its answer',
+    'a key without its response',
     `DELETE FROM idempotency_keys WHERE key = (SELECT min(key) FROM idempotency_keys WHERE key LIKE 'bench-%-{run}')`,
     '1 KEYS MISSING',
   ],
