@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'prisma/config'
 
 process.env.PRISMA_SCHEMA_ENGINE_BINARY ||= fileURLToPath(
-  new URL('packages/prisma-engine/src/cli.mjs', import.meta.url),
+  new URL('tools/prisma-engine/cli.mjs', import.meta.url),
 )
 
 export default defineConfig({

@@ -8,7 +8,6 @@ try {
   const { applied, seeded } = await prepareDatabase(config, (client) => seedMerchant(client, config))
   console.log(applied.length === 0 ? 'The database is up to date.' : `Applied ${applied.join(', ')}.`)
   if (seeded) console.log(`Seeded the merchant ${config.seededMerchant?.email}.`)
-  process.exit(0) // the schema engine's timers would keep Node alive
 } catch (error) {
   console.error(
     error instanceof ConfigError ? error.message : `Cannot prepare the database: ${messageOf(error)}`,

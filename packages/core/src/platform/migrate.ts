@@ -1,34 +1,33 @@
-// Brings a database up to date: our migrations, and BullMQ's tables when the queue lives in PostgreSQL, then the seed. Safe to run by several processes at once.
+// Prepares a database: our migrations, BullMQ's tables if the queue is in PostgreSQL, then the seed. Starts take turns.
 import path from 'node:path'
-import { applyMigrations } from '@sluice/prisma-engine'
 import pg from 'pg'
+import { applyMigrations, lockMigrations } from './apply-migrations.ts'
 import type { Config } from './config.ts'
-import { migrateQueueTables } from './queue-backends.ts'
 
-/** Held from the first statement to the last, so that several starts take turns. */
-const MIGRATION_LOCK = 7_217_031
-
-const prismaDir = path.resolve(import.meta.dirname, '../../../../prisma')
+const migrationsDirectory = path.resolve(import.meta.dirname, '../../../../prisma/migrations')
 
 /**
- * Applies what is missing, then lets `seed` insert what a new database begins with. Answers the names of the migrations
- * that it applied, and what `seed` answered. The process must end by `process.exit` after.
+ * Applies pending migrations, then lets `seed` insert what a new database begins with. Answers the names of the applied
+ * migrations, and the result of `seed`.
+ * @throws MigrationError if the database and the migrations do not go together, or a migration fails
  */
 export async function prepareDatabase<Seeded>(
   { databaseUrl, redisUrl }: Pick<Config, 'redisUrl'> & { databaseUrl: string },
   seed: (client: pg.Client) => Promise<Seeded>,
 ): Promise<{ applied: string[]; seeded: Seeded }> {
-  const lock = new pg.Client({ connectionString: databaseUrl })
-  await lock.connect()
+  const session = new pg.Client({ connectionString: databaseUrl })
+  session.on('error', () => {}) // the statement under way rejects, too
+  await session.connect()
   try {
-    await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
-    const applied = await applyMigrations(databaseUrl, prismaDir)
+    await lockMigrations(session)
+    const applied = await applyMigrations(session, migrationsDirectory)
     if (redisUrl === undefined) {
+      const { migrateQueueTables } = await import('./queue-backends.ts') // with Redis, a start needs no BullMQ here
       const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 })
       await migrateQueueTables(pool).finally(() => pool.end())
     }
-    return { applied, seeded: await seed(lock) }
+    return { applied, seeded: await seed(session) }
   } finally {
-    await lock.end()
+    await session.end()
   }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What PRISMA_SCHEMA_ENGINE_BINARY points at: speaks the CLI's protocol (JSON-RPC lines, and `cli …` sub-commands), so that plain `npx prisma migrate …` needs no downloaded binary.
+// What PRISMA_SCHEMA_ENGINE_BINARY points at: answers Prisma's CLI over JSON-RPC, in place of the downloaded engine.
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { createDatabase, dropDatabase, openSchemaEngine, runSql } from './engine.mjs'
@@ -7,9 +7,14 @@ import { createDatabase, dropDatabase, openSchemaEngine, runSql } from './engine
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   strict: false,
-  options: { datasource: { type: 'string' }, datamodels: { type: 'string' } },
+  options: { datasource: { type: 'string' }, datamodels: { type: 'string' }, version: { type: 'boolean' } },
 })
 const { url } = JSON.parse(values.datasource ?? '{}')
+
+if (values.version) {
+  console.log('schema-engine-wasm') // `prisma --version` waits for a line
+  process.exit(0)
+}
 
 /** PostgreSQL's and Node's error codes as Prisma's. */
 const prismaCodes = {
@@ -47,6 +52,9 @@ if (positionals[0] === 'cli') {
 const send = (message) =>
   new Promise((done) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`, done))
 
+/** Names without a number come last. The sort is stable: the CLI's order decides between equal numbers. */
+const numberOf = (name) => Number(/^\d+/.exec(name)?.[0] ?? Number.MAX_VALUE)
+
 let engine
 let printId = 1_000_000
 
@@ -56,6 +64,8 @@ async function call(method, params) {
     return { databaseName: decodeURIComponent(new URL(url).pathname.slice(1)) }
   }
   engine ??= await openSchemaEngine(url)
+  // The CLI sorts alphabetically, which puts 10_x before 2_x; migrations apply by number (see compareNames in core).
+  params.migrationsList?.migrationDirectories.sort((a, b) => numberOf(a.path) - numberOf(b.path))
   if (method === 'createMigration' || method === 'evaluateDataLoss') {
     // Fills the engine's schema cache; without it these two ask for a shadow database of another kind.
     await engine.devDiagnostic({ migrationsList: params.migrationsList, filters: params.filters })

@@ -1,9 +1,7 @@
-// Prisma's schema engine as WebAssembly over node-postgres: the same Rust code as the binary that the CLI would download, with nothing to download.
+// Prisma's schema engine as WebAssembly over node-postgres, for developers: the CLI's own engine without a download.
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import path from 'node:path'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils'
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg'
@@ -93,31 +91,4 @@ export async function openSchemaEngine(url) {
       connectToShadowDb: () => connectToShadowDatabase(url),
     }),
   )
-}
-
-export async function applyMigrations(url, prismaDir) {
-  const baseDir = path.join(prismaDir, 'migrations')
-  const lockFile = path.join(baseDir, 'migration_lock.toml')
-  const migrationDirectories = readdirSync(baseDir, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(path.join(baseDir, entry.name, 'migration.sql')))
-    .map((entry) => entry.name)
-    .sort()
-    .map((name) => ({
-      path: name,
-      migrationFile: {
-        path: 'migration.sql',
-        content: { tag: 'ok', value: readFileSync(path.join(baseDir, name, 'migration.sql'), 'utf8') },
-      },
-    }))
-  const engine = await openSchemaEngine(url)
-  const { appliedMigrationNames } = await engine.applyMigrations({
-    migrationsList: {
-      baseDir,
-      lockfile: { path: 'migration_lock.toml', content: readFileSync(lockFile, 'utf8') },
-      shadowDbInitScript: '',
-      migrationDirectories,
-    },
-    filters: { externalTables: [], externalEnums: [] },
-  })
-  return appliedMigrationNames
 }
