@@ -148,7 +148,7 @@ test.concurrent.for(brokenCollectors)(
     expect(posted.status).toBe(202)
     expect(posted.tookMs).toBeLessThan(1000)
     await waitFor('the processing', async () => (await system.endings()).length === 1)
-    await waitFor('both to tell of it', () => apps(system).every((app) => told(app.output()) === 1))
+    await waitFor('both to tell of it', () => apps(system).every((app) => reports(app.output()) === 1))
 
     expect((await post(system, 'txn_after')).status).toBe(202)
     await waitFor('the processing', async () => (await system.endings()).length === 2)
@@ -156,12 +156,12 @@ test.concurrent.for(brokenCollectors)(
     const ends = await Promise.all(apps(system).map((app) => app.stop()))
     expect(ends).toEqual(ends.map(() => ({ code: 0, signal: null })))
     expect(performance.now() - stoppingAt).toBeLessThan(4000)
-    for (const app of apps(system)) expect(told(app.output())).toBe(1)
+    for (const app of apps(system)) expect(reports(app.output())).toBe(1)
   },
 )
 
 const apps = ({ api, workers }: TestSystem) => [api, ...workers]
-const told = (output: string) => output.split('traces are not delivered').length - 1
+const reports = (output: string) => output.split('the collector does not accept traces').length - 1
 
 const post = (system: TestSystem, transactionId: string) =>
   untilKnown(() => postOnce(system, '/v1/webhooks/transactions', transactionBody(transactionId)))

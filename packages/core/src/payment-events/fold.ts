@@ -1,7 +1,7 @@
-// The state of an external payment: a pure function of the set of its distinct events, kept incrementally (SPEC 4).
+// The state of an external payment: a pure function of the set of its events, kept incrementally (decisions 0009, 0010).
 import type { ExternalPaymentStatus, PaymentEventRequest } from '@sluice/contracts'
 
-/** What an event says, apart from which payment it belongs to. */
+/** An event without the id of its payment. */
 export type PaymentEvent = Omit<PaymentEventRequest, 'payment_id'>
 
 /** What decides between two events of a payment. */
@@ -12,7 +12,7 @@ export interface Rank {
   eventId: string
 }
 
-/** What an event that is no refund, or else a refund, says about the payment itself. */
+/** Amount, currency and user of the payment, as one event states them. */
 interface Terms extends Rank {
   /** Minor units. */
   amount: number
@@ -20,11 +20,11 @@ interface Terms extends Rank {
   userId: string
 }
 
-/** All that has to be kept of the events to take in one more. */
+/** All that must be kept of the events to fold in one more. */
 export interface PaymentState {
   /** Of the greatest event. */
   deciding: Rank
-  /** Of the greatest event that is no refund, else of the greatest refund. */
+  /** Of the greatest event that is not a refund; if there are only refunds, of the greatest refund. */
   terms: Terms
   /** Sums of refunds in minor units, by currency. */
   refunds: Readonly<Record<string, bigint>>
@@ -33,7 +33,7 @@ export interface PaymentState {
 
 const precedence: Record<ExternalPaymentStatus, number> = { pending: 0, failed: 0, completed: 1, refunded: 2 }
 
-/** Of pending and failed at the same second failed is the greater. */
+/** Of pending and failed with the same timestamp, failed is the greater. */
 const tieBreak: Record<ExternalPaymentStatus, number> = { pending: 0, failed: 1, completed: 0, refunded: 0 }
 
 /** Above 0 when `a` is the greater event, below when `b` is, 0 only for the same event. A total order. */
@@ -52,7 +52,7 @@ const compareBytes = (a: string, b: string) => (a === b ? 0 : Buffer.compare(Buf
 export const statusOf = (event: PaymentEvent): ExternalPaymentStatus =>
   event.event.slice('payment.'.length) as ExternalPaymentStatus
 
-/** The payment after one more event, which it must not have seen before. Never changes `state`. */
+/** The payment after one more event, which must be new to it. Never changes `state`. */
 export function foldEvent(state: PaymentState | undefined, event: PaymentEvent): PaymentState {
   const terms = termsOf(event)
   if (state === undefined) {
@@ -66,7 +66,7 @@ export function foldEvent(state: PaymentState | undefined, event: PaymentEvent):
   }
 }
 
-/** Refunds say nothing about the payment itself as long as anything else does. */
+/** Refunds decide the terms only while no other event is known. */
 const compareTerms = (a: Terms, b: Terms) =>
   Number(a.status !== 'refunded') - Number(b.status !== 'refunded') || compareRanks(a, b)
 
@@ -80,7 +80,7 @@ function termsOf(event: PaymentEvent): Terms {
   return { status: statusOf(event), timestamp, eventId, amount, currency, userId }
 }
 
-/** What was refunded in the payment's own currency, minor units. */
+/** The refunded sum in the payment's own currency, in minor units. */
 export const refundedAmount = ({ refunds, terms }: PaymentState): bigint => refunds[terms.currency] ?? 0n
 
 /** Whether two states look the same, apart from the number of events. */
@@ -94,7 +94,7 @@ export const isSamePayment = (a: PaymentState, b: PaymentState): boolean =>
 
 type ContradictingField = 'currency' | 'user_id' | 'refunded_amount'
 
-/** The fields in which an event contradicts the payment as it was known; `refunded_amount` when refunds outgrow its amount. */
+/** The fields in which an event contradicts the known payment; `refunded_amount` when refunds exceed its amount. */
 export function contradictions(
   before: PaymentState | undefined,
   event: PaymentEvent,
@@ -109,7 +109,7 @@ export function contradictions(
   return fields
 }
 
-/** By how much refunds are above the payment's amount; nothing while only refunds are known of it. */
+/** By how much refunds exceed the payment's amount; 0 while only refunds are known. */
 function refundsInExcess(state: PaymentState): bigint {
   if (state.terms.status === 'refunded') return 0n
   const excess = refundedAmount(state) - BigInt(state.terms.amount)
@@ -121,11 +121,13 @@ export interface Verdict {
   reason: string | null
 }
 
-/** What an event did to the payment as it was known when it arrived. The reason says what is not plain to see. */
+/** What an event did to the payment as known when it arrived. The reason explains what the outcome does not show. */
 export function judgeEvent(known: PaymentState | undefined, event: PaymentEvent): Verdict {
   const { outcome, reason } = compareWithKnown(known, event)
-  const said = contradictions(known, event, foldEvent(known, event)).map((field) => contradictionTexts[field])
-  const sentences = [...(reason === null ? [] : [reason]), ...said]
+  const conflicts = contradictions(known, event, foldEvent(known, event)).map(
+    (field) => contradictionTexts[field],
+  )
+  const sentences = [...(reason === null ? [] : [reason]), ...conflicts]
   return { outcome, reason: sentences.length === 0 ? null : sentences.join(' ') }
 }
 

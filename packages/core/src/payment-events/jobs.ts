@@ -1,4 +1,4 @@
-// The job of a payment event, for what follows from it, and its table as the dispatcher sees it.
+// The job of a payment event, which publishes it, and its table as the dispatcher sees it.
 import { defineJob } from '../platform/queue.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 

@@ -1,4 +1,4 @@
-// Reading external payments, their sums and their audit trails, as the wire shows them.
+// Reading external payments, their sums and their audit trails, in their wire form.
 import {
   type ExternalPayment,
   type ExternalPaymentStatus,
@@ -20,7 +20,7 @@ export async function listExternalPayments(
   status: StatusFilter,
   { limit, offset }: PageQuery,
 ): Promise<ExternalPayment[]> {
-  // Status by status, so that the one index serves all: the first rows of each hold the first rows of the whole.
+  // One index serves all statuses: the first rows of each status contain the first rows of the whole list.
   const rows = await db.prisma.$queryRaw<PaymentRow[]>`
     SELECT p.payment_id, p.status, p.timestamp::float8, p.amount::float8, p.currency, p.user_id,
            p.refunded_amount::float8, p.created_at, p.updated_at, p.events_count
@@ -46,13 +46,13 @@ type PaymentRow = Omit<ExternalPayment, 'event' | 'created_at' | 'updated_at'> &
 export const countExternalPayments = (db: Database, status: StatusFilter): Promise<number> =>
   db.prisma.externalPayment.count({ where: status === undefined ? {} : { status } })
 
-/** The summary of no payments at all. */
+/** The summary without any payments. */
 export const noExternalPayments: ExternalPaymentsSummary = {
   counts: { pending: 0, completed: 0, failed: 0, refunded: 0 },
   totals: [],
 }
 
-/** Counts by status, of all payments; sums by currency and status, of those asked for. */
+/** Counts of every status; sums by currency for the status asked for, or for all. */
 export async function summarizeExternalPayments(
   db: Database,
   status: StatusFilter,
@@ -66,7 +66,7 @@ export async function summarizeExternalPayments(
   return { counts, totals: totals.filter((total) => status === undefined || total.status === status) }
 }
 
-/** A page of the payment's audit trail, in order of arrival, and how many events there are; undefined for an unknown payment. */
+/** A page of the payment's audit trail, in order of arrival, and the number of its events; undefined if the payment is unknown. */
 export async function findPaymentEvents(
   db: Database,
   paymentId: string,

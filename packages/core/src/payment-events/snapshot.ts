@@ -1,4 +1,4 @@
-// The payment as it was right after an event, stored with the event: what does not stand in the event's row already, and no names, since it is the greater part of that row.
+// The payment's state right after an event, stored in the event's row without field names, to save space.
 import type { ExternalPayment, ExternalPaymentStatus } from '@sluice/contracts'
 import { refundedAmount } from './fold.ts'
 import type { PaymentEntry } from './store.ts'

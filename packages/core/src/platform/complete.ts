@@ -1,4 +1,4 @@
-// Completing work: the worker re-reads a row and marks it as done once, in one guarded update with other rows that are due.
+// Completing work: a worker marks due rows as done, each once, in one guarded update for a group of them.
 import type { Database, Statement } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Logger } from './logger.ts'

@@ -176,10 +176,10 @@ describe('the seeded merchant', () => {
 
   test('needs both credentials or none elsewhere', () => {
     expect(problemsOf({ ...off, TEST_API_KEY: 'key_own' })).toEqual([
-      'TEST_API_SECRET must be set when TEST_API_KEY is and the sandbox is off: both or neither',
+      'TEST_API_SECRET must be set when TEST_API_KEY is and the sandbox is off: set both or neither',
     ])
     expect(problemsOf({ ...off, TEST_API_SECRET: 'secret_own', TEST_API_KEY: ' ' })).toEqual([
-      'TEST_API_KEY must be set when TEST_API_SECRET is and the sandbox is off: both or neither',
+      'TEST_API_KEY must be set when TEST_API_SECRET is and the sandbox is off: set both or neither',
     ])
   })
 

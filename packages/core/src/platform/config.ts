@@ -1,5 +1,6 @@
-// The one place that reads the environment. Every problem is reported at once, by the variable's name.
+// The one place that reads the environment: all problems are reported at once, by the variable's name.
 import { isIP } from 'node:net'
+import { DELAY_MS_MAX, type DelayRange, EnvReader } from './env-reader.ts'
 import { StartupError } from './errors.ts'
 import { isWebhookSecret } from './standard-webhooks.ts'
 
@@ -23,19 +24,19 @@ export interface Config {
   publicDashboardUrl: string
   /** Proxies whose X-Forwarded-For is believed: addresses and CIDR ranges. */
   trustProxy: readonly string[]
-  /** Any of these may have signed an inbound event; empty: unsigned ones are taken, in the sandbox only. */
+  /** Secrets of which one must have signed an inbound event; empty: the sandbox accepts unsigned events. */
   inboundWebhookSecrets: readonly string[]
   sandbox: boolean
-  /** The e-mail of the merchant whom external payments belong to; unset: the seeded one. */
+  /** The e-mail of the merchant who owns external payments; unset: the seeded merchant. */
   externalPaymentsMerchant: string | undefined
-  /** Requests of one address on public, login and test routes, counted by each process for itself. */
+  /** Requests of one address on public, login and test routes; each process counts its own. */
   rateLimitPerMinute: number
   /** Webhooks may go to private addresses, such as this machine's. */
   webhookAllowPrivate: boolean
-  /** Webhooks are tried again after seconds instead of minutes and hours. */
+  /** Webhooks are retried after seconds instead of minutes and hours. */
   webhookRetryIntervalsTest: boolean
   transactionProcessingDelayMs: number
-  /** The share of UPI payments that the simulated bank lets succeed, 0 to 1. */
+  /** The share of UPI payments that succeed at the simulated bank, 0 to 1. */
   upiSuccessRate: number
   /** The same for cards. */
   cardSuccessRate: number
@@ -45,21 +46,15 @@ export interface Config {
   refundDelayMs: DelayRange
   /** Every payment and refund takes this long, and payments end like this; unset: the bank decides. */
   testMode: { paymentSuccess: boolean; processingDelayMs: number } | undefined
-  /** Made at start if there is none; unset: nobody is. */
+  /** Created at start if it does not exist; unset: no merchant is created. */
   seededMerchant: { email: string; apiKey: string; apiSecret: string } | undefined
   workerConcurrency: number
   dispatchIntervalMs: number
-  /** Raw payloads of deliveries that are done with and older than this are removed; unset: kept for ever. */
+  /** Raw payloads of completed events, and webhook attempts, older than this are removed; unset: kept for ever. */
   retentionDays: number | undefined
   logLevel: LogLevel
   /** An OTLP/HTTP collector; unset: no tracing. */
   otelEndpoint: string | undefined
-}
-
-/** Both ends are possible; `min` is never above `max`. */
-interface DelayRange {
-  min: number
-  max: number
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -74,7 +69,7 @@ export class ConfigError extends StartupError {
   }
 }
 
-/** Every variable that is read here, in the order of `.env.example`, which a test compares with this list. */
+/** Every variable that is read here, in the order of `.env.example`; a test compares the two. */
 export const variables = [
   'DATABASE_URL',
   'REDIS_URL',
@@ -113,18 +108,15 @@ export const variables = [
   'LOG_LEVEL',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
 ] as const
-type Variable = (typeof variables)[number]
-
-/** The greatest delay of a timer and of a delayed job (int32 milliseconds, about 24 days). */
-const DELAY_MS_MAX = 2 ** 31 - 1
+type Reader = EnvReader<(typeof variables)[number]>
 
 /**
  * Reads and checks the environment; an empty value counts as unset.
- * @throws ConfigError with all problems when anything is wrong.
+ * @throws ConfigError with all problems, if there are any.
  */
 export function readConfig(env: Record<string, string | undefined>): Config {
   const problems: string[] = []
-  const read = reader(env, problems)
+  const read: Reader = new EnvReader(env, problems)
   const host = read.text('HOST') ?? '127.0.0.1'
   const port = read.integer('PORT', 8000, 0, 65_535)
   const dashboardPort = read.integer('DASHBOARD_PORT', 3000, 0, 65_535)
@@ -174,12 +166,12 @@ function readTestMode(read: Reader, sandbox: boolean, problems: string[]): Confi
   const isOn = read.boolean('TEST_MODE', false)
   const paymentSuccess = read.boolean('TEST_PAYMENT_SUCCESS', true)
   const processingDelayMs = read.integer('TEST_PROCESSING_DELAY', 1000, 0, DELAY_MS_MAX)
-  // Payments that end as a setting says are no payments: never where money could be real.
+  // A setting must not decide how a payment ends where money could be real.
   if (isOn && !sandbox) problems.push('TEST_MODE may be true only with SANDBOX=true')
   return isOn ? { paymentSuccess, processingDelayMs } : undefined
 }
 
-/** The well-known credentials open the sandbox only; elsewhere the merchant needs a pair of the operator's own. */
+/** The well-known credentials work in the sandbox only; elsewhere the operator sets a pair of their own. */
 function readSeededMerchant(read: Reader, sandbox: boolean, problems: string[]): Config['seededMerchant'] {
   const email = read.email('TEST_MERCHANT_EMAIL') ?? 'test@example.com'
   const apiKey = read.credential('TEST_API_KEY')
@@ -193,12 +185,12 @@ function readSeededMerchant(read: Reader, sandbox: boolean, problems: string[]):
     const [missing, given] = hasKey
       ? ['TEST_API_SECRET', 'TEST_API_KEY']
       : ['TEST_API_KEY', 'TEST_API_SECRET']
-    problems.push(`${missing} must be set when ${given} is and the sandbox is off: both or neither`)
+    problems.push(`${missing} must be set when ${given} is and the sandbox is off: set both or neither`)
   }
   return apiKey !== undefined && apiSecret !== undefined ? { email, apiKey, apiSecret } : undefined
 }
 
-/** The configuration of a process that cannot do without a database. */
+/** The configuration of a process that needs a database. */
 export function readServiceConfig(env: Record<string, string | undefined>): Config & { databaseUrl: string } {
   const config = readConfig(env)
   if (config.databaseUrl === undefined) {
@@ -223,100 +215,7 @@ function isAddressRange(text: string): boolean {
   return (
     bits !== -1 &&
     rest.length === 0 &&
-    // A prefix of 0 would believe everybody, and the libraries that take it refuse it.
+    // A prefix of 0 would trust every address, and the libraries that take this value refuse it.
     (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) >= 1 && Number(prefix) <= bits))
   )
-}
-
-type Reader = ReturnType<typeof reader>
-
-function reader(env: Record<string, string | undefined>, problems: string[]) {
-  const text = (name: Variable) => {
-    const value = env[name]?.trim()
-    return value === '' ? undefined : value
-  }
-  const optionalInteger = (name: Variable, min: number, max: number) => {
-    const value = text(name)
-    if (value === undefined) return undefined
-    const number = Number(value)
-    if (/^\d+$/.test(value) && number >= min && number <= max) return number
-    problems.push(`${name} must be an integer from ${min} to ${max}, not "${value}"`)
-    return undefined
-  }
-  const integer = (name: Variable, fallback: number, min: number, max: number) =>
-    optionalInteger(name, min, max) ?? fallback
-  return {
-    text,
-    optionalInteger,
-    integer,
-    /** A share, 0 to 1, in plain decimals. */
-    rate(name: Variable, fallback: number) {
-      const value = text(name)
-      if (value === undefined) return fallback
-      if (/^(\d+(\.\d+)?|\.\d+)$/.test(value) && Number(value) <= 1) return Number(value)
-      problems.push(`${name} must be a number from 0 to 1, not "${value}"`)
-      return fallback
-    },
-    /** Two variables in milliseconds, either of which may be left to its default. */
-    delayRange(minName: Variable, minFallback: number, maxName: Variable, maxFallback: number): DelayRange {
-      const problemsBefore = problems.length
-      const min = integer(minName, minFallback, 0, DELAY_MS_MAX)
-      const max = integer(maxName, maxFallback, 0, DELAY_MS_MAX)
-      // A default in place of a wrong value says nothing about what was meant.
-      if (min > max && problems.length === problemsBefore) {
-        const shown = (name: Variable, value: number) =>
-          `${name} (${value}${text(name) === undefined ? ' by default' : ''})`
-        problems.push(`${shown(minName, min)} must not be above ${shown(maxName, max)}`)
-      }
-      return { min, max }
-    },
-    /** Lower-cased, as merchants' addresses are kept. */
-    email(name: Variable) {
-      const value = text(name)?.toLowerCase()
-      if (value === undefined) return undefined
-      if (/^[^@\s]+@[^@\s]+$/.test(value) && [...value].length <= 255) return value
-      problems.push(`${name} must be an e-mail address (one @, no white space, at most 255 characters)`)
-      return undefined
-    },
-    /** Never quotes the value. */
-    credential(name: Variable) {
-      const value = text(name)
-      // What header values can carry, and clients agree on how.
-      if (value === undefined || /^[\x21-\x7e]{1,64}$/.test(value)) return value
-      problems.push(`${name} must be 1 to 64 visible ASCII characters`)
-      return undefined
-    },
-    boolean(name: Variable, fallback: boolean) {
-      const value = text(name)
-      if (value === undefined) return fallback
-      if (value === 'true' || value === 'false') return value === 'true'
-      problems.push(`${name} must be true or false, not "${value}"`)
-      return fallback
-    },
-    /** Comma-separated; never quotes an entry, which may be a secret. */
-    list(name: Variable, isValid: (entry: string) => boolean, whatIsRight: string) {
-      const entries = (text(name) ?? '').split(',').map((entry) => entry.trim())
-      const given = entries.filter((entry) => entry !== '')
-      const wrong = given.findIndex((entry) => !isValid(entry))
-      if (wrong !== -1) {
-        problems.push(`${name} must be a comma-separated list of ${whatIsRight}; entry ${wrong + 1} is not`)
-      }
-      return given
-    },
-    choice<const T extends string>(name: Variable, choices: readonly T[], fallback: T): T {
-      const value = text(name)
-      if (value === undefined) return fallback
-      const chosen = choices.find((choice) => choice === value)
-      if (chosen === undefined) problems.push(`${name} must be one of ${choices.join(', ')}, not "${value}"`)
-      return chosen ?? fallback
-    },
-    /** Never quotes the value: URLs of databases carry passwords. */
-    url(name: Variable, protocols: readonly string[]) {
-      const value = text(name)
-      if (value === undefined) return undefined
-      if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value
-      problems.push(`${name} must be a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`)
-      return undefined
-    },
-  }
 }

@@ -1,9 +1,10 @@
-// PostgreSQL: three pools (batches, which must be quick to fail; transactions, which may wait for each other's locks; reads), Prisma for ordinary reads and plain statements for what is written.
+// PostgreSQL for apps: short batch statements, transactions that may wait for locks, and reads through Prisma.
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { PrismaClient } from '../generated/client.ts'
 import { unavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
+import { allOf, inTransaction } from './transaction.ts'
 import { withTimeout } from './with-timeout.ts'
 
 /** A statement with a name is prepared once for each connection. */
@@ -20,28 +21,26 @@ export interface Tx {
 }
 
 type AfterCommit = (effect: () => void) => void
+type Work<T> = (tx: Tx, afterCommit: AfterCommit) => Promise<T>
 
 export interface Database {
   prisma: PrismaClient
-  /** One statement on the batch connections; rows as arrays. Rejects within about a second when the server doesn't answer. */
+  /** One statement on the batch connections; rows as arrays. Rejects within about a second when the server does not respond. */
   batch: (statement: Statement) => Promise<{ rows: unknown[][]; rowCount: number }>
   /**
-   * One transaction on a batch connection, in two trips: `lock` locks and reads, `decide` says from its rows what to
-   * write, and that is sent together with the COMMIT. Rejects with the first error of any part; then nothing is written
-   * (or, when the connection broke at the COMMIT, nobody knows).
+   * One transaction on a batch connection, in two round trips. `lock` locks and reads; `decide` returns from its rows
+   * the statements that are sent together with the COMMIT. Rejects with the first error of any part; then nothing is
+   * written, unless the connection broke at the COMMIT: then the outcome is unknown.
    */
   lockThenWrite: (lock: Statement, decide: (rows: unknown[][]) => Statement[]) => Promise<void>
   /**
-   * Runs `work` in one database transaction (READ COMMITTED). What is handed to `afterCommit` runs once the commit has
-   * succeeded, and not at all when it fails, so that side effects never tell of what was rolled back. Rejects, as
-   * SERVICE_UNAVAILABLE, after about two statement timeouts; then the transaction is given up, or nobody knows.
+   * Runs `work` in one database transaction (READ COMMITTED). Effects handed to `afterCommit` run once the commit has
+   * succeeded, and never when it fails, so that no side effect reports what was rolled back. Rejects, as
+   * SERVICE_UNAVAILABLE, after about two statement timeouts, or sooner with `withinMs`. Then the transaction rolls
+   * back, or its outcome is unknown.
    */
-  atomically: <T>(
-    work: (tx: Tx, afterCommit: AfterCommit) => Promise<T>,
-    /** Less time than that. */
-    limits?: { withinMs?: number },
-  ) => Promise<T>
-  /** Opens connections ahead of the first delivery and payment; does nothing when the server is away. */
+  atomically: <T>(work: Work<T>, limits?: { withinMs?: number }) => Promise<T>
+  /** Opens connections before the first request needs them; does nothing when the server is away. */
   warmUp: () => Promise<void>
   close: () => Promise<void>
 }
@@ -52,7 +51,7 @@ export interface DatabaseOptions {
   log: Logger
   /** Client-side limit of one batch statement, and of half a transaction: a frozen server sends no error. */
   statementTimeoutMs?: number
-  /** Client-side limit of a connection's beginning, the wait for a free one included. */
+  /** Client-side limit for opening a connection, the wait for a free one included. */
   connectTimeoutMs?: number
 }
 
@@ -62,28 +61,15 @@ const BATCH_CONNECTIONS = 5
 const TRANSACTION_CONNECTIONS = 10
 const READ_CONNECTIONS = 8
 
+/** For reads of one object, which testers and payers poll for. */
+export const FIND_TIMEOUT_MS = 800
+
 export function openDatabase(options: DatabaseOptions): Database {
   const { statementTimeoutMs = 500, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options
-  const batchPool = openPool(options, {
-    max: BATCH_CONNECTIONS,
-    idleTimeoutMillis: 0, // a delivery after a quiet while must not wait for a connection
-    query_timeout: statementTimeoutMs,
-    // Work is found by index or not at all: a plan made while the tables were new and empty would read them whole.
-    // A process that is stopped in the middle of a transaction must not keep its locks.
-    options: '-c enable_seqscan=off -c idle_in_transaction_session_timeout=2000',
-    pipeline: true,
-  })
-  // Answered within a second whatever happens, where a statement may take half of one.
+  // The response comes within a second, and one statement may take half of it.
   const transactionTimeoutMs = 2 * statementTimeoutMs - 100
-  const transactionPool = openPool(options, {
-    max: TRANSACTION_CONNECTIONS,
-    // Transactions on one order or payment take turns, and so do those that wait for a connection meanwhile.
-    query_timeout: transactionTimeoutMs,
-    connectionTimeoutMillis: transactionTimeoutMs,
-    idleTimeoutMillis: 60_000,
-    options: '-c idle_in_transaction_session_timeout=2000',
-    pipeline: true,
-  })
+  const batchPool = openBatchPool(options, statementTimeoutMs)
+  const transactionPool = openTransactionPool(options, transactionTimeoutMs)
   const readPool = openPool(options, { max: READ_CONNECTIONS, query_timeout: READ_TIMEOUT_MS })
   const prisma = new PrismaClient({
     adapter: new PrismaPg(readPool),
@@ -95,47 +81,13 @@ export function openDatabase(options: DatabaseOptions): Database {
       const result = await batchPool.query({ ...statement, rowMode: 'array' })
       return { rows: result.rows, rowCount: result.rowCount ?? 0 }
     },
-    lockThenWrite: (lock, decide) =>
-      inTransaction(batchPool, async (client, begun) => {
-        const [, { rows }] = await allOf([begun, client.query({ ...lock, rowMode: 'array' })])
-        const writes = decide(rows)
-        // If one fails the rest do too, and the COMMIT ends as a ROLLBACK.
-        const sent = writes.map((statement) => client.query({ ...statement, rowMode: 'array' }))
-        await allOf([...sent, client.query('COMMIT')])
-      }),
-    async atomically(work, { withinMs = transactionTimeoutMs } = {}) {
-      const effects: Array<() => void> = []
-      const timeoutMs = Math.min(withinMs, transactionTimeoutMs)
-      const deadline = performance.now() + timeoutMs
-      // Nobody waits for it any more: what was answered "unknown" is better not done.
-      const refuseLate = () => {
-        if (performance.now() > deadline) throw unavailable(new Error('the transaction came too late'))
-      }
-      const transaction = inTransaction(transactionPool, async (client, begun) => {
-        const tx: Tx = {
-          async query(statement) {
-            refuseLate()
-            const [, { rows }] = await allOf([begun, client.query(statement)])
-            return rows
-          },
-        }
-        const result = await work(tx, (effect) => effects.push(effect))
-        refuseLate()
-        const [, { command }] = await allOf([begun, client.query('COMMIT')])
-        // Of a statement that failed and whose error nobody handed on, PostgreSQL says no more than this.
-        if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`)
-        return result
-      })
-      const committed = transaction.then((result) => {
-        for (const effect of effects) effect()
-        return result
-      })
-      return withTimeout(timeoutMs, committed, unavailable)
-    },
+    lockThenWrite: (lock, decide) => lockThenWrite(batchPool, lock, decide),
+    atomically: (work, { withinMs = transactionTimeoutMs } = {}) =>
+      atomically(transactionPool, work, Math.min(withinMs, transactionTimeoutMs)),
     async warmUp() {
       const connect = (pool: pg.Pool) =>
         Array.from({ length: BATCH_CONNECTIONS }, () => pool.query('SELECT 1'))
-      const reads = prisma.$queryRaw`SELECT 1` // its first query loads a good part of it, too
+      const reads = prisma.$queryRaw`SELECT 1` // Prisma's first query loads a good part of Prisma, too
       await Promise.allSettled([...connect(batchPool), ...connect(transactionPool), reads])
     },
     async close() {
@@ -145,43 +97,65 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 }
 
-/** Runs `work` between BEGIN, whose answer it need not wait for, and its own COMMIT; whatever fails is rolled back. */
-async function inTransaction<T>(
-  pool: pg.Pool,
-  work: (client: pg.PoolClient, begun: Promise<unknown>) => Promise<T>,
-): Promise<T> {
-  const client = await pool.connect()
-  // While it is ours a connection that breaks is ours to hear of, too; what it was doing rejects by itself.
-  let broken: Error | undefined
-  const onError = (error: Error) => {
-    broken = error
+const lockThenWrite = (pool: pg.Pool, lock: Statement, decide: (rows: unknown[][]) => Statement[]) =>
+  inTransaction(pool, async (client, begun) => {
+    const [, { rows }] = await allOf([begun, client.query({ ...lock, rowMode: 'array' })])
+    // If one write fails the others fail too, and the COMMIT ends as a ROLLBACK.
+    const sent = decide(rows).map((statement) => client.query({ ...statement, rowMode: 'array' }))
+    await allOf([...sent, client.query('COMMIT')])
+  })
+
+function atomically<T>(pool: pg.Pool, work: Work<T>, timeoutMs: number): Promise<T> {
+  const effects: Array<() => void> = []
+  const deadline = performance.now() + timeoutMs
+  // The caller has got SERVICE_UNAVAILABLE by then: a transaction that can still roll back, does.
+  const refuseLate = () => {
+    if (performance.now() > deadline) throw unavailable(new Error('the transaction came too late'))
   }
-  client.on('error', onError)
-  const begun = client.query('BEGIN')
-  begun.catch(() => {}) // heard of with the first statement
-  try {
-    return await work(client, begun)
-  } catch (error) {
-    await client.query('ROLLBACK').catch((cause) => {
-      broken = cause
-    })
-    throw error
-  } finally {
-    client.removeListener('error', onError)
-    client.release(broken)
-  }
+  const transaction = inTransaction(pool, async (client, begun) => {
+    const tx: Tx = {
+      async query(statement) {
+        refuseLate()
+        const [, { rows }] = await allOf([begun, client.query(statement)])
+        return rows
+      },
+    }
+    const result = await work(tx, (effect) => effects.push(effect))
+    refuseLate()
+    const [, { command }] = await allOf([begun, client.query('COMMIT')])
+    // All that PostgreSQL reports about a failed statement whose error the work swallowed.
+    if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command}`)
+    return result
+  })
+  const committed = transaction.then((result) => {
+    for (const effect of effects) effect()
+    return result
+  })
+  return withTimeout(timeoutMs, committed, unavailable)
 }
 
-/** All results, or the first error once everything has ended: what follows an error is only its echo. */
-async function allOf<const T extends readonly Promise<unknown>[]>(
-  promises: T,
-): Promise<{ [I in keyof T]: Awaited<T[I]> }> {
-  const results = await Promise.allSettled(promises)
-  for (const result of results) if (result.status === 'rejected') throw result.reason
-  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as {
-    [I in keyof T]: Awaited<T[I]>
-  }
-}
+/** Batch statements must fail fast, and a quiet period must not cost the next event a new connection. */
+const openBatchPool = (options: DatabaseOptions, statementTimeoutMs: number) =>
+  openPool(options, {
+    max: BATCH_CONNECTIONS,
+    idleTimeoutMillis: 0,
+    query_timeout: statementTimeoutMs,
+    // Rows are found by index: a plan made while the tables were empty would scan them.
+    // A process that is stopped in the middle of a transaction must not keep its locks.
+    options: '-c enable_seqscan=off -c idle_in_transaction_session_timeout=2000',
+    pipeline: true,
+  })
+
+/** Transactions on one order or payment take turns, and so do those that wait for a connection meanwhile. */
+const openTransactionPool = (options: DatabaseOptions, timeoutMs: number) =>
+  openPool(options, {
+    max: TRANSACTION_CONNECTIONS,
+    query_timeout: timeoutMs,
+    connectionTimeoutMillis: timeoutMs,
+    idleTimeoutMillis: 60_000,
+    options: '-c idle_in_transaction_session_timeout=2000',
+    pipeline: true,
+  })
 
 function openPool(
   { url, applicationName, log, connectTimeoutMs = CONNECT_TIMEOUT_MS }: DatabaseOptions,
@@ -192,14 +166,11 @@ function openPool(
     ...config,
     connectionString: url,
     application_name: applicationName,
-    // The server gives up a little later than the client, so that abandoned statements don't pile up on it.
+    // The server gives up a little later than the client, so that abandoned statements do not pile up on it.
     statement_timeout: config.query_timeout + 1000,
     keepAlive: true,
   })
-  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  // The pool replaces an idle connection that breaks; without a listener the error would end the process.
   pool.on('error', (err) => log.warn({ err }, 'an idle database connection broke'))
   return pool
 }
-
-/** For reads of one object, which testers and payers poll for. */
-export const FIND_TIMEOUT_MS = 800

@@ -1,5 +1,21 @@
-// The dispatcher rings again for rows left behind: rows that never got a job, and rows whose job got lost. Rows are found by their state and due time in PostgreSQL; any number of workers may run it at once.
+// The dispatcher enqueues rows left behind: rows that never got a job, and rows whose job was lost.
+//
+// It finds rows by their state and due time in PostgreSQL; any number of workers may run it. One round for a table:
+//   1. count the rows without a job, and how fast they arrive: a burst?
+//   2. soon   enqueue rows that are due within 10 s (work that gives way waits during a burst)
+//   3. ahead  enqueue rows that are due later: few a second while events arrive, many when it is calm
+//   4. lost   enqueue rows again that are past their due time although they had a job
+
 import type { Database } from './database.ts'
+import {
+  claimRows,
+  type DispatchedRow,
+  lostRows,
+  readRowsWithoutJob,
+  releaseRows,
+  rowsWithoutJob,
+  type Search,
+} from './dispatcher-rows.ts'
 import { isUnavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
@@ -17,31 +33,31 @@ export interface DispatcherDeps {
 const SOON_MS = 10_000
 /** Rows that one statement claims and one bulk add enqueues. */
 const BATCH_ROWS = 500
-/** How many rows a second may be enqueued ahead of time while deliveries come in too fast for the API to enqueue them. */
+/** How many rows a second may be enqueued ahead of time while events arrive too fast for the API to enqueue them. */
 const AHEAD_ROWS_PER_SECOND = 100
 /** More rows a second than this without a job are a burst, to which work that may wait gives way. */
 const BURST_ROWS_PER_SECOND = 1000
-/** A row this far beyond its due time has lost its job … */
+/** A row this far past its due time has lost its job … */
 const LOST_AFTER_MS = 2000
-/** … unless the queue has a backlog in which the job may well be waiting; nor is it rung for again sooner. */
+/** … unless the queue has a backlog in which the job may well wait; it is not enqueued again sooner, either. */
 const LOST_AFTER_BACKLOG_MS = 60_000
 const BACKLOG_JOBS = 1000
-/** A row whose job was rung for is left alone for this long. */
-const RING_AGAIN_AFTER_MS = 5000
+/** A row that was enqueued is left alone for this long. */
+const ENQUEUE_AGAIN_AFTER_MS = 5000
 const LOST_ROWS_PER_ROUND = 5000
-/** So that a round ends, and lost rows are looked for, under any load. */
+/** The limit ends a round under any load, so that lost rows get their turn. */
 const SOON_ROWS_PER_ROUND = 20_000
 
 type Cause = 'soon' | 'ahead' | 'lost'
 
 export interface Dispatcher {
-  /** One look at every table; answers how many jobs it enqueued. */
+  /** One round over every table; returns how many jobs it enqueued. */
   round: () => Promise<number>
   start: (intervalMs: number) => void
   stop: () => Promise<void>
 }
 
-/** Each table has its own turns: a backlog or a fault of one must not keep another waiting. */
+/** Each table has its own rounds: a backlog or a fault of one never delays another. */
 export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTable[]): Dispatcher {
   const dispatchers = tables.map((table) => dispatchTable(deps, table))
   return {
@@ -58,68 +74,30 @@ export function createDispatcher(deps: DispatcherDeps, tables: readonly WorkTabl
   }
 }
 
+/** What one table's rounds remember. */
+interface TableState {
+  table: WorkTable
+  /** The latest due time among rows without a job at the last round, as text. */
+  newestKnown: string | null
+  lastRoundAt: number
+  stopped: boolean
+}
+
 function dispatchTable(deps: DispatcherDeps, table: WorkTable): Dispatcher {
-  let newestKnown: string | null = null
+  const state: TableState = { table, newestKnown: null, lastRoundAt: performance.now(), stopped: false }
   let timer: NodeJS.Timeout | undefined
   let running: Promise<unknown> = Promise.resolve()
-  let stopped = false
-  let lastRoundAt = performance.now()
-
-  async function round(): Promise<number> {
-    const sinceMs = Math.min(performance.now() - lastRoundAt, 2000)
-    lastRoundAt = performance.now()
-    const { newestDue, arrived } = await rowsWithoutJob(deps.db, table, newestKnown)
-    const stillComing = arrived > 0
-    const isBurst = (arrived * 1000) / sinceMs >= BURST_ROWS_PER_SECOND
-    newestKnown = newestDue
-    let total = 0
-    if (newestDue !== null) {
-      const dueWithinMs = isBurst && table.givesWayForMs > 0 ? -table.givesWayForMs : SOON_MS
-      total += await enqueueWaiting('soon', notEnqueued(newestDue, dueWithinMs), SOON_ROWS_PER_ROUND)
-      const budget = stillComing ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
-      total += await enqueueWaiting('ahead', notEnqueued(newestDue), budget)
-    }
-    total += await enqueueWaiting('lost', await lostRows(), LOST_ROWS_PER_ROUND)
-    return total
-  }
-
-  /** Claims and enqueues batches until there are no more such rows, or `rowsMax` are reached, or the queue is away. */
-  async function enqueueWaiting(cause: Cause, rows: Search, rowsMax: number): Promise<number> {
-    let count = 0
-    while (count < rowsMax && !stopped && deps.queueing.isReady()) {
-      const entries = await claim(deps.db, table, rows, Math.min(BATCH_ROWS, rowsMax - count))
-      if (entries.length === 0) break
-      try {
-        await deps.queueing.enqueue(table.job, entries)
-      } catch (error) {
-        await release(deps.db, table, entries).catch(() => {}) // else they are found as lost
-        throw error
-      }
-      count += entries.length
-      deps.metrics.dispatched.inc({ kind: table.kind, cause }, entries.length)
-      if (entries.length < BATCH_ROWS) break
-    }
-    if (count > 0) deps.log.info({ kind: table.kind, cause, rows: count }, 'dispatched')
-    return count
-  }
-
-  async function lostRows(): Promise<Search> {
-    const { waiting } = await deps.queueing.counts(table.job)
-    return waiting > BACKLOG_JOBS
-      ? lost(LOST_AFTER_BACKLOG_MS, LOST_AFTER_BACKLOG_MS)
-      : lost(LOST_AFTER_MS, RING_AGAIN_AFTER_MS)
-  }
 
   async function tick(intervalMs: number): Promise<void> {
     const startedAt = performance.now()
     if (deps.queueing.isReady()) {
-      await round().catch((err) => {
-        // A database that is slow or away is nothing to debug: a line will do.
+      await dispatchRound(deps, state).catch((err) => {
+        // A database that is slow or away needs no stack trace.
         const reason = isUnavailable(err) ? { reason: (err as Error).message } : { err }
-        deps.log.warn({ ...reason, kind: table.kind }, 'a dispatch round failed; the next one looks again')
+        deps.log.warn({ ...reason, kind: table.kind }, 'a dispatch round failed; the next round repeats it')
       })
     }
-    if (stopped) return
+    if (state.stopped) return
     const spent = performance.now() - startedAt
     timer = setTimeout(schedule, Math.max(50, intervalMs - spent), intervalMs)
   }
@@ -129,97 +107,79 @@ function dispatchTable(deps: DispatcherDeps, table: WorkTable): Dispatcher {
   }
 
   return {
-    round,
+    round: () => dispatchRound(deps, state),
     start: schedule,
     async stop() {
-      stopped = true
+      state.stopped = true
       clearTimeout(timer)
       await running
     },
   }
 }
 
-interface Search {
-  name: string
-  /** SQL over the due column and `enqueued_at`. */
-  where: (due: string) => string
-  /** Of `$2` and on. */
-  values: readonly unknown[]
+async function dispatchRound(deps: DispatcherDeps, state: TableState): Promise<number> {
+  const { table } = state
+  const sinceMs = Math.min(performance.now() - state.lastRoundAt, 2000)
+  state.lastRoundAt = performance.now()
+  const countMax = 2 * BURST_ROWS_PER_SECOND
+  const { newestDue, arrived } = await readRowsWithoutJob(deps.db, table, state.newestKnown, countMax)
+  state.newestKnown = newestDue
+  let total = 0
+  if (newestDue !== null) {
+    const isBurst = (arrived * 1000) / sinceMs >= BURST_ROWS_PER_SECOND
+    const dueWithinMs = isBurst && table.givesWayForMs > 0 ? -table.givesWayForMs : SOON_MS
+    const aheadRowsMax = arrived > 0 ? Math.ceil((AHEAD_ROWS_PER_SECOND * sinceMs) / 1000) : 10 * BATCH_ROWS
+    total += await enqueueRows(
+      deps,
+      state,
+      'soon',
+      rowsWithoutJob(newestDue, dueWithinMs),
+      SOON_ROWS_PER_ROUND,
+    )
+    total += await enqueueRows(deps, state, 'ahead', rowsWithoutJob(newestDue), aheadRowsMax)
+  }
+  total += await enqueueRows(deps, state, 'lost', await searchOfLost(deps, table), LOST_ROWS_PER_ROUND)
+  return total
 }
 
-const inMs = (ms: number) => `now() + interval '${ms} milliseconds'`
-
-/** Only those that this round knew of: a burst that begins under it is for the next one to see as such. */
-const notEnqueued = (newestDue: string, dueWithinMs?: number): Search => ({
-  name: dueWithinMs === undefined ? 'ahead' : `within-${dueWithinMs}`,
-  where: (due) =>
-    `enqueued_at IS NULL AND ${due} <= $2${dueWithinMs === undefined ? '' : ` AND ${due} <= ${inMs(dueWithinMs)}`}`,
-  values: [newestDue],
-})
-
-const lost = (afterMs: number, rungBeforeMs: number): Search => ({
-  name: `lost-${afterMs}`,
-  where: (due) => `${due} < ${inMs(-afterMs)} AND enqueued_at < ${inMs(-rungBeforeMs)}`,
-  values: [],
-})
-
-/**
- * Takes rows, so that no other dispatcher takes them too, and answers them as jobs. In the index's order: that of due
- * time among rows without a job, that of the last ring among lost ones.
- */
-async function claim(db: Database, table: WorkTable, search: Search, rowsMax: number) {
-  const { rows } = await db.batch({
-    name: `dispatch-${table.kind}-${search.name}`,
-    text: `
-      WITH found AS (
-        SELECT ${table.idColumn} AS id FROM ${table.table}
-        WHERE ${table.doneColumn} IS NULL AND ${search.where(table.dueColumn)}
-        ORDER BY enqueued_at, ${table.dueColumn} LIMIT $1 FOR UPDATE SKIP LOCKED
-      )
-      UPDATE ${table.table} AS work SET enqueued_at = now() FROM found WHERE work.${table.idColumn} = found.id
-      RETURNING work.${table.idColumn}, greatest(0, ceil(extract(epoch FROM work.${table.dueColumn} - now()) * 1000))::float8`,
-    values: [rowsMax, ...search.values],
-  })
-  return rows.map(([id, delayMs]) => ({ id: id as string, delayMs: delayMs as number }))
+async function searchOfLost({ queueing }: DispatcherDeps, { job }: WorkTable): Promise<Search> {
+  const { waiting } = await queueing.counts(job)
+  return waiting > BACKLOG_JOBS
+    ? lostRows(LOST_AFTER_BACKLOG_MS, LOST_AFTER_BACKLOG_MS)
+    : lostRows(LOST_AFTER_MS, ENQUEUE_AGAIN_AFTER_MS)
 }
 
-/** Gives claimed rows back: the queue did not take them. */
-async function release(
-  db: Database,
+/** Claims and enqueues batches until no such rows are left, `rowsMax` are reached, or the queue is away. */
+async function enqueueRows(
+  deps: DispatcherDeps,
+  state: TableState,
+  cause: Cause,
+  search: Search,
+  rowsMax: number,
+): Promise<number> {
+  const { table } = state
+  let count = 0
+  while (count < rowsMax && !state.stopped && deps.queueing.isReady()) {
+    const rows = await claimRows(deps.db, table, search, Math.min(BATCH_ROWS, rowsMax - count))
+    if (rows.length === 0) break
+    await enqueueOrRelease(deps, table, rows)
+    count += rows.length
+    deps.metrics.dispatched.inc({ kind: table.kind, cause }, rows.length)
+    if (rows.length < BATCH_ROWS) break
+  }
+  if (count > 0) deps.log.info({ kind: table.kind, cause, rows: count }, 'dispatched')
+  return count
+}
+
+async function enqueueOrRelease(
+  { db, queueing }: DispatcherDeps,
   table: WorkTable,
-  entries: ReadonlyArray<{ id: string }>,
+  rows: readonly DispatchedRow[],
 ): Promise<void> {
-  await db.batch({
-    name: `dispatch-${table.kind}-release`,
-    text: `
-      WITH found AS (
-        SELECT ${table.idColumn} AS id FROM ${table.table}
-        WHERE ${table.doneColumn} IS NULL AND ${table.idColumn} = ANY($1::text[]) ORDER BY ${table.idColumn} FOR UPDATE
-      )
-      UPDATE ${table.table} AS work SET enqueued_at = NULL FROM found WHERE work.${table.idColumn} = found.id`,
-    values: [entries.map((entry) => entry.id)],
-  })
-}
-
-/** The rows without a job: the latest due time among them, as text, null when there are none; and how many came in since an earlier answer, as far as that matters. */
-async function rowsWithoutJob(
-  db: Database,
-  { kind, table, dueColumn, doneColumn }: WorkTable,
-  since: string | null,
-): Promise<{ newestDue: string | null; arrived: number }> {
-  const { rows } = await db.batch({
-    name: `dispatch-${kind}-without-job`,
-    text: `
-      SELECT (SELECT work.${dueColumn}::text FROM ${table} AS work
-              WHERE ${doneColumn} IS NULL AND enqueued_at IS NULL
-              ORDER BY work.enqueued_at DESC, work.${dueColumn} DESC LIMIT 1),
-             (SELECT count(*)::int FROM (
-                SELECT FROM ${table} AS work
-                WHERE ${doneColumn} IS NULL AND enqueued_at IS NULL
-                  AND work.${dueColumn} > coalesce($1::timestamptz, '-infinity')
-                LIMIT ${2 * BURST_ROWS_PER_SECOND}) AS arrived)`,
-    values: [since],
-  })
-  const [newestDue, arrived] = rows[0] as [string | null, number]
-  return { newestDue, arrived }
+  try {
+    await queueing.enqueue(table.job, rows)
+  } catch (error) {
+    await releaseRows(db, table, rows).catch(() => {}) // rows that stay claimed are found as lost
+    throw error
+  }
 }

@@ -1,4 +1,6 @@
-// A Prometheus histogram of requests' durations for where there is one for each request: prom-client's own hashes the labels at every observation, which costs more than all else that is measured here.
+// A Prometheus histogram of request durations that is cheap enough for every request.
+//
+// prom-client's own histogram hashes the labels at every observation, which costs more than all other metrics together.
 import type { Metric, MetricValueWithName, Registry } from 'prom-client'
 
 export interface DurationHistogram {
@@ -8,7 +10,7 @@ export interface DurationHistogram {
 
 interface Series {
   labels: Record<string, string>
-  /** Durations up to each bound and above the one before; the last one is of those above all. */
+  /** Durations up to each bound and above the previous one; the last count is of durations above all bounds. */
   counts: number[]
   sumSeconds: number
 }
@@ -19,7 +21,7 @@ export function createDurationHistogram(
   registry: Registry,
 ): DurationHistogram {
   const all: Series[] = []
-  // Nested: a joined key would be a new string for each request.
+  // Nested maps: a joined key would be a new string for each request.
   const known = new Map<string, Map<string, Map<number, Series>>>()
 
   function seriesOf(method: string, route: string, status: number): Series {
@@ -47,7 +49,7 @@ export function createDurationHistogram(
     ]
   }
 
-  // What a registry asks of a metric; prom-client's types name its own classes only.
+  // A registry needs these members only; prom-client's types name its own classes.
   const metric = {
     name,
     get: async () => ({ name, help, type: 'histogram', aggregator: 'sum', values: all.flatMap(valuesOf) }),

@@ -1,4 +1,4 @@
-// Rings for the jobs of rows that were just committed. Nobody waits for it: a job that is not added, or lost, is the dispatcher's to find.
+// Enqueues the jobs of rows that were just committed, in the background: the dispatcher finds rows whose job is not added.
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { JobEntry, Queueing } from './queue.ts'
@@ -13,16 +13,16 @@ export interface EnqueuerDeps {
 }
 
 export interface Enqueuer {
-  /** Whether a row that is about to be committed may count as rung for; if not, its `enqueued_at` is to be null. */
+  /** Whether a row that is about to be committed may count as enqueued; if not, its `enqueued_at` must be null. */
   willEnqueue: () => boolean
-  /** After the commit: adds the row's job, due at once, together with others that wait. */
+  /** After the commit: adds the row's job, due at once, together with other waiting jobs. */
   enqueue: (id: string) => void
-  /** Waits until everything is rung for. */
+  /** Waits until all waiting jobs are added. */
   drain: () => Promise<void>
 }
 
 const JOBS_PER_ADD_MAX = 500
-/** Beyond, rows are better left to the dispatcher. */
+/** Rows beyond this number are left to the dispatcher. */
 const WAITING_MAX = 5000
 
 export function createEnqueuer(deps: EnqueuerDeps, { kind, job }: Pick<WorkTable, 'kind' | 'job'>): Enqueuer {
@@ -42,7 +42,7 @@ export function createEnqueuer(deps: EnqueuerDeps, { kind, job }: Pick<WorkTable
         },
       )
       metrics.enqueued.inc({ kind, outcome }, entries.length)
-      // Where an add is dear however few its jobs are, those that come meanwhile share the next one.
+      // Where an add costs much however few its jobs are, jobs that arrive meanwhile share the next one.
       if (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, queueing.enqueueGapMs))
     }
     enqueueing = undefined

@@ -1,7 +1,7 @@
-// Errors that cross from core to a transport, which maps them to the wire's one shape.
+// Errors that core throws and transports map to the wire's one shape, and the classes of database errors.
 import type { ErrorCode, FieldProblem } from '@sluice/contracts'
 
-/** An error that the caller may be told of as it is. */
+/** An error whose description the caller may read. */
 export class SluiceError extends Error {
   readonly code: ErrorCode
   readonly field: string | undefined
@@ -20,7 +20,7 @@ export class SluiceError extends Error {
   }
 }
 
-/** What keeps a process from starting, in words for whoever starts it. */
+/** Prevents a process from starting; its message is for the operator. */
 export class StartupError extends Error {
   override readonly name: string = 'StartupError'
 }
@@ -30,7 +30,7 @@ export const badRequest = (problem: FieldProblem) =>
 
 export const notFound = (what: string) => new SluiceError('NOT_FOUND_ERROR', `${what} not found`)
 
-/** 503: nobody knows whether it was stored; sending it again is safe. */
+/** 503: it is unknown whether the request was stored; sending it again is safe. */
 export const unavailable = (cause?: unknown) =>
   new SluiceError('SERVICE_UNAVAILABLE', 'The service cannot store this right now; send it again', { cause })
 
@@ -44,13 +44,13 @@ function sqlState(error: unknown): string | undefined {
   return typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) ? state : undefined
 }
 
-/** Errors that a second try may not meet: a deadlock's victim, a serialization failure. */
+/** Errors that a retry may not meet again: a deadlock, a serialization failure. */
 export const isTransientConflict = (error: unknown) => ['40P01', '40001'].includes(sqlState(error) ?? '')
 
-/** Errors that lie in the values themselves, such as a violated constraint: the same rows fail again. */
+/** Errors of the values themselves, such as a violated constraint: a retry with the same rows fails again. */
 export const isDataError = (error: unknown) => /^(22|23|54)/.test(sqlState(error) ?? '')
 
-/** A row with this key is there already. */
+/** A row with this key exists already. */
 export const isUniqueViolation = (error: unknown) => sqlState(error) === '23505'
 
 /** Prisma's codes for: unreachable, timed out, connection closed, pool exhausted. */
@@ -66,6 +66,6 @@ export function isUnavailable(error: unknown): boolean {
   return cause !== undefined && cause !== null && cause !== error && isUnavailable(cause)
 }
 
-/** node-postgres gives these no code. */
+/** Errors of node-postgres without a code. */
 const unavailableMessage =
   /timeout|Connection terminated|Client has encountered a connection error|not queryable|Can't reach database/i

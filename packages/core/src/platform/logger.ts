@@ -20,7 +20,7 @@ export function createLogger(config: Pick<Config, 'logLevel'>, app: string, out?
   return out === undefined ? pino(options) : pino(options, out)
 }
 
-/** An error without what PostgreSQL adds of the row itself (detail, where), which may hold anything that was posted. */
+/** An error without PostgreSQL's `detail` and `where`, which may contain values of the posted row. */
 function safeError(error: unknown) {
   if (!(error instanceof Error)) return { message: String(error) }
   const { name, message, stack } = error

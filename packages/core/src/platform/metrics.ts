@@ -1,4 +1,4 @@
-// Prometheus metrics of one process: what every app counts, in one table.
+// Prometheus metrics of one process: one table for all apps.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { createDurationHistogram } from './duration-histogram.ts'
 
@@ -11,7 +11,7 @@ export function createMetrics() {
   const ingestLoads = new Map<string, () => number>()
   new Gauge({
     name: 'sluice_ingest_open_rows',
-    help: 'Deliveries that came in and are not durable yet, at the time of the scrape',
+    help: 'Inbound events that are not durable yet, at the time of the scrape',
     labelNames: ['kind'],
     registers,
     collect() {
@@ -20,19 +20,19 @@ export function createMetrics() {
   })
   return {
     registry,
-    /** Says how many deliveries of a kind are on their way, whenever somebody asks. */
+    /** Registers a function that returns how many events of a kind are not durable yet. */
     observeIngestLoad: (kind: string, load: () => number) => ingestLoads.set(kind, load),
     httpDuration: createDurationHistogram(
       {
         name: 'sluice_http_request_duration_seconds',
-        help: 'Time from the request to its answer',
+        help: 'Time from the request to its response',
         bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
       },
       registry,
     ),
     ingestRows: new Histogram({
       name: 'sluice_ingest_batch_rows',
-      help: 'Deliveries that shared one commit',
+      help: 'Inbound events that shared one commit',
       labelNames: ['kind'],
       buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
       registers,
@@ -46,13 +46,13 @@ export function createMetrics() {
     }),
     ingested: new Counter({
       name: 'sluice_ingested_total',
-      help: 'Deliveries that were made durable, by outcome (accepted, duplicate, conflict)',
+      help: 'Inbound events that were made durable, by outcome (accepted, duplicate, conflict)',
       labelNames: ['kind', 'outcome'],
       registers,
     }),
     conflicts: new Counter({
       name: 'sluice_conflicts_total',
-      help: 'Deliveries that contradict what was known, by the field that does; kind payment: an event contradicts its payment',
+      help: 'Inbound events that contradict a known one, by field; kind payment: an event contradicts its payment',
       labelNames: ['kind', 'field'],
       registers,
     }),
@@ -105,7 +105,7 @@ export function createMetrics() {
     }),
     oldestOverdue: new Gauge({
       name: 'sluice_oldest_overdue_seconds',
-      help: 'How far the oldest unprocessed row is beyond its due time, at the time of the scrape',
+      help: 'How far the oldest unprocessed row is past its due time, at the time of the scrape',
       labelNames: ['kind'],
       registers,
     }),

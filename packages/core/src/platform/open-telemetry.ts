@@ -1,4 +1,4 @@
-// The OpenTelemetry side of tracing, behind one file that is only imported when there is a collector to send to.
+// Tracing by OpenTelemetry; imported only when a collector is configured.
 import os from 'node:os'
 import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { type ExportResult, ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
@@ -21,7 +21,7 @@ const STOP_TIMEOUT_MS = 1500
 export function startTracing(options: TracingOptions & { endpoint: string }): Tracing {
   const { endpoint, serviceName, log } = options
   const url = `${endpoint.replace(/\/+$/, '')}/v1/traces`
-  const exporter = new TellingExporter(url, log)
+  const exporter = new LoggingExporter(url, log)
   const provider = new NodeTracerProvider({
     resource: defaultResource().merge(
       resourceFromAttributes({
@@ -39,7 +39,7 @@ export function startTracing(options: TracingOptions & { endpoint: string }): Tr
       }),
     ],
   })
-  // Only `traceparent` is taken over from callers: their `baggage` would be stored with every job.
+  // Only `traceparent` is accepted from callers: their `baggage` would be stored with every job.
   provider.register({ propagator: new W3CTraceContextPropagator() })
   log.info({ url: withoutPassword(url) }, 'traces are sent')
 
@@ -55,15 +55,15 @@ export function startTracing(options: TracingOptions & { endpoint: string }): Tr
       ),
     nameRequest: (requestId) => trace.getActiveSpan()?.setAttribute(REQUEST_ID_ATTRIBUTE, requestId),
     async stop() {
-      // Nobody should wait for a collector that is known to be away.
+      // A shutdown does not wait for a collector that is known to be away.
       if (exporter.isAway) return
       await withTimeout(STOP_TIMEOUT_MS, provider.shutdown()).catch(() => {}) // its spans are lost either way
     },
   }
 }
 
-/** OTLP/HTTP with JSON. That the collector is away is said once, and once that it is back: every batch would be spam. */
-class TellingExporter extends OTLPTraceExporter {
+/** OTLP/HTTP with JSON. Logs once that the collector is away, and once that it is back, not for every batch. */
+class LoggingExporter extends OTLPTraceExporter {
   isAway = false
   readonly #log: Logger
 
@@ -81,13 +81,14 @@ class TellingExporter extends OTLPTraceExporter {
 
   #note({ code, error }: ExportResult): void {
     const failed = code !== ExportResultCode.SUCCESS
-    if (failed && !this.isAway) this.#log.warn({ err: error }, 'traces are not delivered, and dropped')
-    if (!failed && this.isAway) this.#log.info('traces are delivered again')
+    if (failed && !this.isAway)
+      this.#log.warn({ err: error }, 'the collector does not accept traces; they are dropped')
+    if (!failed && this.isAway) this.#log.info('the collector accepts traces again')
     this.isAway = failed
   }
 }
 
-/** BullMQ tells of each of its looks at the queue, idle ones too: far more spans than work. */
+/** BullMQ makes a span for each poll of the queue, idle ones too: far more spans than work. */
 const POLLING: readonly unknown[] = [
   'getNextJob',
   'startStalledCheckTimer',

@@ -1,10 +1,10 @@
-// Queue depth and age, read when somebody scrapes.
+// Queue depth and age, read at each scrape.
 import type { Database } from './database.ts'
 import type { Metrics } from './metrics.ts'
 import type { Queueing } from './queue.ts'
 import type { WorkTable } from './work-table.ts'
 
-/** Sets the gauges; what cannot be read keeps its last value, since a scrape must not fail with Redis or PostgreSQL. */
+/** Sets the gauges. A gauge that cannot be read keeps its last value: a scrape never fails with Redis or PostgreSQL. */
 export async function gaugeWork(
   { db, queueing, metrics }: { db: Database; queueing: Queueing; metrics: Metrics },
   tables: readonly WorkTable[],

@@ -1,11 +1,11 @@
-// What every long-running process does alike: tell its parent that it is ready, and stop in order when asked or when the parent is gone.
+// What every long-running process shares: reporting that it is ready, and stopping in order.
 import { StartupError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import { startWatchdog } from './watchdog.ts'
 
 const STOP_TIMEOUT_MS = 10_000
 
-/** Runs a process's main function; what keeps it from starting is said in one line where that says it all, and ends it with code 1. */
+/** Runs a process's main function. An error ends the process with code 1; expected errors are one line. */
 export async function runService(portVariable: string, main: () => Promise<void>): Promise<void> {
   startWatchdog()
   try {
@@ -19,14 +19,14 @@ export async function runService(portVariable: string, main: () => Promise<void>
   }
 }
 
-/** Tells the launcher, if there is one, that this process serves. */
+/** Reports to the launcher, if there is one, that this process serves. */
 export function reportReady(message: { url?: string } = {}): void {
   process.send?.({ type: 'ready', ...message })
 }
 
 /**
  * Calls `stop` once, on SIGTERM, SIGINT, SIGHUP or the loss of the parent's IPC channel, and ends the process with
- * code 0 when it is done. What is not done within 10 s is given up: the rows are safe, others take over.
+ * code 0 when it is done. After 10 s the process ends with code 1: the rows are safe, and other processes take over.
  */
 export function gracefulShutdown(log: Logger, stop: () => Promise<void>): void {
   let stopping = false
@@ -48,6 +48,6 @@ export function gracefulShutdown(log: Logger, stop: () => Promise<void>): void {
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => begin(signal))
   process.on('disconnect', () => begin('parent is gone'))
-  // A closed terminal must not stop the stopping.
+  // A closed terminal must not interrupt the shutdown.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }

@@ -1,10 +1,11 @@
-// Standard Webhooks signatures (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md), symmetric kind, over raw bytes.
+// Symmetric Standard Webhooks signatures over raw bytes.
+// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 const SECRET = /^(?:whsec_)?([A-Za-z0-9+/]+={0,2})$/
 const TOLERANCE_S = 300
 
-/** The key's bytes, or undefined when the text is no such secret: `whsec_` (which may be missing) and the base64 of 24 to 64 bytes. */
+/** The key's bytes; undefined unless the text is an optional `whsec_` and the base64 of 24 to 64 bytes. */
 function keyOf(secret: string): Buffer | undefined {
   const base64 = SECRET.exec(secret)?.[1]
   if (base64 === undefined) return undefined
@@ -26,8 +27,8 @@ type HeaderValues = Readonly<Record<string, string | string[] | undefined>>
 const names = ['webhook-id', 'webhook-timestamp', 'webhook-signature'] as const
 
 /**
- * Checks signatures by any of several secrets, in time that does not depend on where they differ. Answers what is
- * wrong, for the sender to read, or undefined.
+ * Checks signatures by any of several secrets, in constant time. Both functions return what is wrong, for the sender
+ * to read, or undefined.
  */
 export function createSignatureCheck(secrets: readonly string[]) {
   const keys = secrets.map((secret) => {
@@ -36,15 +37,14 @@ export function createSignatureCheck(secrets: readonly string[]) {
     return key
   })
 
-  /** What can be told before the body is there. `nowMs` is the time. */
+  /** Checks what the headers show before the body arrives. `nowMs` is the current time. */
   function headersProblem(headers: HeaderValues, nowMs: number): string | undefined {
     for (const name of names) {
       const value = headers[name]
-      if (typeof value !== 'string' || value === '') return `The header ${name} must be there`
+      if (typeof value !== 'string' || value === '') return `The header ${name} is missing`
     }
     const timestamp = headers['webhook-timestamp'] as string
-    if (!/^\d{1,12}$/.test(timestamp))
-      return 'The header webhook-timestamp must be an integer of Unix seconds'
+    if (!/^\d{1,12}$/.test(timestamp)) return 'The header webhook-timestamp must be an integer: Unix seconds'
     if (Math.abs(nowMs / 1000 - Number(timestamp)) > TOLERANCE_S) {
       return `The header webhook-timestamp must be within ${TOLERANCE_S} s of now`
     }

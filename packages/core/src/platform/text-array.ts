@@ -1,4 +1,4 @@
-// PostgreSQL's binary form of text[]: what node-postgres would write as one escaped text is written once, byte by byte.
+// PostgreSQL's binary form of text[], written in one pass; node-postgres would build one escaped text.
 // Source: array_recv in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
 
 const TEXT_OID = 25

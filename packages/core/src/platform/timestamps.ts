@@ -1,17 +1,17 @@
-// Times that callers name.
+// Timestamps that callers send.
 import { badRequest } from './errors.ts'
 
-/** The moment that a text of the contracts' `Moment` form names; a day is its beginning. @throws BAD_REQUEST_ERROR when there is none */
+/** The timestamp of a text in the contracts' `Timestamp` form; a day means its beginning. @throws BAD_REQUEST_ERROR if it does not exist */
 export function parseTimestamp(field: string, text: string): Date {
-  const moment = new Date(text)
-  const isReal = moment.getTime() >= FIRST_MOMENT_MS && isDayOfTheCalendar(text.slice(0, 10))
+  const timestamp = new Date(text)
+  const isReal = timestamp.getTime() >= FIRST_TIMESTAMP_MS && isDayOfTheCalendar(text.slice(0, 10))
   if (!isReal)
-    throw badRequest({ field, description: `${field} must be a time that there is; "${text}" is none` })
-  return moment
+    throw badRequest({ field, description: `${field} must be an existing date and time, not "${text}"` })
+  return timestamp
 }
 
-/** PostgreSQL knows no year 0. */
-const FIRST_MOMENT_MS = Date.parse('0001-01-01T00:00:00Z')
+/** PostgreSQL has no year 0. */
+const FIRST_TIMESTAMP_MS = Date.parse('0001-01-01T00:00:00Z')
 
-/** JavaScript takes 30 February for 1 March. */
+/** JavaScript reads 30 February as 1 March. */
 const isDayOfTheCalendar = (day: string) => new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)

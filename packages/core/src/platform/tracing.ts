@@ -1,17 +1,17 @@
-// Traces by OpenTelemetry, for those who ask for them: without an endpoint nothing of it is loaded, and nothing of it runs.
+// Optional traces by OpenTelemetry: without an endpoint none of its code is loaded.
 import type { Telemetry } from 'bullmq'
 import type { Logger } from './logger.ts'
 
 export interface Tracing {
-  /** What BullMQ's queues and workers tell of themselves. */
+  /** Makes spans of what BullMQ's queues and workers do. */
   telemetry: Telemetry
-  /** Where the trace of the running request or job stands, as text that a job can carry. */
+  /** The trace context of the running request or job, as text that a job can carry. */
   current: () => string
-  /** Runs `work` as a part of the trace that `current` told of; outside of any trace when there is none. */
+  /** Runs `work` within the trace that `current` returned; without a trace when it is undefined. */
   within: <T>(trace: string | undefined, work: () => T) => T
-  /** Puts a request's id on the running span, so that traces and logs meet. */
+  /** Puts a request's id on the running span, so that traces and logs can be joined. */
   nameRequest: (requestId: string) => void
-  /** Sends what is left, for at most 1.5 s. */
+  /** Sends the remaining spans, for at most 1.5 s. */
   stop: () => Promise<void>
 }
 

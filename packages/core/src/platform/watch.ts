@@ -1,14 +1,14 @@
-// Tells listeners that something changed, by whatever process: one cheap look at PostgreSQL for all of them, and none while nobody listens.
+// Notifies listeners of changes by any process: one cheap poll of PostgreSQL for all of them, none without listeners.
 import type { Database } from './database.ts'
 import type { Logger } from './logger.ts'
 
-const LOOK_INTERVAL_MS = 400
-const TELL_INTERVAL_MS = 1000
-/** The sequence moves while its commit is being made: who reads at once may come too early, and is told once more. */
-const TELL_AGAIN_FOR_MS = 1500
+const POLL_INTERVAL_MS = 400
+const NOTIFY_INTERVAL_MS = 1000
+/** The sequence moves before its commit: a listener that reads at once may read too early, and is notified once more. */
+const NOTIFY_AGAIN_FOR_MS = 1500
 
 export interface ChangeWatch {
-  /** Calls `listener` after changes, at most once a second; returns the end of it. */
+  /** Calls `listener` after changes, at most once a second; returns a function that ends it. */
   listen: (listener: () => void) => () => void
   stop: () => void
 }
@@ -22,28 +22,28 @@ export function createChangeWatch(
   let timer: NodeJS.Timeout | undefined
   let version: string | undefined
   let movedAt = Number.NEGATIVE_INFINITY
-  let toldAt = Number.NEGATIVE_INFINITY
+  let notifiedAt = Number.NEGATIVE_INFINITY
 
-  /** One loop at a time: a look that was under way when the last listener left does not go on for the next one. */
+  /** One loop at a time: a poll under way when the last listener leaves does not continue for the next one. */
   let loop: symbol | undefined
 
-  async function look(mine: symbol): Promise<void> {
+  async function poll(mine: symbol): Promise<void> {
     const startedAt = performance.now()
     try {
       const current = await readVersion(db, sequences)
-      // The first look has nothing to compare with; whoever listens has just read or is about to.
+      // The first poll has nothing to compare with; a new listener has just read, or is about to.
       if (current !== version) movedAt = performance.now()
       version = current
     } catch (err) {
-      log.debug({ err, sequences }, 'cannot look for changes')
+      log.debug({ err, sequences }, 'cannot poll for changes')
     }
     if (mine !== loop) return
     const now = performance.now()
-    if (now - movedAt <= TELL_AGAIN_FOR_MS && now - toldAt >= TELL_INTERVAL_MS) {
-      toldAt = now
+    if (now - movedAt <= NOTIFY_AGAIN_FOR_MS && now - notifiedAt >= NOTIFY_INTERVAL_MS) {
+      notifiedAt = now
       for (const listener of listeners) listener()
     }
-    timer = setTimeout(look, Math.max(50, LOOK_INTERVAL_MS - (now - startedAt)), mine)
+    timer = setTimeout(poll, Math.max(50, POLL_INTERVAL_MS - (now - startedAt)), mine)
   }
 
   function stop(): void {
@@ -56,7 +56,7 @@ export function createChangeWatch(
       listeners.add(listener)
       if (loop === undefined) {
         loop = Symbol('loop')
-        timer = setTimeout(look, 0, loop)
+        timer = setTimeout(poll, 0, loop)
       }
       return () => {
         listeners.delete(listener)
@@ -70,7 +70,7 @@ export function createChangeWatch(
 async function readVersion(db: Database, sequences: readonly string[]): Promise<string> {
   const { rows } = await db.batch({
     name: `version-${sequences.join('-')}`,
-    // Unused, a sequence has the value 1 already, which its first use leaves.
+    // An unused sequence has the value 1 already, and its first use keeps it.
     text: sequences.map((name) => `SELECT last_value || ' ' || is_called FROM ${name}`).join(' UNION ALL '),
     values: [],
   })

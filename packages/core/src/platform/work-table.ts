@@ -1,4 +1,4 @@
-// A table whose rows are work: how the dispatcher finds what is open, and how workers end it.
+// A table whose rows are work: how the dispatcher finds open rows, and how workers complete them.
 import type { JobKind } from './queue.ts'
 
 /** The names are ours, never input. */
@@ -8,14 +8,14 @@ export interface WorkTable {
   job: JobKind
   table: string
   idColumn: string
-  /** The time from which a row's work is to be done. */
+  /** The time from which a row is due. */
   dueColumn: string
-  /** The time when it was done; null while the row is open. A partial index on (enqueued_at, <due>) where it is null keeps the search cheap. */
+  /** When the row was completed; null while it is open. A partial index on (enqueued_at, <due>) keeps the search cheap. */
   doneColumn: string
-  /** In SQL: that a row is open, in the words of an index by due time alone, where there is one. */
+  /** SQL: that a row is open, as the index by due time alone states it, where there is one. */
   openWhen?: string
-  /** In SQL: of done rows, those whose work ended without success; left out where there is no such end. */
+  /** SQL: of completed rows, those that failed; absent where rows cannot fail. */
   failedWhen?: string
-  /** How long due work may wait while deliveries come in faster than the API enqueues them: it gives way to taking them. */
+  /** How long due work may wait while events arrive faster than the API enqueues them: recording goes first. */
   givesWayForMs: number
 }

@@ -1,4 +1,4 @@
-// Reading transactions as the wire shows them.
+// Reading transactions in their wire form.
 import { isExternalId, type PageQuery, type Transaction } from '@sluice/contracts'
 import type { Prisma, Transaction as Row } from '../generated/client.ts'
 import type { Viewer } from '../merchants/index.ts'
@@ -6,7 +6,7 @@ import { type Database, FIND_TIMEOUT_MS } from '../platform/database.ts'
 import { unavailable } from '../platform/errors.ts'
 import { withTimeout } from '../platform/with-timeout.ts'
 
-/** The transaction, or undefined when there is none of that id that the viewer may see. */
+/** The transaction, or undefined if the id is unknown or the viewer may not see it. */
 export async function findTransaction(
   db: Database,
   transactionId: string,
@@ -22,7 +22,7 @@ export async function findTransaction(
   return row === null ? undefined : onTheWire(row)
 }
 
-/** A page of the transactions that the viewer may see, newest first, and how many there are in all. */
+/** A page of the transactions that the viewer may see, newest first, and their total number. */
 export async function listTransactions(
   db: Database,
   page: PageQuery,

@@ -8,9 +8,9 @@ import { textArray } from '../platform/text-array.ts'
 export interface InboundTransaction extends TransactionRequest, InboundEvent {}
 
 /**
- * Makes durable what is new among the events, which are in order of arrival and may have ids twice. Returns one result
- * for each. `enqueueNow`: the caller enqueues the jobs of new rows right behind the commit, and the rows say so at
- * once, since an UPDATE after the enqueue would cost more than the enqueue (measured).
+ * Stores new events, and returns one result for each event. The events are in order of arrival; ids may occur twice.
+ * `enqueueNow`: the caller enqueues the new rows right behind the commit. The INSERT sets `enqueued_at` then, since an
+ * UPDATE after the enqueue would cost more than the enqueue (measured).
  */
 type StoreTransactions = (events: readonly InboundTransaction[], enqueueNow: boolean) => Promise<Stored[]>
 
