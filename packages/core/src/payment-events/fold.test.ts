@@ -1,4 +1,4 @@
-// The fold against a simple model, for any events in any order; and SPEC 4's examples, one by one.
+// The fold against a simple model, for any events in any order, and examples of every rule (decision 0010).
 import type { ExternalPaymentStatus } from '@sluice/contracts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -75,7 +75,7 @@ const someEvents = fc.uniqueArray(someEvent, {
   maxLength: 12,
 })
 
-test('any events in any order, each once, give the payment that the model sees', () => {
+test('any events in any order, each once, give the payment of the model', () => {
   const inAnyOrder = someEvents.chain((events) =>
     fc.tuple(fc.constant(events), fc.shuffledSubarray(events, { minLength: events.length })),
   )
@@ -88,7 +88,7 @@ test('any events in any order, each once, give the payment that the model sees',
   )
 })
 
-test('a state is never changed by what is folded into it', () => {
+test('folding an event never changes the earlier state', () => {
   fc.assert(
     fc.property(someEvents, (events) => {
       let state: PaymentState | undefined
@@ -147,12 +147,12 @@ describe('status', () => {
     ['nothing undoes completed', [at(2, 'completed'), at(9, 'failed'), at(9, 'pending')], 'completed'],
     ['but a refund, even an older one', [at(2, 'completed'), at(1, 'refunded')], 'refunded'],
     ['at the same second failed wins', [at(5, 'failed'), at(5, 'pending')], 'failed'],
-    ['… whichever comes first', [at(5, 'pending'), at(5, 'failed')], 'failed'],
+    ['… in either order of arrival', [at(5, 'pending'), at(5, 'failed')], 'failed'],
   ] as const)('%s', (_what, events, status) => {
     expect(statusAfter(...events)).toBe(status)
   })
 
-  test('among equals the greater id by UTF-8 bytes decides, not by UTF-16 units', () => {
+  test('among equal events the greater id decides, by UTF-8 bytes, not by UTF-16 units', () => {
     const [low, high] = [
       at(1, 'completed', { event_id: '\ufffd', amount: 1 }),
       at(1, 'completed', { event_id: '😀', amount: 2 }),
@@ -168,7 +168,7 @@ describe('status', () => {
 })
 
 describe('amounts', () => {
-  test('are those of the greatest event that is no refund', () => {
+  test('are those of the greatest event that is not a refund', () => {
     const state = foldAll([
       at(1, 'refunded', { amount: 50 }),
       at(2, 'pending', { amount: 700, user_id: 'u2' }),
@@ -176,12 +176,12 @@ describe('amounts', () => {
     expect(look(state)).toMatchObject({ status: 'refunded', amount: 700, userId: 'u2', refunded: 50n })
   })
 
-  test('are the greatest refund’s as long as there is nothing else', () => {
+  test('are those of the greatest refund while there are only refunds', () => {
     const state = foldAll([at(1, 'refunded', { amount: 50 }), at(2, 'refunded', { amount: 30 })])!
     expect(look(state)).toMatchObject({ status: 'refunded', amount: 30, refunded: 80n })
   })
 
-  test('refunds count in the payment’s currency only, and come back when that changes', () => {
+  test('refunds count in the payment’s currency only, and count again when the currency changes', () => {
     const euro = at(1, 'refunded', { amount: 50, currency: 'EUR' })
     const dollar = at(2, 'refunded', { amount: 30 })
     expect(refundedAmount(foldAll([euro, dollar, at(1, 'completed')])!)).toBe(30n)
@@ -242,7 +242,7 @@ describe('the verdict on an event as it arrived', () => {
     if (outcome !== 'applied') expect(given.reason).toMatch(/payment/)
   })
 
-  test('tells what contradicts the payment, whatever came of it', () => {
+  test('names what contradicts the payment, with any outcome', () => {
     const paid = at(1, 'completed', { amount: 100 })
     const refund = at(2, 'refunded', { amount: 101, currency: 'EUR', user_id: 'u2' })
     expect(verdict(paid, refund)).toEqual({
@@ -257,12 +257,12 @@ describe('the verdict on an event as it arrived', () => {
     )
   })
 
-  test('tells when the event still says what the payment is worth', () => {
+  test('says when the event still decides the payment’s amount', () => {
     expect(verdict(at(3, 'refunded'), at(2, 'completed')).reason).toContain('Amount, currency and user')
   })
 })
 
-test('a payment looks the same only when everything visible is', () => {
+test('a payment is the same only if all visible fields are equal', () => {
   const base = foldAll([at(5, 'completed', { amount: 100 })])!
   expect(isSamePayment(base, foldEvent(base, at(1, 'pending', { amount: 3 })))).toBe(true)
   expect(isSamePayment(base, foldEvent(base, at(6, 'completed', { amount: 100 })))).toBe(false)

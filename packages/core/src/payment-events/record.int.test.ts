@@ -1,4 +1,4 @@
-// Commits of payment events against each other, on a real database, by several processes' worth of recorders.
+// Concurrent commits of payment events on a real database, by the recorders of several processes.
 import { externalPaymentStatuses } from '@sluice/contracts'
 import {
   createDatabase,
@@ -46,7 +46,7 @@ const delivery = (
 }
 const random = seededRandom('recorded payment events')
 
-test('processes that share new events and payments in every order neither deadlock, lose nor double one', async () => {
+test('processes that share new events and payments neither deadlock, nor lose or duplicate an event', async () => {
   const all = recorders()
   const rounds = 20
   for (let round = 0; round < rounds; round++) {
@@ -71,7 +71,7 @@ test('processes that share new events and payments in every order neither deadlo
   expect(row).toEqual({ deliveries: rounds * 300 })
 })
 
-test('updated_at never goes back, though commits get at a payment in another order than they began', async () => {
+test('updated_at never goes back, although commits lock a payment in another order than they began', async () => {
   await database.query(`
     CREATE FUNCTION refuse_going_back() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -98,7 +98,7 @@ test('updated_at never goes back, though commits get at a payment in another ord
   expect(updates).toEqual([{ events: 400 }])
 })
 
-test('events of one commit count one after the other: each has its place, its snapshot and whether it changed the status', async () => {
+test('events of one commit count one after the other: each has its ordinal, snapshot and status change', async () => {
   const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
   const statuses = ['pending', 'failed', 'pending', 'completed', 'failed', 'refunded', 'refunded'] as const
   await Promise.all(
@@ -125,7 +125,7 @@ test('events of one commit count one after the other: each has its place, its sn
     [7, false],
   ])
   const snapshots = rows.map(({ ordinal, snapshot }) => unpackSnapshot('p', ordinal, snapshot))
-  // A receiver that orders them by updated_at ends on the last one.
+  // A receiver that sorts by updated_at ends with the last one.
   const changed = snapshots.filter(({ refunded_amount, status }, i) => {
     const before = snapshots[i - 1]
     return before?.status !== status || before.refunded_amount !== refunded_amount
@@ -143,7 +143,7 @@ test('events of one commit count one after the other: each has its place, its sn
   ])
 })
 
-test('an event that only the database refuses does not fail its commit', async () => {
+test('an event that only the database refuses does not fail the other events of its commit', async () => {
   await database.query(`ALTER TABLE payment_events ADD CHECK (user_id <> 'refused')`)
   const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
   const outcomes = await Promise.allSettled([
@@ -155,7 +155,7 @@ test('an event that only the database refuses does not fail its commit', async (
   expect(await findBroken(database.url)).toEqual([])
 })
 
-test('contradictions are kept in the commit that finds them, at most 20 for a payment', async () => {
+test('contradictions are stored in the commit that finds them, at most 20 for a payment', async () => {
   const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
   await record(delivery('first', 'p', { amount: 1 }))
   await Promise.all(

@@ -1,3 +1,4 @@
+// Reading the environment: defaults, every kind of problem, and agreement with .env.example.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -34,7 +35,7 @@ test('empty values count as unset, as compose passes them', () => {
   expect(readConfig({ ...empty, ...production })).toEqual(readConfig(production))
 })
 
-test('production closes the sandbox unless it is asked for', () => {
+test('production closes the sandbox unless SANDBOX is true', () => {
   expect(readConfig({ NODE_ENV: 'production' }).sandbox).toBe(false)
   expect(readConfig({ NODE_ENV: 'production', SANDBOX: 'true' }).sandbox).toBe(true)
 })
@@ -118,7 +119,7 @@ describe.each([
     ])
   })
 
-  test('are not compared when one is wrong in itself', () => {
+  test('are not compared when one of them is invalid', () => {
     expect(problemsOf({ [MIN]: 'soon', [MAX]: '1' })).toEqual([
       `${MIN} must be an integer from 0 to 2147483647, not "soon"`,
     ])
@@ -126,7 +127,7 @@ describe.each([
 })
 
 describe('test mode', () => {
-  test('is off unless asked for, whatever its settings', () => {
+  test('is off unless it is switched on, with any of its settings', () => {
     expect(readConfig({ TEST_PAYMENT_SUCCESS: 'false', TEST_PROCESSING_DELAY: '5' }).testMode).toBeUndefined()
     expect(readConfig({ TEST_MODE: 'false' }).testMode).toBeUndefined()
   })
@@ -193,7 +194,7 @@ describe('the seeded merchant', () => {
     for (const wrong of ['x'.repeat(65), 'a b', 'a\tb', 'a\u00a0b', 'a\nb', 'clé', '🔑']) {
       const problem = [`${name} must be 1 to 64 visible ASCII characters`]
       expect(problemsOf({ [name]: wrong })).toEqual(problem)
-      // A wrong one is set all the same: nothing is said about a missing half.
+      // A wrong half is still set: no problem about a missing half is reported.
       expect(problemsOf({ ...off, ...own, [name]: wrong })).toEqual(problem)
     }
   })

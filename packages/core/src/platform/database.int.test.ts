@@ -38,7 +38,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-test('schema.prisma says what the migrations make', async () => {
+test('schema.prisma describes the schema that the migrations create', async () => {
   const args = [
     'migrate',
     'diff',
@@ -146,7 +146,7 @@ test.each([
   await expect(insertEvent(fields as Record<string, string>)).rejects.toMatchObject({ code })
 })
 
-test('a lock and its writes are one: all of them or none, and the first error is told', async () => {
+test('a lock and its writes commit together or not at all, and the first error is reported', async () => {
   const write = (id: string) => ({
     text: `INSERT INTO worker_heartbeats (worker_id, hostname, pid) VALUES ($1, 'h', 1)`,
     values: [id],
@@ -170,7 +170,7 @@ test('a lock and its writes are one: all of them or none, and the first error is
   ).rejects.toMatchObject({
     code: '22012',
   })
-  // More than there are connections, so that each must have come back usable.
+  // More than there are connections: each one must have been returned in a usable state.
   await Promise.all(Array.from({ length: 20 }, (_, n) => db.lockThenWrite(lock, () => [write(`f${n}`)])))
   const rows = await database.query<{ worker_id: string }>('SELECT worker_id FROM worker_heartbeats')
   expect(
@@ -181,11 +181,11 @@ test('a lock and its writes are one: all of them or none, and the first error is
   ).toBe(`ab${'f'.repeat(20)}`)
 })
 
-test('what waits for a commit does not happen when it fails', async () => {
+test('effects that wait for a commit do not run when it fails', async () => {
   const effects: string[] = []
   await expect(
     db.atomically(async (_tx, afterCommit) => {
-      afterCommit(() => effects.push('told'))
+      afterCommit(() => effects.push('ran'))
       throw new Error('no')
     }),
   ).rejects.toThrow('no')
@@ -224,7 +224,7 @@ test('housekeeping removes dead heartbeats and old payloads, and nothing else', 
   expect(await database.query('SELECT worker_id FROM worker_heartbeats')).toEqual([{ worker_id: 'live' }])
 })
 
-test('any texts arrive as they are through the binary array', async () => {
+test('texts pass through the binary array unchanged', async () => {
   const text = fc
     .string({ unit: 'binary', maxLength: 40 })
     .filter((value) => !/[\0\ud800-\udfff]/u.test(value))
@@ -252,7 +252,7 @@ const delivery = (transaction_id: string) => ({
   requestId: String(Math.random()),
 })
 
-test('batches of several processes that share ids in every order neither deadlock nor lose one', async () => {
+test('batches of several processes with shared ids in any order neither deadlock nor lose an event', async () => {
   const recorders = Array.from({ length: 4 }, () =>
     createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 }),
   )
@@ -269,7 +269,7 @@ test('batches of several processes that share ids in every order neither deadloc
   }
 })
 
-test('a row that only the database refuses does not fail its batch', async () => {
+test('a row that only the database refuses does not fail the other rows of its batch', async () => {
   await database.query(`ALTER TABLE transactions ADD CHECK (source_account <> 'refused')`)
   const { record } = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 })
   const outcomes = await Promise.allSettled([
@@ -280,7 +280,7 @@ test('a row that only the database refuses does not fail its batch', async () =>
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
 })
 
-test('a transaction ends once, however many ring for it, and not before its time', async () => {
+test('a transaction with many jobs is completed once, and not before its due time', async () => {
   const { record } = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 })
   const later = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 60_000 })
   await Promise.all([record(delivery('due')), later.record(delivery('not_due'))])

@@ -1,4 +1,4 @@
-// The dispatcher on a real database: it finds what never got a job and what lost it, once, in order, in bounded rounds.
+// The dispatcher on a real database: it finds rows without a job, and rows whose job was lost.
 import { createDatabase, type TestDatabase } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
@@ -73,7 +73,7 @@ test('rows without a job are enqueued once, by any number of dispatchers at once
   expect(await dispatcherOn(recordingQueue().queueing).round()).toBe(0)
 })
 
-test('in order of due time, with the delay that is left, rounded so that no job is early', async () => {
+test('rows are enqueued by due time, with the remaining delay rounded up, so that no job is early', async () => {
   await insertRows('later', 600, 8)
   await insertRows('sooner', 600, 4)
   await insertRows('overdue', 1, -5)
@@ -98,7 +98,7 @@ test('in order of due time, with the delay that is left, rounded so that no job 
   }
 })
 
-test('ahead of time at a bounded rate while rows come in, faster once they donâ€™t', async () => {
+test('rows are enqueued ahead of time at a bounded rate while rows arrive, and faster when it is calm', async () => {
   await insertRows('a', 20_000, 60)
   const { entries, queueing } = recordingQueue()
   const dispatcher = dispatcherOn(queueing)
@@ -114,7 +114,7 @@ test('ahead of time at a bounded rate while rows come in, faster once they donâ€
   expect(entries.length - then).toBe(5000)
 })
 
-test('work that may wait gives way to a burst for so long, and to nothing else', async () => {
+test('work that may wait gives way to a burst, for a bounded time, and to nothing else', async () => {
   const { entries, queueing } = recordingQueue()
   const patient = { ...transactionWork, givesWayForMs: 10_000 }
   const dispatcher = createDispatcher({ db, queueing, metrics: createMetrics(), log }, [patient])
@@ -136,7 +136,7 @@ test('work that may wait gives way to a burst for so long, and to nothing else',
   expect(dispatched('burst')).toBe(3000)
 })
 
-test('a burst that begins while a round rings is left to the next one', async () => {
+test('a burst that begins during a round is left to the next round', async () => {
   const { entries, queueing } = recordingQueue()
   const enqueue = queueing.enqueue
   let arriving = 0
@@ -157,11 +157,11 @@ test('a burst that begins while a round rings is left to the next one', async ()
   expect(entries).toHaveLength(700)
 })
 
-test('rows whose job was lost are rung for again, not before their time, and not twice in a row', async () => {
+test('rows whose job was lost are enqueued again, not early, and not twice in a row', async () => {
   await db.warmUp()
   await insertRows('lost', 10, -60, 70)
   await insertRows('not-due', 10, 60, 70)
-  await insertRows('just-rung', 10, -60, 1)
+  await insertRows('just-enqueued', 10, -60, 1)
   await insertRows('just-due', 10, 0, 70) // two seconds before it counts as lost
   const { entries, queueing } = recordingQueue()
   const dispatcher = dispatcherOn(queueing)
@@ -172,16 +172,16 @@ test('rows whose job was lost are rung for again, not before their time, and not
   expect(entries).toHaveLength(10)
 })
 
-test('a backlog in the queue is no loss: its rows are left alone for a minute', async () => {
+test('rows are not lost while the queue has a backlog: they are left alone for a minute', async () => {
   await insertRows('waiting', 10, -30, 70)
-  await insertRows('rung', 10, -90, 30)
+  await insertRows('enqueued', 10, -90, 30)
   await insertRows('lost', 10, -90, 170)
   const { entries, queueing } = recordingQueue({ waiting: 5000 })
   await dispatcherOn(queueing).round()
   expect(entries.map(({ id }) => id.replace(/\d+/, ''))).toEqual(Array(10).fill('lost'))
 })
 
-test('what the queue does not take is given back', async () => {
+test('rows that the queue does not take are released', async () => {
   await insertRows('soon', 10, 1)
   await expect(dispatcherOn(recordingQueue({ fails: true }).queueing).round()).rejects.toThrow('away')
   const { entries, queueing } = recordingQueue()

@@ -1,8 +1,9 @@
+// The duration histogram against prom-client's own.
 import { Histogram, Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { createDurationHistogram } from './duration-histogram.ts'
 
-test('it reads like prom-client’s own histogram', async () => {
+test('its output equals that of prom-client’s own histogram', async () => {
   const bounds = [0.001, 0.01, 0.1]
   const seconds = [0.0005, 0.001, 0.002, 0.05, 0.1, 0.5, 7]
   const settings = { name: 'http_seconds', help: 'Durations' }

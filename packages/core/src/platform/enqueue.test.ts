@@ -1,4 +1,4 @@
-// Ringing for jobs behind their commits, with a queue written by hand: what shares an add, what is counted, what is waited for.
+// Enqueueing jobs behind their commits, against a queue that the test controls.
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
@@ -18,10 +18,10 @@ interface Add {
   refuse: (error: Error) => void
 }
 
-/** A enqueuer before a queue whose adds are answered by hand. */
+/** A enqueuer before a queue whose adds the test completes. */
 function enqueuerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
   const adds: Add[] = []
-  const told: Array<{ rows: number; err: { message: string } }> = []
+  const logged: Array<{ rows: number; err: { message: string } }> = []
   const queueing = {
     isReady: () => true,
     enqueueGapMs: 0,
@@ -32,7 +32,7 @@ function enqueuerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
     ...over,
   } as Queueing
   const metrics = createMetrics()
-  const log = pino({ level: 'debug' }, { write: (line: string) => told.push(JSON.parse(line)) })
+  const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(JSON.parse(line)) })
   const enqueuer = createEnqueuer({ queueing, metrics, log, tracing }, { kind: 'row', job })
   const counted = async () =>
     Object.fromEntries(
@@ -46,18 +46,18 @@ function enqueuerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
     await expect.poll(() => adds.length, { interval: 1, timeout: 15_000 }).toBe(number)
     return adds[number - 1]!
   }
-  return { enqueuer, adds, told, counted, nextAdd }
+  return { enqueuer, adds, logged, counted, nextAdd }
 }
 
 const ids = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `row-${from + i}`)
 
-test('the first job is added at once, due at once, and nobody waits for it', () => {
+test('the first job is added at once, due at once, in the background', () => {
   const { enqueuer, adds } = enqueuerOn()
   expect(enqueuer.enqueue('a')).toBeUndefined()
   expect(adds).toMatchObject([{ kind: job, entries: [{ id: 'a', delayMs: 0 }] }])
 })
 
-test('jobs that come while an add is under way share the next one', async () => {
+test('jobs that arrive during an add share the next one', async () => {
   const { enqueuer, adds, nextAdd } = enqueuerOn()
   enqueuer.enqueue('a')
   for (const id of ['b', 'c', 'd']) enqueuer.enqueue(id)
@@ -82,24 +82,24 @@ test('an add has at most 500 jobs, one add is under way at a time, and none is l
             underWay--
           },
         })
-        const rung: string[] = []
+        const enqueued: string[] = []
         for (const burst of bursts) {
-          for (const id of ids(burst, rung.length)) {
+          for (const id of ids(burst, enqueued.length)) {
             enqueuer.enqueue(id)
-            rung.push(id)
+            enqueued.push(id)
           }
           await new Promise((resolve) => setImmediate(resolve))
         }
         await enqueuer.drain()
-        expect(added).toEqual(rung)
+        expect(added).toEqual(enqueued)
       },
     ),
     { numRuns: 30 },
   )
 })
 
-test('a failed add is counted and told, and the jobs after it are added as ever', async () => {
-  const { enqueuer, adds, told, counted, nextAdd } = enqueuerOn()
+test('a failed add is counted and logged, and later jobs are still added', async () => {
+  const { enqueuer, adds, logged, counted, nextAdd } = enqueuerOn()
   enqueuer.enqueue('a')
   enqueuer.enqueue('b')
   enqueuer.enqueue('c')
@@ -108,12 +108,12 @@ test('a failed add is counted and told, and the jobs after it are added as ever'
   await enqueuer.drain()
   expect(adds.map((add) => add.ids)).toEqual([['a'], ['b', 'c']])
   expect(await counted()).toEqual({ 'row failed': 1, 'row ok': 2 })
-  expect(told).toMatchObject([{ rows: 1, err: { message: 'the queue is away' } }])
+  expect(logged).toMatchObject([{ rows: 1, err: { message: 'the queue is away' } }])
   enqueuer.enqueue('d')
   expect((await nextAdd(3)).ids).toEqual(['d'])
 })
 
-test('between an add and the next one, for those that came meanwhile, the queue’s gap is kept', async () => {
+test('the next add for jobs that arrived meanwhile comes after the queue’s gap', async () => {
   const enqueueGapMs = 40
   const { enqueuer, adds, nextAdd } = enqueuerOn({ enqueueGapMs })
   enqueuer.enqueue('a')
@@ -128,7 +128,7 @@ test('between an add and the next one, for those that came meanwhile, the queue�
   expect(second.ids).toEqual(['b', 'c'])
 })
 
-test('drain waits until everything that was rung for is added, later arrivals included', async () => {
+test('drain waits until all jobs are added, later arrivals included', async () => {
   const { enqueuer, adds, nextAdd } = enqueuerOn()
   await enqueuer.drain() // nothing to wait for
   enqueuer.enqueue('a')
@@ -170,7 +170,7 @@ test('while the queue is not ready, or 5000 jobs wait, rows are left to the disp
   expect(enqueuer.willEnqueue()).toBe(true)
 })
 
-test('each job carries the trace in which it was rung for', async () => {
+test('each job carries the trace in which it was enqueued', async () => {
   const traces = ['trace-a', undefined, 'trace-c']
   const tracing = { current: () => traces.shift() } as Tracing
   const { enqueuer, adds, nextAdd } = enqueuerOn({}, tracing)

@@ -1,3 +1,4 @@
+// Group commit: results, limits, errors and keys, by properties and by example.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createGroupCommit, type GroupCommitOptions } from './group-commit.ts'
@@ -16,7 +17,7 @@ const options = (over: Partial<GroupCommitOptions<string, string>>): GroupCommit
 
 const sqlError = (code: string) => Object.assign(new Error(code), { code })
 
-test('every row gets its own result, in any grouping, within the bounds', async () => {
+test('every row gets its own result, in any grouping, within the limits', async () => {
   const rows = fc.array(fc.string({ minLength: 1, maxLength: 30 }), { maxLength: 80 })
   await fc.assert(
     fc.asyncProperty(
@@ -78,7 +79,7 @@ test('a bad row fails alone, found in few commits', async () => {
   expect(commits).toBeLessThan(25)
 })
 
-test('a deadlock is tried again; another failure is told to the whole group', async () => {
+test('a deadlock is retried; another failure rejects the whole group', async () => {
   let tries = 0
   const deadlocking = createGroupCommit(
     options({
@@ -94,7 +95,7 @@ test('a deadlock is tried again; another failure is told to the whole group', as
   expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected'])
 })
 
-test('against a server that never answers, rows in flight and waiting are rejected at their deadline', async () => {
+test('with a server that never responds, rows in flight and waiting are rejected at their deadline', async () => {
   const group = createGroupCommit(
     options({ commit: () => new Promise(() => {}), concurrentCommitsMax: 1, deadlineMs: 200 }),
   )
@@ -106,7 +107,7 @@ test('against a server that never answers, rows in flight and waiting are reject
   for (const result of results) expect(result).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } })
 })
 
-test('beyond the bounds of what may wait, rows are refused at once', async () => {
+test('rows beyond the limits of waiting rows are refused at once', async () => {
   const group = createGroupCommit(
     options({ commit: () => new Promise(() => {}), waitingRowsMax: 2, waitingBytesMax: 10, deadlineMs: 100 }),
   )

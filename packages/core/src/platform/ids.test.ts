@@ -1,4 +1,4 @@
-// Ids of ours: their form, that no character is likelier than another, and that a taken one is made anew.
+// Our ids: their form, their uniform characters, and a new id when one is taken.
 import { expect, test } from 'vitest'
 import { insertWithNewId, isOwnId, newId, randomText } from './ids.ts'
 
@@ -37,7 +37,7 @@ test('every character is equally likely', () => {
   for (const count of counts.values()) expect(Math.abs(count - 5000)).toBeLessThan(500)
 })
 
-test('an id that is taken is made anew', async () => {
+test('a taken id is replaced by a new one', async () => {
   const ids = ['order_taken', 'order_taken', 'order_free']
   const tried: string[] = []
   const row = await insertWithNewId(
@@ -52,7 +52,7 @@ test('an id that is taken is made anew', async () => {
   expect(tried).toEqual(['order_taken', 'order_taken', 'order_free'])
 })
 
-test('a random source that only repeats itself is told, not asked for ever', async () => {
+test('a random source that repeats itself is an error after ten attempts', async () => {
   await expect(
     insertWithNewId(
       'pay',

@@ -1,8 +1,9 @@
+// The form of log lines, and what an error never shows.
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { createLogger } from './logger.ts'
 
-test('lines are JSON with a level’s name and an ISO time; an error tells nothing of the row that caused it', () => {
+test('lines are JSON with the level’s name and an ISO time; an error shows nothing of the row that caused it', () => {
   const out = new PassThrough()
   const log = createLogger({ logLevel: 'info' }, 'api', out)
   const err = Object.assign(new Error('violates a constraint'), {

@@ -1,4 +1,4 @@
-// Signatures: the published vectors, the reference library as the other side, and everything that must be refused.
+// Signatures: the published vectors, the reference library as the other side, and signatures to refuse.
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
@@ -22,7 +22,7 @@ const headersOf = (signature: string, { id, timestamp } = published) => ({
 const check = createSignatureCheck([published.secret])
 
 describe('the published vector', () => {
-  test('is made and accepted', () => {
+  test('is produced and accepted', () => {
     expect(signWebhook(published.secret, published)).toBe(published.signature)
     expect(check.problem(headersOf(published.signature), published.body, then)).toBeUndefined()
   })
@@ -73,7 +73,7 @@ test.each(['', ' ', '-1', '1e9', '0x10', '12.5', 'now', '1614265330 '])('no time
   expect(check.problem(headers, published.body, then)).toMatch(/webhook-timestamp/)
 })
 
-test('any message that the reference library signs is accepted by any of several secrets, and the other way round', () => {
+test('any message that the reference library signs is accepted by any of several secrets, and vice versa', () => {
   const message = fc.record({
     id: fc.stringMatching(/^[\w-]{1,40}$/),
     seconds: fc.integer({ min: -299, max: 299 }),

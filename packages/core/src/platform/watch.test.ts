@@ -1,4 +1,4 @@
-// The watch's one loop, whoever comes and goes while it looks.
+// The watch has one loop, also when listeners come and go during a poll.
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Database } from '../platform/database.ts'
@@ -24,7 +24,7 @@ function sequence({ takesMs = 0 } = {}) {
   return { asked, watch: createChangeWatch({ db, log: pino({ level: 'silent' }) }, ['changes']) }
 }
 
-test('pages that are reloaded while it looks start no second loop', async () => {
+test('listeners that come and go during a poll start no second loop', async () => {
   const { asked, watch } = sequence({ takesMs: 100 })
   let leave = watch.listen(() => {})
   for (let reload = 0; reload < 10; reload++) {
@@ -42,17 +42,17 @@ test('pages that are reloaded while it looks start no second loop', async () => 
   expect(asked.times).toBe(after)
 })
 
-test('it goes on after PostgreSQL was away, and tells what changed meanwhile', async () => {
+test('it continues after PostgreSQL was away, and notifies of changes made meanwhile', async () => {
   const { asked, watch } = sequence()
-  let told = 0
-  watch.listen(() => told++)
+  let notified = 0
+  watch.listen(() => notified++)
   await vi.advanceTimersByTimeAsync(5000)
-  told = 0
+  notified = 0
   asked.fails = true
   await vi.advanceTimersByTimeAsync(5000)
-  expect(told).toBe(0)
+  expect(notified).toBe(0)
   asked.fails = false
   asked.value++
   await vi.advanceTimersByTimeAsync(1000)
-  expect(told).toBe(1)
+  expect(notified).toBe(1)
 })
