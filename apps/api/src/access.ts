@@ -34,7 +34,7 @@ export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
   const isOpen = access === 'sandbox' && deps.config.sandbox
   return [
     async (request: FastifyRequest, reply: FastifyReply) => {
-      request.caller = isOpen ? 'anybody' : await authenticate(deps, request)
+      request.caller = isOpen ? 'sandbox' : await authenticate(deps, request)
       request.authenticatedInMs = performance.now() - request.receivedAtMs
       if (!isOpen) reply.header('cache-control', 'no-store')
     },
@@ -43,7 +43,7 @@ export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
 
 /** The merchant that calls; only where the route's contract says `access: 'merchant'`. */
 export function merchantOf(request: FastifyRequest): Merchant {
-  if (request.caller === null || request.caller === 'anybody')
+  if (request.caller === null || request.caller === 'sandbox')
     throw new Error('the route is open to unauthenticated callers')
   return request.caller
 }

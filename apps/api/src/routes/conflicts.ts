@@ -14,7 +14,7 @@ export async function conflictRoutes(app: App, deps: ApiDeps): Promise<void> {
       const { query } = request
       const viewer = viewerOf(request)
       const externalPayments = await deps.externalPaymentsOwner.isVisibleTo(viewer)
-      const scope = viewer === 'anybody' ? 'all' : { merchantId: viewer.id, externalPayments }
+      const scope = viewer === 'sandbox' ? 'all' : { merchantId: viewer.id, externalPayments }
       return { ...(await core.listConflicts(deps.db, query, scope)), ...pageOf(query) }
     },
   })

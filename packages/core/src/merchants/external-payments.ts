@@ -3,8 +3,8 @@ import type { Database } from '../platform/database.ts'
 import { findMerchantByEmail, type Merchant } from './authenticate.ts'
 import { SEEDED_MERCHANT_ID } from './seed.ts'
 
-/** The caller of a read: `anybody` in the sandbox, where reads need no keys, otherwise a merchant. */
-export type Viewer = 'anybody' | Merchant
+/** The caller of a read: a merchant, or 'sandbox' where reads need no keys. */
+export type Viewer = 'sandbox' | Merchant
 
 export interface ExternalPaymentsOwner {
   /** The owner's merchant id, or undefined while no merchant has the configured e-mail. Rejects as unavailable. */
@@ -25,6 +25,6 @@ export function createExternalPaymentsOwner(db: Database, email: string | undefi
   }
   return {
     id,
-    isVisibleTo: async (viewer) => viewer === 'anybody' || viewer.id === (await id()),
+    isVisibleTo: async (viewer) => viewer === 'sandbox' || viewer.id === (await id()),
   }
 }

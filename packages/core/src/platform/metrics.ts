@@ -8,6 +8,23 @@ export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  return {
+    registry,
+    httpDuration: createDurationHistogram(
+      {
+        name: 'sluice_http_request_duration_seconds',
+        help: 'Time from the request to its response',
+        bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+      },
+      registry,
+    ),
+    ...ingestMetrics(registers),
+    ...jobMetrics(registers),
+    ...webhookMetrics(registers),
+  }
+}
+
+function ingestMetrics(registers: Registry[]) {
   const ingestLoads = new Map<string, () => number>()
   new Gauge({
     name: 'sluice_ingest_open_rows',
@@ -19,17 +36,8 @@ export function createMetrics() {
     },
   })
   return {
-    registry,
     /** Registers a function that returns how many events of a kind are not durable yet. */
     observeIngestLoad: (kind: string, load: () => number) => ingestLoads.set(kind, load),
-    httpDuration: createDurationHistogram(
-      {
-        name: 'sluice_http_request_duration_seconds',
-        help: 'Time from the request to its response',
-        bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
-      },
-      registry,
-    ),
     ingestRows: new Histogram({
       name: 'sluice_ingest_batch_rows',
       help: 'Inbound events that shared one commit',
@@ -56,6 +64,11 @@ export function createMetrics() {
       labelNames: ['kind', 'field'],
       registers,
     }),
+  }
+}
+
+function jobMetrics(registers: Registry[]) {
+  return {
     enqueued: new Counter({
       name: 'sluice_enqueued_total',
       help: 'Jobs enqueued right behind their commit, by outcome (ok, failed, left to the dispatcher)',
@@ -74,29 +87,6 @@ export function createMetrics() {
       labelNames: ['queue', 'outcome'],
       registers,
     }),
-    webhookAttempts: new Counter({
-      name: 'sluice_webhook_attempts_total',
-      help: 'Attempts to deliver webhooks, by outcome (success, refused_by_receiver, no_url, not_begun in time, or why no answer came)',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    webhookDuration: new Histogram({
-      name: 'sluice_webhook_attempt_duration_seconds',
-      help: 'Time of one attempt, from the look-up to the answer',
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
-      registers,
-    }),
-    webhookAge: new Histogram({
-      name: 'sluice_webhook_attempt_age_seconds',
-      help: 'How far attempts were beyond their due time when they began',
-      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
-      registers,
-    }),
-    webhookEndpointsAtLimit: new Gauge({
-      name: 'sluice_webhook_endpoints_at_limit',
-      help: 'Endpoints that have as many attempts under way as they may',
-      registers,
-    }),
     queueJobs: new Gauge({
       name: 'sluice_queue_jobs',
       help: 'Jobs in the queue by state, at the time of the scrape',
@@ -107,6 +97,34 @@ export function createMetrics() {
       name: 'sluice_oldest_overdue_seconds',
       help: 'How far the oldest unprocessed row is past its due time, at the time of the scrape',
       labelNames: ['kind'],
+      registers,
+    }),
+  }
+}
+
+function webhookMetrics(registers: Registry[]) {
+  return {
+    webhookAttempts: new Counter({
+      name: 'sluice_webhook_attempts_total',
+      help: 'Attempts to deliver webhooks, by outcome (success, refused_by_receiver, no_url, not_begun in time, or why no response came)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    webhookDuration: new Histogram({
+      name: 'sluice_webhook_attempt_duration_seconds',
+      help: 'Time of one attempt, from the name look-up to the response',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+    webhookAge: new Histogram({
+      name: 'sluice_webhook_attempt_age_seconds',
+      help: 'How far attempts were past their due time when they began',
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+      registers,
+    }),
+    webhookEndpointsAtLimit: new Gauge({
+      name: 'sluice_webhook_endpoints_at_limit',
+      help: 'Endpoints that have as many attempts in flight as their quota allows',
       registers,
     }),
   }

@@ -1,5 +1,6 @@
 // Symmetric Standard Webhooks signatures over raw bytes.
-// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+//
+// Specification: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 const SECRET = /^(?:whsec_)?([A-Za-z0-9+/]+={0,2})$/
