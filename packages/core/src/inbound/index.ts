@@ -8,5 +8,5 @@ export {
   listConflicts,
   reportConflicts,
 } from './conflicts.ts'
-export { createIngest, type InboundEvent, type IngestDeps, ingestLimits, type Stored } from './ingest.ts'
+export { createIngest, type InboundEvent, type IngestDeps, type Stored } from './ingest.ts'
 export { createRedeliveryWatch, differingFields } from './redeliveries.ts'

@@ -15,6 +15,8 @@ export interface IngestDeps {
   metrics: Metrics
   log: Logger
   tracing?: Tracing | undefined
+  /** How long an event may wait to become durable; by default, what a 202 within half a second allows. */
+  deadlineMs?: number
 }
 
 /** One inbound event as it is stored. */
@@ -45,6 +47,8 @@ export interface IngestKind<E extends InboundEvent> {
 }
 
 export interface Ingest<E extends InboundEvent, S extends Stored> {
+  /** The limits of the group commit. */
+  limits: typeof INGEST_LIMITS
   /**
    * Step 1 of a commit: whether the API enqueues the group's jobs itself, right behind the commit. `load` is the
    * number of events under way. If not, the dispatcher enqueues them.
@@ -74,7 +78,7 @@ interface CommittedGroup<E, S> {
  * The limits of a commit of inbound events. An event that is not durable within the deadline is answered 503. A 202
  * may take half a second, and recording a conflict as much again, so that every response comes within a second.
  */
-export const ingestLimits = {
+const INGEST_LIMITS = {
   rowsPerCommitMax: 1000,
   bytesPerCommitMax: 8 * 1024 * 1024,
   waitingRowsMax: 20_000,
@@ -91,11 +95,12 @@ export function createIngest<E extends InboundEvent, S extends Stored>(
   deps: IngestDeps,
   kind: IngestKind<E>,
 ): Ingest<E, S> {
+  const limits = { ...INGEST_LIMITS, deadlineMs: deps.deadlineMs ?? INGEST_LIMITS.deadlineMs }
   const isCalm = createBurstWatch()
   const failed = (rows: readonly unknown[], error: unknown) => failCommit(deps, rows, error)
   // A group commit of their own: they wait for locks, and new events must not wait behind them.
   const conflicts = createGroupCommit<ConflictingBody, void>({
-    ...ingestLimits,
+    ...limits,
     concurrentCommitsMax: 1,
     sizeBytes: (body) => body.payload.length + 100,
     commit: (bodies) => recordRedeliveries(deps, kind.kind, bodies).catch((error) => failed(bodies, error)),
@@ -110,6 +115,7 @@ export function createIngest<E extends InboundEvent, S extends Stored>(
   }
 
   return {
+    limits,
     mayEnqueue: (load) => isCalm(load) && deps.queueing.isReadyForFew(),
     committed(group) {
       const { events, stored, enqueueNow } = group

@@ -35,7 +35,8 @@ afterEach(async () => {
   await database.drop()
 })
 
-const recorders = () => databases.map((db) => createPaymentEventRecorder({ db, queueing, metrics, log }))
+const recorders = () =>
+  databases.map((db) => createPaymentEventRecorder({ db, queueing, metrics, log, deadlineMs: 20_000 }))
 const delivery = (
   eventId: string,
   paymentId: string,

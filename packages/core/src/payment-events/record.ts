@@ -1,6 +1,6 @@
 // Recording payment events: deduplication and the payment's new state in one commit for a group, before the response.
 import { currencyProblem } from '@sluice/contracts'
-import { createIngest, type IngestDeps, ingestLimits } from '../inbound/index.ts'
+import { createIngest, type IngestDeps } from '../inbound/index.ts'
 import { badRequest } from '../platform/errors.ts'
 import { createGroupCommit } from '../platform/group-commit.ts'
 import { contractText, createEventStore, type RecordedEvent } from './commit.ts'
@@ -28,7 +28,7 @@ export function createPaymentEventRecorder(deps: IngestDeps): PaymentEventRecord
     contractText,
   })
   const group = createGroupCommit<InboundPaymentEvent, RecordedEvent>({
-    ...ingestLimits,
+    ...ingest.limits,
     sizeBytes,
     keyOf: (event) => event.payment_id,
     commit: commitGroup,

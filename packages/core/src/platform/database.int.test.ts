@@ -254,7 +254,14 @@ const delivery = (transaction_id: string) => ({
 
 test('batches of several processes with shared ids in any order neither deadlock nor lose an event', async () => {
   const recorders = Array.from({ length: 4 }, () =>
-    createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 }),
+    createTransactionRecorder({
+      db,
+      queueing: noQueue,
+      metrics,
+      log,
+      deadlineMs: 20_000,
+      processingDelayMs: 0,
+    }),
   )
   const ids = Array.from({ length: 100 }, (_, n) => `txn_${n}`)
   const random = seededRandom('batches')
@@ -271,7 +278,14 @@ test('batches of several processes with shared ids in any order neither deadlock
 
 test('a row that only the database refuses does not fail the other rows of its batch', async () => {
   await database.query(`ALTER TABLE transactions ADD CHECK (source_account <> 'refused')`)
-  const { record } = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 })
+  const { record } = createTransactionRecorder({
+    db,
+    queueing: noQueue,
+    metrics,
+    log,
+    deadlineMs: 20_000,
+    processingDelayMs: 0,
+  })
   const outcomes = await Promise.allSettled([
     record(delivery('a')),
     record({ ...delivery('b'), source_account: 'refused' }),
@@ -281,8 +295,22 @@ test('a row that only the database refuses does not fail the other rows of its b
 })
 
 test('a transaction with many jobs is completed once, and not before its due time', async () => {
-  const { record } = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 0 })
-  const later = createTransactionRecorder({ db, queueing: noQueue, metrics, log, processingDelayMs: 60_000 })
+  const { record } = createTransactionRecorder({
+    db,
+    queueing: noQueue,
+    metrics,
+    log,
+    deadlineMs: 20_000,
+    processingDelayMs: 0,
+  })
+  const later = createTransactionRecorder({
+    db,
+    queueing: noQueue,
+    metrics,
+    log,
+    deadlineMs: 20_000,
+    processingDelayMs: 60_000,
+  })
   await Promise.all([record(delivery('due')), later.record(delivery('not_due'))])
   const { complete } = createCompleter({ db, metrics, log }, transactionWork)
   expect(await Promise.all(Array.from({ length: 20 }, () => complete('due')))).toEqual(

@@ -1,6 +1,6 @@
 // Recording a transaction: the first event of an id is stored; a redelivery is answered as a duplicate or a conflict.
 import { majorAmountProblem } from '@sluice/contracts'
-import { createIngest, type IngestDeps, ingestLimits, type Stored } from '../inbound/index.ts'
+import { createIngest, type IngestDeps, type Stored } from '../inbound/index.ts'
 import { badRequest } from '../platform/errors.ts'
 import { createGroupCommit } from '../platform/group-commit.ts'
 import { processTransactionJob } from './jobs.ts'
@@ -34,7 +34,7 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
     contractText: (event) => JSON.stringify(contractFields.map((name) => event[name])),
   })
   const group = createGroupCommit<InboundTransaction, Stored>({
-    ...ingestLimits,
+    ...ingest.limits,
     sizeBytes,
     commit: commitGroup,
   })
