@@ -9,8 +9,8 @@ export function keyed(request: FastifyRequest): KeyedRequest | undefined {
   return { key: String(key), method: request.method, target: [request.routeOptions.url, request.params] }
 }
 
-/** Sends the answer as it was made, or stored. */
-export function sendAnswer(reply: FastifyReply, { status, body, replayed }: KeyedResponse) {
+/** Sends a response, new or stored. */
+export function sendResponse(reply: FastifyReply, { status, body, replayed }: KeyedResponse) {
   if (replayed) reply.header('idempotent-replayed', 'true')
   return reply.status(status).type('application/json; charset=utf-8').send(body)
 }

@@ -1,4 +1,4 @@
-// What a newcomer reads first.
+// The banner of `npm start`: addresses and commands that work.
 import { expect, test } from 'vitest'
 import { banner } from './banner.ts'
 
@@ -20,7 +20,7 @@ const facts = {
   watch: false,
 }
 
-test('says where everything is, and gives commands that can be pasted', () => {
+test('the banner has all addresses, and commands that can be pasted', () => {
   const text = banner(facts)
   expect(text).toContain('http://127.0.0.1:8000/docs')
   expect(text).toContain('/clone/.data (embedded PostgreSQL)')
@@ -53,7 +53,7 @@ test('says where everything is, and gives commands that can be pasted', () => {
   expect(text).not.toContain('SANDBOX')
 })
 
-test('says that webhooks are refused when the sandbox is off', () => {
+test('with the sandbox off, the banner states that webhooks are refused', () => {
   const text = banner({ ...facts, config: { ...facts.config, sandbox: false } })
   expect(text).toContain('get 401')
   expect(text).toContain('npm run merchant -- create')
@@ -61,18 +61,18 @@ test('says that webhooks are refused when the sandbox is off', () => {
   expect(text).not.toMatch(/key_1|secret_1/)
 })
 
-test('says that signed webhooks are taken when the sandbox is off and a secret is set', () => {
+test('with the sandbox off and a secret, the banner states that webhooks need a signature', () => {
   const config = { ...facts.config, sandbox: false, inboundWebhookSecrets: ['whsec_x'] }
   expect(banner({ ...facts, config })).toMatch(/webhooks need a signature by INBOUND_WEBHOOK_SECRET/)
 })
 
-test('offers no command that a secret would have refused', () => {
+test('with a secret, the banner has no unsigned command', () => {
   const text = banner({ ...facts, config: { ...facts.config, inboundWebhookSecrets: ['whsec_x'] } })
   expect(text).toMatch(/^INBOUND_WEBHOOK_SECRET is set: [^\n]* 401/m)
   expect(text).not.toMatch(/curl -i|whsec_x/)
 })
 
-test("names the queue's Redis without its password", () => {
+test("the banner names the queue's Redis without its password", () => {
   const text = banner({ ...facts, config: { ...facts.config, redisUrl: 'redis://user:hidden@cache:6379/0' } })
   expect(text).toContain('Redis at cache:6379')
   expect(text).not.toContain('hidden')

@@ -1,4 +1,4 @@
-// What a browser gets from the page server itself: files, pages, headers, and errors in the one shape of SPEC 2.
+// What a browser gets from the page server itself: files, pages, headers and errors.
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
@@ -22,14 +22,14 @@ async function expectError(response: Response, code: keyof typeof errorStatus): 
 }
 
 describe('files', () => {
-  test('hashed ones are kept for ever', async () => {
+  test('browsers keep hashed files for ever', async () => {
     const response = await get('/assets/main-abc123.js')
     expect(await response.text()).toBe(SCRIPT)
     expect(response.headers.get('content-type')).toMatch(/javascript/)
     expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
   })
 
-  test('others are asked for again, by ETag', async () => {
+  test('browsers revalidate other files by ETag', async () => {
     const response = await get('/robots.txt')
     expect(response.headers.get('cache-control')).toBe('no-cache')
     const etag = response.headers.get('etag')!
@@ -39,12 +39,12 @@ describe('files', () => {
     )
   })
 
-  test('a missing hashed file is 404, since a page in its place would be kept for ever', async () => {
+  test('a missing hashed file is 404, never a page, which browsers would keep for ever', async () => {
     await expectError(await get('/assets/main-old.js', { accept: '*/*' }), 'NOT_FOUND_ERROR')
     await expectError(await get('/assets/'), 'NOT_FOUND_ERROR')
   })
 
-  test('without a favicon the answer is empty, not an error', async () => {
+  test('without a favicon the response is empty, not an error', async () => {
     expect((await get('/favicon.ico')).status).toBe(204)
   })
 
@@ -67,7 +67,7 @@ describe('pages', () => {
     },
   )
 
-  test('index.html is not sent again while it is the same', async () => {
+  test('an unchanged index.html is 304', async () => {
     const etag = (await get('/payments')).headers.get('etag')!
     expect((await get('/payments', { 'if-none-match': `W/"x", ${etag}` })).status).toBe(304)
     expect((await get('/payments', { 'if-none-match': '"x"' })).status).toBe(200)
@@ -78,7 +78,7 @@ describe('pages', () => {
     expect([response.status, await response.text()]).toEqual([200, ''])
   })
 
-  test('what asks for something else than a page gets none', async () => {
+  test('a request that does not accept HTML gets no page', async () => {
     await expectError(await get('/payments', { accept: 'application/json' }), 'NOT_FOUND_ERROR')
     await expectError(await get('/logo.png', { accept: 'image/*' }), 'NOT_FOUND_ERROR')
   })
@@ -87,7 +87,7 @@ describe('pages', () => {
     await expectError(await fetch(`${pages.url}/payments`, { method }), 'NOT_FOUND_ERROR')
   })
 
-  test('every page says what browsers must refuse', async () => {
+  test('every page has the security headers', async () => {
     for (const path of ['/payments', '/assets/main-abc123.js', '/assets/none.js', '/live']) {
       const { headers } = await get(path)
       expect(headers.get('content-security-policy')).toBe(
@@ -99,7 +99,7 @@ describe('pages', () => {
     }
   })
 
-  test('an app that may be framed says by whom', async () => {
+  test('an app that may be framed names the allowed origins', async () => {
     const framed = await startPages({ frameAncestors: '*' })
     const { headers } = await fetch(framed.url)
     expect(headers.get('content-security-policy')).toContain('frame-ancestors *;')
@@ -131,14 +131,14 @@ test.each([
 
 test.each([
   ['a request that is not HTTP', 'GET'],
-  ['an expectation that nobody knows', 'GET / HTTP/1.1\r\nExpect: miracles\r\nX: '],
-])('%s is answered in the one shape', async (_name, head) => {
+  ['an unknown expectation', 'GET / HTTP/1.1\r\nExpect: miracles\r\nX: '],
+])('%s gets an error in the one shape', async (_name, head) => {
   const answer = await sendRaw(pages.url, head)
   expect(answer).toMatch(/^HTTP\/1\.1 400 [\s\S]*\r\n\{"error":\{"code":"BAD_REQUEST_ERROR"/)
 })
 
 describe('operation', () => {
-  test('it lives while the API is away, and is not ready', async () => {
+  test('while the API is down it is live and not ready', async () => {
     expect((await get('/live')).status).toBe(200)
     const startedAt = Date.now()
     const health = await get('/health')
@@ -147,7 +147,7 @@ describe('operation', () => {
     expect(await health.json()).toMatchObject({ status: 'unhealthy', api: 'disconnected' })
   })
 
-  test('it is ready when the API lives, and within a second not when that hangs', async () => {
+  test('it is ready while the API is live, and not ready within a second if the API hangs', async () => {
     let hangs = false
     const upstream = await startUpstream((request, response) => {
       if (!hangs) response.writeHead(request.url === '/base/live' ? 200 : 404).end()
@@ -163,7 +163,7 @@ describe('operation', () => {
     await upstream.close()
   })
 
-  test('it counts what it answers', async () => {
+  test('it counts its responses', async () => {
     const counted = async () => {
       const text = await (await get('/metrics')).text()
       const lines = text
@@ -176,7 +176,7 @@ describe('operation', () => {
     expect(await counted()).toEqual([before + 3])
   })
 
-  test('a connection that a browser opened ahead of need does not hold up the end', async () => {
+  test('an unused connection of a browser does not delay the shutdown', async () => {
     const here = await startPages()
     const socket = connect(Number(new URL(here.url).port), '127.0.0.1')
     await once(socket, 'connect')
@@ -186,7 +186,7 @@ describe('operation', () => {
     expect(Date.now() - startedAt).toBeLessThan(1000)
   })
 
-  test('without built pages it says how to get them', async () => {
+  test('without built pages the error names the command that builds them', async () => {
     await expect(startPages({ folder: '/nowhere' })).rejects.toThrow(StartupError)
   })
 })

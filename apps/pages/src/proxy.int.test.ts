@@ -52,7 +52,7 @@ describe('requests', () => {
     expect(mirrored(await sendRaw(pages.url, `GET /_api${path}`))).toMatchObject({ method: 'GET', url: path })
   })
 
-  test('the path of API_URL comes first', async () => {
+  test('the path of API_URL is the prefix of every path', async () => {
     const upstream = await startUpstream(mirror)
     endings.push(upstream.close)
     const pages = await startPages({ apiUrl: `${upstream.url}/base/` })
@@ -70,13 +70,13 @@ describe('requests', () => {
     )
   })
 
-  test('the prefix is spelt in one way', async () => {
+  test('the prefix has one spelling', async () => {
     const pages = await start(mirror)
     expect(await sendRaw(pages.url, 'GET /%5fapi/payments')).toMatch(/^HTTP\/1\.1 404 [\s\S]*NOT_FOUND_ERROR/)
   })
 
   test.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
-    '%s keeps its body, whatever its type',
+    '%s keeps its body of any type',
     async (method) => {
       const pages = await start(mirror)
       for (const type of ['application/json', 'text/plain;charset=UTF-8', 'application/x-unknown']) {
@@ -91,7 +91,7 @@ describe('requests', () => {
     },
   )
 
-  test('a POST without a body is one', async () => {
+  test('a POST without a body stays one', async () => {
     const pages = await start(mirror)
     const response = await fetch(`${pages.url}/_api/x`, { method: 'POST' })
     expect(await response.json()).toMatchObject({
@@ -101,7 +101,7 @@ describe('requests', () => {
     })
   })
 
-  test('a body is never taken for a request of its own', async () => {
+  test('a body never becomes a request of its own', async () => {
     const seen: string[] = []
     const pages = await start((request, response) => {
       seen.push(`${request.method} ${request.url}`)
@@ -138,7 +138,7 @@ describe('requests', () => {
     expect([response.statusCode, received]).toEqual([200, 3 * 2 ** 20 + 3])
   })
 
-  test('an answer before the end of the body comes through', async () => {
+  test('a response before the end of the body arrives', async () => {
     const pages = await start((_request, response) => {
       response.writeHead(413, { connection: 'close' }).end('too large') // unread, as Fastify does it
     })
@@ -148,7 +148,7 @@ describe('requests', () => {
     }
   })
 
-  test('a large body goes to an API that never asks for it, too', async () => {
+  test('an API that never sends 100 Continue gets a large body too', async () => {
     const upstream = net.createServer((socket) => {
       let received = 0
       socket.on('data', (chunk) => {
@@ -166,7 +166,7 @@ describe('requests', () => {
     expect(await response.text()).toBe('ok')
   })
 
-  test('headers of one connection stay there', async () => {
+  test('hop-by-hop headers are not passed on', async () => {
     const pages = await start(mirror)
     const answer = await sendRaw(pages.url, 'GET /_api/x', [
       'Connection: x-mine',
@@ -201,7 +201,7 @@ describe("the caller's address", () => {
     return Object.fromEntries(Object.entries(headers).filter(([name]) => name in spoofed))
   }
 
-  test('is what is seen here, whatever the caller says', async () => {
+  test('is the one of the connection, even if the caller sends forwarded headers', async () => {
     const pages = await start(mirror)
     expect(await seen(pages)).toEqual({
       'x-forwarded-for': '127.0.0.1',
@@ -210,7 +210,7 @@ describe("the caller's address", () => {
     })
   })
 
-  test('is what a trusted proxy says of its own caller', async () => {
+  test('is the one that a trusted proxy forwards', async () => {
     const pages = await start(mirror, { trustProxy: ['127.0.0.0/8'] })
     expect(await seen(pages)).toEqual({
       'x-forwarded-for': '198.51.100.7',
@@ -219,14 +219,14 @@ describe("the caller's address", () => {
     })
   })
 
-  test('is what is seen here when other proxies are trusted', async () => {
+  test('is the one of the connection if only other proxies are trusted', async () => {
     const pages = await start(mirror, { trustProxy: ['10.0.0.0/8'] })
     expect(await seen(pages)).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http' })
   })
 })
 
-describe('answers', () => {
-  test('status, headers and body come back as they are, with our headers where it says nothing itself', async () => {
+describe('responses', () => {
+  test('status, headers and body stay unchanged; missing security headers are added', async () => {
     const pages = await start((_request, response) => {
       response.writeHead(
         418,
@@ -272,7 +272,7 @@ describe('answers', () => {
     for (const status of [204, 304]) expect((await fetch(`${pages.url}/_api/${status}`)).status).toBe(status)
   })
 
-  test('one that breaks off breaks off here too, rather than to look complete', async () => {
+  test('a response that breaks off at the API breaks off at the browser too', async () => {
     const pages = await start((_request, response) => {
       response.writeHead(200).write('half of')
       setImmediate(() => response.destroy())
@@ -282,7 +282,7 @@ describe('answers', () => {
   })
 
   test.each(['before', 'during'])(
-    'a browser that goes away %s the answer ends the request at the API',
+    'a browser that disconnects %s the response ends the request at the API',
     async (when) => {
       let gone = false
       let arrived = false
@@ -318,19 +318,19 @@ describe('event streams', () => {
     return { pages, response, reader, api: api! }
   }
 
-  test('open before their first event, and pass each on at once, however long they last', async () => {
+  test('open before their first event, and pass each event on at once, without a limit of time', async () => {
     const { response, reader, api } = await open()
     expect(response.headers.get('content-type')).toBe('text/event-stream')
     for (const event of ['event: change\ndata:\n\n', ': keep\n\n']) {
       api.write(event)
       expect((await reader.read()).value).toBe(event)
-      await new Promise((resolve) => setTimeout(resolve, 500)) // longer than an answer may take to begin
+      await new Promise((resolve) => setTimeout(resolve, 500)) // longer than a response may take to begin
     }
     api.end()
     expect((await reader.read()).done).toBe(true)
   })
 
-  test('end at shutdown, in order and at once', async () => {
+  test('end in order and at once at shutdown', async () => {
     const { pages, reader, api } = await open()
     const upstreamGone = once(api, 'close')
     const startedAt = Date.now()
@@ -351,7 +351,7 @@ describe('without the API', () => {
     })
   }
 
-  test('the answer is 503 at once, and pages are served', async () => {
+  test('the response is 503 at once, and pages are served', async () => {
     const pages = await startPages({ apiUrl: NOWHERE })
     endings.push(pages.close)
     const startedAt = Date.now()
@@ -363,14 +363,14 @@ describe('without the API', () => {
     expect((await fetch(`${pages.url}/payments`)).status).toBe(200)
   })
 
-  test('one that takes requests and says nothing is 503 in time', async () => {
+  test('an API that never responds is 503 in time', async () => {
     const pages = await start(() => {}, { responseTimeoutMs: 300 })
     const startedAt = Date.now()
     await expectUnavailable(await fetch(`${pages.url}/_api/payments`))
     expect(Date.now() - startedAt).toBeLessThan(2000)
   })
 
-  test('one that hangs up is 503, and the next request finds it again', async () => {
+  test('an API that closes the connection is 503, and the next request reaches it again', async () => {
     let hangsUp = true
     const pages = await start((request, response) => {
       if (hangsUp) request.socket.destroy()
@@ -382,7 +382,7 @@ describe('without the API', () => {
   })
 })
 
-test('the real API works behind it, ids of any kind and its own errors included', async () => {
+test('the real API works behind the proxy, with ids of any kind and its own errors', async () => {
   const system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
   endings.push(system.stop)
   const pages = await startPages({ apiUrl: system.api.url })

@@ -66,28 +66,32 @@ export async function proxyRoutes(
       upstream.setTimeout(0)
       if ((response.statusCode ?? 0) >= 400) dropBody() // refused: the API may not read the rest
       reply.hijack()
-      passOn(response, reply)
+      passOn(response, reply, eventStreams)
     })
     browser.once('close', () => upstream.destroy())
     if (waitsForContinue) sendAfterContinue(request.raw, upstream)
     else request.raw.pipe(upstream)
   }
+}
 
-  function passOn(response: IncomingMessage, reply: FastifyReply): void {
-    const browser = reply.raw
-    const headers = { ...reply.getHeaders(), ...endToEndHeaders(response.headers) }
-    for (const [name, value] of Object.entries(headers))
-      if (value !== undefined) browser.setHeader(name, value)
-    if (response.headers['content-type']?.startsWith('text/event-stream')) {
-      // The connection ends with the stream.
-      browser.setHeader('connection', 'close')
-      eventStreams.add(browser)
-      browser.once('close', () => eventStreams.delete(browser))
-    }
-    browser.writeHead(response.statusCode ?? 502, response.statusMessage)
-    browser.flushHeaders() // a stream is open before its first event
-    pipeline(response, browser, () => {}) // if one side breaks off, the other one does too
+/** Streams the API's response to the browser. `eventStreams` has the open streams of events. */
+function passOn(
+  response: IncomingMessage,
+  reply: FastifyReply,
+  eventStreams: Set<FastifyReply['raw']>,
+): void {
+  const browser = reply.raw
+  const headers = { ...reply.getHeaders(), ...endToEndHeaders(response.headers) }
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) browser.setHeader(name, value)
+  if (response.headers['content-type']?.startsWith('text/event-stream')) {
+    // The connection ends with the stream.
+    browser.setHeader('connection', 'close')
+    eventStreams.add(browser)
+    browser.once('close', () => eventStreams.delete(browser))
   }
+  browser.writeHead(response.statusCode ?? 502, response.statusMessage)
+  browser.flushHeaders() // a stream is open before its first event
+  pipeline(response, browser, () => {}) // if one side breaks off, the other one does too
 }
 
 const hasLargeBody = ({ headers }: FastifyRequest) =>

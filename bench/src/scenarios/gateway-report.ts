@@ -5,7 +5,7 @@ import type { LoadResult } from '../load/plan.ts'
 import type { Table } from '../report.ts'
 import { failures, loadProblems, type Outcome } from '../scenario.ts'
 import { median, medians } from '../stats.ts'
-import type { LoadOnSystem, Round } from './gateway.ts'
+import type { LoadOnSystem, Round } from './gateway-results.ts'
 
 /** The same load in every round. */
 type Series = { name: string; loads: LoadOnSystem[] }

@@ -2,15 +2,16 @@
 import { createPayment } from '@sluice/contracts'
 import { seededKeys } from '@sluice/testing'
 import { runNode, startChild } from '../child.ts'
-import { type Cpu, cpuMeter } from '../cpu-meter.ts'
+import { cpuMeter } from '../cpu-meter.ts'
 import type { Sql } from '../database.ts'
 import { newRun } from '../ids.ts'
 import { gatewayLedger, makeOrders } from '../ledger/gateway-payments.ts'
-import { checkLedger, readWaits, untilDone, type Waits } from '../ledger/ledger.ts'
-import type { LoadPlan, LoadResult } from '../load/plan.ts'
+import { checkLedger, readWaits, untilDone } from '../ledger/ledger.ts'
+import type { LoadPlan } from '../load/plan.ts'
 import { type Context, eachRound, PROCESSING_DELAY_MS, type Scenario } from '../scenario.ts'
 import { type Backend, startSystem } from '../system.ts'
 import { reportGateway } from './gateway-report.ts'
+import type { LoadOnBare, LoadOnSystem, Round, SystemRound } from './gateway-results.ts'
 
 const DURATION_SECONDS = 30
 const RATES = [200, 300]
@@ -19,18 +20,6 @@ const WARM_UP_SECONDS = 2
 /** A closed loop sends as many requests as it can: orders for each of its seconds. */
 const ORDERS_PER_SECOND_MAX = 5000
 const NO_DELAY = { PROCESSING_DELAY_MIN: '0', PROCESSING_DELAY_MAX: '0' }
-
-/** The results of one load; `ledger` begins with "ok" when it is right. */
-export type LoadOnSystem = { load: LoadResult; cpuSeconds: Cpu; settling: Waits; ledger: string }
-type LoadOnBare = { load: LoadResult; cpuSeconds: Cpu }
-type SystemRound = {
-  backend: Backend
-  atRates: (LoadOnSystem & { rate: number })[]
-  closedLoop: LoadOnSystem & { ratioToBare: number }
-  /** The verifier's output; "ok" when it found no violation. */
-  verified: string
-}
-export type Round = { bare: LoadOnBare; systems: SystemRound[] }
 
 export const gateway: Scenario = {
   name: 'gateway',

@@ -1,7 +1,7 @@
 // Tests of what counts as a problem of webhooks, and as isolation; slowness is a result.
 import { expect, test } from 'vitest'
-import type { Measured, Stream } from './webhooks.ts'
 import { isIsolated, problemsOf } from './webhooks-report.ts'
+import type { Measured, Stream } from './webhooks-results.ts'
 
 const cpuSeconds = { server: 1, worker: 1, postgres: 1, generator: 1 }
 const slow = { p50: 9000, p95: 9000, p99: 9000, max: 9000 }

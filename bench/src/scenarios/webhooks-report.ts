@@ -4,7 +4,7 @@ import { isolationLimitMs, type Latency } from '../ledger/webhooks.ts'
 import type { Table } from '../report.ts'
 import { failures, ledgerProblems, loadProblems, type Outcome } from '../scenario.ts'
 import { median, medians } from '../stats.ts'
-import type { Hanging, Measured, Round, Stream } from './webhooks.ts'
+import type { Hanging, Measured, Round, Stream } from './webhooks-results.ts'
 
 const GOAL_PER_SECOND = 1000
 const GOAL_P99_MS = 100

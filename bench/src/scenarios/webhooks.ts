@@ -9,7 +9,6 @@ import { untilDone, verdict } from '../ledger/ledger.ts'
 import {
   compareDeliveries,
   databaseTime,
-  type Latency,
   latencies,
   ofMerchants,
   readDeliveries,
@@ -25,6 +24,7 @@ import { type Context, eachRound, PROCESSING_DELAY_MS, type Scenario } from '../
 import { type Backend, startSystem } from '../system.ts'
 import { makeDeliveries, makeHistory, makeMerchants } from '../webhook-load.ts'
 import { reportWebhooks } from './webhooks-report.ts'
+import type { Hanging, Heap, Measured, Round, Stream } from './webhooks-results.ts'
 
 /** Each attempt writes its line, as it does in production. */
 const LOG_LEVEL = process.env.LOG_LEVEL ?? 'info'
@@ -38,27 +38,6 @@ const WARM_UP_SECONDS = 2
 const HANGING_DELIVERIES_EACH = 2000
 /** An attempt times out after 5 s. */
 const HANGING_RECORDED_WITHIN_MS = 20_000
-
-/** `ledger` begins with "ok" when it is right, here and below. */
-type Heap = {
-  deliveries: number
-  perSecond: number
-  seconds: number
-  beginsAfterMs: number
-  cpuSeconds: Cpu
-  ledger: string
-}
-export type Stream = {
-  load: LoadResult
-  toAttempt: Latency
-  toArrival: Latency
-  cpuSeconds: Cpu
-  ledger: string
-}
-/** Attempts on record at an endpoint that hangs, by outcome. */
-export type Hanging = { where: 'DNS' | 'connect' | 'header'; outcomes: Record<string, number> }
-export type Measured = { backend: Backend; heap: Heap; alone: Stream; beside: Stream; hanging: Hanging[] }
-export type Round = { systems: Measured[] }
 
 export const webhooks: Scenario = {
   name: 'webhooks',

@@ -23,7 +23,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(parent, { recursive: true }))
 
-test('a link is refused, wherever it leads', () => {
+test('a link is refused, with any target', () => {
   symlinkSync('/var/tmp', folder)
   expect(() => ensureRootFolder(folder)).toThrow(/is a symbolic link/)
 })
@@ -33,13 +33,13 @@ test('a file is refused', () => {
   expect(() => ensureRootFolder(folder)).toThrow(/isn't a folder/)
 })
 
-test("somebody else's folder is refused", () => {
+test("another user's folder is refused", () => {
   mkdirSync(folder)
-  if (isRoot()) chownSync(folder, 12_345, 12_345) // anybody else's own is already not root's
+  if (isRoot()) chownSync(folder, 12_345, 12_345) // for other users it is already not root's
   expect(() => ensureRootFolder(folder)).toThrow(/belongs to user \d+ instead of root/)
 })
 
-test("root's folder is refused when others may write to it, otherwise made and opened for the server's account", () => {
+test("root's folder is refused if others may write to it, otherwise created and opened for the server's account", () => {
   if (!isRoot()) return expect(() => ensureRootFolder(folder)).toThrow(/instead of root/)
   expect(ensureRootFolder(folder)).toBe(folder)
   chmodSync(folder, 0o700)

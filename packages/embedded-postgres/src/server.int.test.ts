@@ -95,7 +95,7 @@ function allPids(): number[] {
   return names.map(Number).filter((pid) => pid > 0)
 }
 
-test('what was committed is there after a restart, in the folder that was asked for', async () => {
+test('committed data is there after a restart, in the given folder', async () => {
   const first = await start()
   await query(first.url, "CREATE TABLE kept AS SELECT 'kept' AS word")
   await first.stop()
@@ -104,7 +104,7 @@ test('what was committed is there after a restart, in the folder that was asked 
   expect(await query(second.url, 'SELECT word FROM kept')).toEqual([{ word: 'kept' }])
 })
 
-test('another process finds the database of a server that runs, and none of one that does not', async () => {
+test('another process finds the database of a running server, and none of a stopped one', async () => {
   expect(urlOfRunningServer(dataDir)).toBeUndefined()
   const { owner, server } = await startElsewhere()
   const url = urlOfRunningServer(dataDir)
@@ -122,7 +122,7 @@ test('a commit is on the disk before it is acknowledged', async () => {
   }
 })
 
-test('it listens on loopback only, asks for the password, and never runs as root', async () => {
+test('it listens on loopback only, requires the password, and never runs as root', async () => {
   const { url } = await start()
   expect(await query(url, 'SHOW listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }])
   expect(await query(url, 'SHOW unix_socket_directories')).toEqual([{ unix_socket_directories: '' }])
@@ -133,7 +133,7 @@ test('it listens on loopback only, asks for the password, and never runs as root
   expect(statSync(path.join(dataDir, 'postgres')).uid).not.toBe(0)
 })
 
-test('nothing is left running after a stop, the guard included', async () => {
+test('after a stop no process is left, the guard included', async () => {
   const server = await start()
   expect(await waitUntil(() => guardsOf(server.pid).length === 1, 15_000)).toBe(true)
   await server.stop()
@@ -142,7 +142,7 @@ test('nothing is left running after a stop, the guard included', async () => {
   expect(readdirSync(dataDir).sort()).toEqual(['SLUICE.txt', 'postgres', 'postgres.log'])
 })
 
-test('a second owner is refused and the first is not touched', async () => {
+test('a second owner is refused, and the first one keeps running', async () => {
   const { owner, server } = await startElsewhere()
   await expect(start()).rejects.toThrow(AlreadyRunningError)
   await expect(start()).rejects.toThrow(`process ${owner.pid}`)
@@ -159,7 +159,7 @@ test('the guard stops the server when its owner is killed', async () => {
   )
 })
 
-test('a server that was left behind, guard and all, is taken over with its data', async () => {
+test('a server that was left behind with its guard is taken over with its data', async () => {
   const { owner, server } = await startElsewhere()
   await query(server.url, 'CREATE TABLE kept AS SELECT 1 AS one')
   expect(await waitUntil(() => guardsOf(server.pid).length === 1, 15_000)).toBe(true)
@@ -174,7 +174,7 @@ test('a server that was left behind, guard and all, is taken over with its data'
   expect(await query(next.url, 'SELECT one FROM kept')).toEqual([{ one: 1 }])
 })
 
-test('after a crash it recovers, even while sessions of the crashed server are still on their way out', async () => {
+test('after a crash it recovers, even while sessions of the crashed server are still ending', async () => {
   const said: string[] = []
   const first = await start()
   await query(first.url, 'CREATE TABLE kept AS SELECT 1 AS one')
@@ -199,7 +199,7 @@ test('after a crash it recovers, even while sessions of the crashed server are s
   expect(await query(second.url, 'SELECT one FROM kept')).toEqual([{ one: 1 }])
 })
 
-test("a stranger that got the crashed server's pid doesn't keep it from starting", async () => {
+test("another process with the crashed server's pid doesn't prevent a start", async () => {
   const first = await start()
   process.kill(first.pid, 'SIGKILL')
   await first.exited
@@ -211,20 +211,20 @@ test("a stranger that got the crashed server's pid doesn't keep it from starting
   expect(await query(second.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
 })
 
-test("another major version's files are refused, naming both versions", async () => {
+test("another major version's files are refused with both versions named", async () => {
   await (await start()).stop()
   writeFileSync(path.join(dataDir, 'postgres/PG_VERSION'), '15\n')
   await expect(start()).rejects.toThrow(/PostgreSQL 15 wrote the data .* has PostgreSQL 18/)
 })
 
-test('a killed initdb leaves nothing that stands in the way', async () => {
+test('a killed initdb does not prevent the next start', async () => {
   mkdirSync(path.join(dataDir, 'initdb-0badf00d/base'), { recursive: true })
   writeFileSync(path.join(dataDir, 'SLUICE.txt'), '')
   await (await start()).stop()
   expect(readdirSync(dataDir).sort()).toEqual(['SLUICE.txt', 'postgres', 'postgres.log'])
 })
 
-test('a start that is called off says so and leaves nothing running', async () => {
+test('an aborted start rejects as stopped and leaves no process', async () => {
   const controller = new AbortController()
   const starting = start({ signal: controller.signal })
   controller.abort()
@@ -233,7 +233,7 @@ test('a start that is called off says so and leaves nothing running', async () =
   await start()
 })
 
-test('folders that are not ours are refused with one line and left alone', async () => {
+test('foreign folders are refused with one line and not changed', async () => {
   mkdirSync(dataDir)
   writeFileSync(path.join(dataDir, 'thesis.txt'), 'my only copy')
   await expect(start()).rejects.toThrow(/holds other files \(thesis.txt, …\)/)
@@ -243,7 +243,7 @@ test('folders that are not ours are refused with one line and left alone', async
   await expect(start({ dataDir: '/dev/null/below' })).rejects.toThrow(/isn't a folder/)
 })
 
-test('a folder behind a link or fresh from mktemp (mode 0700) serves', async () => {
+test('a folder behind a link or from mktemp (mode 0700) works', async () => {
   mkdirSync(path.join(parent, 'real'), { mode: 0o700 })
   symlinkSync(path.join(parent, 'real'), dataDir)
   const { url } = await start()
@@ -251,7 +251,7 @@ test('a folder behind a link or fresh from mktemp (mode 0700) serves', async () 
   expect(statSync(path.join(dataDir, 'postgres')).mode & 0o777).toBe(0o700)
 })
 
-test('a folder that the server cannot reach or we cannot write to is refused, naming the obstacle', async () => {
+test('a folder that the server cannot enter or Sluice cannot write to is refused with the reason', async () => {
   const closed = path.join(parent, 'closed')
   mkdirSync(closed)
   chmodSync(closed, isRoot() ? 0o700 : 0o500)

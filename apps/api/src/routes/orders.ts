@@ -4,7 +4,7 @@ import * as core from '@sluice/core'
 import { merchantOf } from '../access.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
 import type { ApiDeps, App } from '../deps.ts'
-import { keyed, sendAnswer } from '../idempotency.ts'
+import { keyed, sendResponse } from '../idempotency.ts'
 import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
@@ -15,7 +15,10 @@ export async function orderRoutes(app: App, deps: ApiDeps): Promise<void> {
     async handler(request, reply) {
       const { id: merchantId } = merchantOf(request)
       const order = { merchantId, order: request.body, keyed: keyed(request) }
-      return sendAnswer(reply, await core.createOrder({ db: withResponseDeadline(deps.db, request) }, order))
+      return sendResponse(
+        reply,
+        await core.createOrder({ db: withResponseDeadline(deps.db, request) }, order),
+      )
     },
   })
 

@@ -15,11 +15,11 @@ import type { ApiDeps, App } from '../deps.ts'
 import { openEventStreams } from '../event-streams.ts'
 
 export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void> {
-  const route = contractRoute(app, deps)
-  /** For a viewer who may not see external payments they do not exist. */
-  const sees = (request: FastifyRequest) => deps.externalPaymentsOwner.isVisibleTo(viewerOf(request))
-  const streams = openEventStreams(app, core.createChangeWatch(deps, ['external_payment_changes']))
+  addPaymentEventInbound(app, deps)
+  addExternalPaymentReads(app, deps)
+}
 
+function addPaymentEventInbound(app: App, deps: ApiDeps): void {
   app.route({
     ...postPaymentEvent,
     schema: routeSchema(postPaymentEvent),
@@ -38,10 +38,17 @@ export async function paymentEventRoutes(app: App, deps: ApiDeps): Promise<void>
         requestId: request.id,
       })
       reply.status(202)
-      const answer = { event_id, payment_id: paymentId, status, duplicate: outcome !== 'accepted' }
-      return outcome === 'conflict' ? { ...answer, conflict: true } : answer
+      const response = { event_id, payment_id: paymentId, status, duplicate: outcome !== 'accepted' }
+      return outcome === 'conflict' ? { ...response, conflict: true } : response
     },
   })
+}
+
+function addExternalPaymentReads(app: App, deps: ApiDeps): void {
+  const route = contractRoute(app, deps)
+  /** For a viewer who may not see external payments they do not exist. */
+  const sees = (request: FastifyRequest) => deps.externalPaymentsOwner.isVisibleTo(viewerOf(request))
+  const streams = openEventStreams(app, core.createChangeWatch(deps, ['external_payment_changes']))
 
   app.route({
     ...route(listExternalPayments),

@@ -14,10 +14,15 @@ import type { FastifyRequest } from 'fastify'
 import { merchantOf } from '../access.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
 import type { ApiDeps, App } from '../deps.ts'
-import { keyed, sendAnswer } from '../idempotency.ts'
+import { keyed, sendResponse } from '../idempotency.ts'
 import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
+  addPaymentWrites(app, deps)
+  addPaymentReads(app, deps)
+}
+
+function addPaymentWrites(app: App, deps: ApiDeps): void {
   const route = contractRoute(app, deps)
   const creating = (request: FastifyRequest) => ({
     db: withResponseDeadline(deps.db, request),
@@ -31,7 +36,7 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
     async handler(request, reply) {
       const { id: merchantId } = merchantOf(request)
       const payment = { merchantId, request: request.body, requestId: request.id, keyed: keyed(request) }
-      return sendAnswer(reply, await core.createPayment(creating(request), payment))
+      return sendResponse(reply, await core.createPayment(creating(request), payment))
     },
   })
 
@@ -44,9 +49,30 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
         requestId: request.id,
         keyed: keyed(request),
       }
-      return sendAnswer(reply, await core.createPayment(creating(request), payment))
+      return sendResponse(reply, await core.createPayment(creating(request), payment))
     },
   })
+
+  app.route({
+    ...route(capturePayment),
+    async handler(request, reply) {
+      const capture = {
+        merchantId: merchantOf(request).id,
+        paymentId: request.params.payment_id,
+        amount: request.body.amount,
+        requestId: request.id,
+        keyed: keyed(request),
+      }
+      return sendResponse(
+        reply,
+        await core.capturePayment({ db: withResponseDeadline(deps.db, request) }, capture),
+      )
+    },
+  })
+}
+
+function addPaymentReads(app: App, deps: ApiDeps): void {
+  const route = contractRoute(app, deps)
 
   app.route({
     ...route(listPayments),
@@ -81,23 +107,6 @@ export async function paymentRoutes(app: App, deps: ApiDeps): Promise<void> {
       const timeline = await core.readTimeline(deps.db, merchantOf(request).id, params.payment_id, query)
       if (timeline === undefined) throw core.notFound('Payment')
       return { ...timeline, ...pageOf(query) }
-    },
-  })
-
-  app.route({
-    ...route(capturePayment),
-    async handler(request, reply) {
-      const capture = {
-        merchantId: merchantOf(request).id,
-        paymentId: request.params.payment_id,
-        amount: request.body.amount,
-        requestId: request.id,
-        keyed: keyed(request),
-      }
-      return sendAnswer(
-        reply,
-        await core.capturePayment({ db: withResponseDeadline(deps.db, request) }, capture),
-      )
     },
   })
 

@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import { merchantOf } from '../access.ts'
 import { contractRoute, pageOf } from '../contract-route.ts'
 import type { ApiDeps, App } from '../deps.ts'
-import { keyed, sendAnswer } from '../idempotency.ts'
+import { keyed, sendResponse } from '../idempotency.ts'
 import { withResponseDeadline } from '../response-deadline.ts'
 
 export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
@@ -26,7 +26,7 @@ export async function refundRoutes(app: App, deps: ApiDeps): Promise<void> {
         requestId: request.id,
         keyed: keyed(request),
       }
-      return sendAnswer(reply, await core.createRefund(creating(request), refund))
+      return sendResponse(reply, await core.createRefund(creating(request), refund))
     },
   })
 

@@ -1,0 +1,17 @@
+// The results of the gateway's scenario, from which its tables are made.
+import type { Cpu } from '../cpu-meter.ts'
+import type { Waits } from '../ledger/ledger.ts'
+import type { LoadResult } from '../load/plan.ts'
+import type { Backend } from '../system.ts'
+
+/** The results of one load; `ledger` begins with "ok" when it is right. */
+export type LoadOnSystem = { load: LoadResult; cpuSeconds: Cpu; settling: Waits; ledger: string }
+export type LoadOnBare = { load: LoadResult; cpuSeconds: Cpu }
+export type SystemRound = {
+  backend: Backend
+  atRates: (LoadOnSystem & { rate: number })[]
+  closedLoop: LoadOnSystem & { ratioToBare: number }
+  /** The verifier's output; "ok" when it found no violation. */
+  verified: string
+}
+export type Round = { bare: LoadOnBare; systems: SystemRound[] }
