@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import os from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const conditions = ['@sluice/source']
 const globalSetup = ['packages/testing/src/global-setup.ts']
@@ -18,10 +19,35 @@ const withServers = {
 /** Files share the modules of their worker, and its fixtures: see packages/testing/src/fixtures.ts. */
 const isolate = false
 
+/** These take longest: they start first, so that none of them runs alone at the end. */
+const slowest = [
+  'gateway-races.int',
+  'launcher.e2e',
+  'gateway-faults.e2e',
+  'docker.e2e',
+  'canary.e2e',
+  'webhook-schedule.int',
+  'payments-page.e2e',
+  'payment-events.int',
+  'sandbox.int',
+]
+const rankOf = ({ moduleId }: TestSpecification) => {
+  const rank = slowest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`))
+  return rank < 0 ? slowest.length : rank
+}
+class SlowestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const orderOf = ({ project }: TestSpecification) => project.config.sequence.groupOrder
+    const sorted = await super.sort(files)
+    return sorted.sort((a, b) => orderOf(a) - orderOf(b) || rankOf(a) - rankOf(b))
+  }
+}
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    sequence: { sequencer: SlowestFirst },
     env: { SLUICE_TEST_SEED: process.env.SLUICE_TEST_SEED || randomBytes(4).toString('hex') },
     projects: [
       {
