@@ -74,7 +74,7 @@ const merchantLine = /Merchant +(\S+), X-Api-Key: (\S+), X-Api-Secret: (\S+)$/m
 async function expectTools(sluice: Launched): Promise<void> {
   const [, email] = merchantLine.exec(sluice.output)!
   expect((await runTool('merchant', 'list')).stdout).toContain(email)
-  expect((await runTool('verify')).stdout).toContain('All of it holds.')
+  expect((await runTool('verify')).stdout).toContain('All invariants hold.')
 }
 
 const runTool = (script: string, ...args: string[]) =>

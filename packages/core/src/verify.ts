@@ -1,12 +1,12 @@
-// `npm run verify`: checks what must hold of money and work in the database that DATABASE_URL names; exit code 1, with a list, when something does not.
+// `npm run verify`: checks the invariants in the database at DATABASE_URL. Exit code 1 means violations.
 import { ConfigError, readServiceConfig } from './platform/config.ts'
-import { describe, findViolations } from './verify/verify.ts'
+import { findViolations, violationReport } from './verify/verify.ts'
 
 try {
   const { databaseUrl } = readServiceConfig(process.env)
   const violations = await findViolations(databaseUrl)
-  console.log(describe(violations))
-  console.log(violations.length === 0 ? 'All of it holds.' : `${violations.length} of these do not hold.`)
+  console.log(violationReport(violations))
+  console.log(violations.length === 0 ? 'All invariants hold.' : `Violated invariants: ${violations.length}.`)
   process.exitCode = violations.length === 0 ? 0 : 1
 } catch (error) {
   const { message, code } = error as { message?: string; code?: string }

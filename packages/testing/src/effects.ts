@@ -63,6 +63,6 @@ export async function findFaults(
 export async function findBroken(databaseUrl: string): Promise<string[]> {
   const violations = await findViolations(databaseUrl)
   return violations.flatMap(({ invariant, examples }) =>
-    examples.map(({ id, problem }) => `${invariant}; not so for ${id}: ${problem}`),
+    examples.map(({ id, problem }) => `${invariant}; violated by ${id}: ${problem}`),
   )
 }

@@ -1,9 +1,9 @@
-// What must hold of payments that are known only by a provider's events.
+// Invariants of external payments, which are known only by a processor's events.
 import type { Invariant } from './invariant.ts'
 
-/** What SPEC 4 makes of events, without the fold that keeps it. */
+/** The rules of decisions 0009 and 0010 in SQL, independent of the incremental fold. */
 export const paymentsAreTheirEvents: Invariant = {
-  name: 'An external payment is what the set of its events says',
+  name: 'An external payment equals the fold of its events',
   sql: `
     WITH expected AS (
       SELECT payment_id, deciding.*, terms.*, events.*,
@@ -20,7 +20,7 @@ export const paymentsAreTheirEvents: Invariant = {
         SELECT count(*)::int AS events_count, max(ordinal) AS last_ordinal FROM payment_events e
         WHERE e.payment_id = ids.payment_id) AS events
     )
-    SELECT coalesce(e.payment_id, p.payment_id) AS id, 'it differs from its events' AS problem
+    SELECT coalesce(e.payment_id, p.payment_id) AS id, 'it differs from the fold of its events' AS problem
     FROM expected e FULL JOIN external_payments p USING (payment_id)
     WHERE (e.status, e.event_id, e."timestamp", e.amount, e.currency, e.user_id, e.refunded_amount, e.events_count, e.last_ordinal)
       IS DISTINCT FROM

@@ -1,2 +1,2 @@
-// The verifier: what must hold of money and work, checked in the database itself.
+// The verifier: checks the invariants of money and work in the database.
 export { findViolations, type Violation } from './verify.ts'

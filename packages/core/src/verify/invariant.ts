@@ -1,7 +1,7 @@
-// What an invariant is.
+// The type of an invariant.
 export interface Invariant {
-  /** A sentence that is true as long as the query answers nothing. */
+  /** A sentence that is true while the query returns no row. */
   name: string
-  /** Answers `id` and `problem`, both text, a row for each thing that breaks it. */
+  /** Returns one row for each violation, with the texts `id` and `problem`. */
   sql: string
 }

@@ -1,4 +1,4 @@
-// What must hold of money and work, as queries that answer what breaks it. They know the tables only, and nothing of the code that fills them.
+// All invariants, as queries that return violations. They read the tables and share no code with the writers.
 import { paymentsAreTheirEvents } from './external-payments.ts'
 import type { Invariant } from './invariant.ts'
 import { logInvariants } from './log.ts'

@@ -1,8 +1,8 @@
-// What must hold of the payment log: it alone tells how everything became what it is.
+// Invariants of the payment log: its entries alone explain the state of each payment and refund.
 import type { Invariant } from './invariant.ts'
 
 const logMatchesPayments: Invariant = {
-  name: 'The log of a payment tells how it became what it is',
+  name: 'The log of a payment adds up to its row',
   sql: `
     SELECT p.id, format('it is %s%s of %s with %s refunded; its log: %s', p.status, CASE WHEN p.captured THEN ' and captured' ELSE '' END,
                         p.amount, p.refunded_amount, coalesce(l.changes, 'nothing')) AS problem
@@ -21,7 +21,7 @@ const logMatchesPayments: Invariant = {
 }
 
 const logMatchesRefunds: Invariant = {
-  name: 'The log of a refund tells how it became what it is',
+  name: 'The log of a refund adds up to its row',
   sql: `
     SELECT r.id, format('it is %s of %s; its log: %s', r.status, r.amount, coalesce(l.changes, 'nothing')) AS problem
     FROM refunds r
@@ -35,9 +35,9 @@ const logMatchesRefunds: Invariant = {
       (1::bigint, (r.status = 'processed')::int::bigint, (r.status = 'failed')::int::bigint, r.amount, r.amount, r.payment_id)`,
 }
 
-/** Entries of a payment are written while its row, or its refund's, is held: their ids are in the order of what happened. */
+/** A lock of the payment or refund is held while an entry is written, so the ids are in the order of the changes. */
 const logIsInOrder: Invariant = {
-  name: 'The log tells things in an order in which they can happen',
+  name: 'The log has its entries in a possible order',
   sql: `
     SELECT payment_id AS id, format('too early: %s', string_agg(change, ', ' ORDER BY id)) AS problem
     FROM (
@@ -52,7 +52,7 @@ const logIsInOrder: Invariant = {
     FROM payment_log ended JOIN payment_log created ON created.refund_id = ended.refund_id AND created.change = 'refund_created'
     WHERE ended.change IN ('refund_processed', 'refund_failed') AND ended.id < created.id
     UNION ALL
-    SELECT captured.payment_id, format('it was captured while %s was under way or done', refund.refund_id)
+    SELECT captured.payment_id, format('it was captured while refund %s was pending or processed', refund.refund_id)
     FROM payment_log captured
     JOIN payment_log refund ON refund.payment_id = captured.payment_id AND refund.change = 'refund_created' AND refund.id < captured.id
     LEFT JOIN payment_log failed ON failed.refund_id = refund.refund_id AND failed.change = 'refund_failed' AND failed.id < captured.id

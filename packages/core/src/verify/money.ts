@@ -1,10 +1,10 @@
-// What must hold of orders, payments and refunds.
+// Invariants of orders, payments and refunds.
 import type { Invariant } from './invariant.ts'
 
 const refundsWithinPayments: Invariant = {
-  name: 'The pending and processed refunds of a payment are what it says, and within its amount',
+  name: "A payment's refunded amount is the sum of its pending and processed refunds, and within its amount",
   sql: `
-    SELECT p.id, format('%s of %s are refunded, its refunds say %s', p.refunded_amount, p.amount, coalesce(r.sum, 0)) AS problem
+    SELECT p.id, format('refunded_amount is %s of %s, its refunds add up to %s', p.refunded_amount, p.amount, coalesce(r.sum, 0)) AS problem
     FROM payments p
     LEFT JOIN (
       SELECT payment_id, sum(amount) AS sum FROM refunds WHERE status IN ('pending', 'processed') GROUP BY payment_id
@@ -14,7 +14,7 @@ const refundsWithinPayments: Invariant = {
 }
 
 const oneSuccessForAnOrder: Invariant = {
-  name: 'An order is paid by exactly one payment, or by none and not paid',
+  name: 'A paid order has exactly one successful payment, an unpaid order has none',
   sql: `
     SELECT o.id, format('it is %s, claimed by %s, and has %s successful payments (%s)',
                         o.status, coalesce(o.claimed_by, 'none'), coalesce(s.count, 0), s.ids) AS problem
@@ -25,76 +25,76 @@ const oneSuccessForAnOrder: Invariant = {
     WHERE coalesce(s.count, 0) <> (o.status = 'paid')::int OR (o.status = 'paid' AND o.claimed_by IS DISTINCT FROM s.ids)`,
 }
 
-const claimsAreAlive: Invariant = {
-  name: 'An order that is not paid is held by nobody, or by a pending payment that asks the bank',
+const claimsAreOpen: Invariant = {
+  name: 'An unpaid order is unclaimed, or claimed by a pending payment that asked the bank',
   sql: `
-    SELECT o.id, format('it is held by %s, which is %s%s', o.claimed_by, coalesce(p.status, 'not there'),
-                        CASE WHEN p.bank_asked_at IS NULL THEN ' and did not ask' ELSE '' END) AS problem
+    SELECT o.id, format('it is claimed by %s, which is %s%s', o.claimed_by, coalesce(p.status, 'missing'),
+                        CASE WHEN p.bank_asked_at IS NULL THEN ' and did not ask the bank' ELSE '' END) AS problem
     FROM orders o LEFT JOIN payments p ON p.id = o.claimed_by AND p.order_id = o.id
     WHERE o.status <> 'paid' AND o.claimed_by IS NOT NULL AND (p.status IS DISTINCT FROM 'pending' OR p.bank_asked_at IS NULL)
     UNION ALL
-    SELECT p.id, format('it asks the bank for %s, which is held by %s', o.id, coalesce(o.claimed_by, 'nobody'))
+    SELECT p.id, format('it asked the bank, but its order %s is claimed by %s', o.id, coalesce(o.claimed_by, 'no payment'))
     FROM payments p JOIN orders o ON o.id = p.order_id
     WHERE p.status = 'pending' AND p.bank_asked_at IS NOT NULL AND o.claimed_by IS DISTINCT FROM p.id`,
 }
 
 const noPaymentWithoutItsOrder: Invariant = {
-  name: 'A payment has its order, and the same merchant, amount and currency',
+  name: 'A payment has an order with the same merchant, amount and currency',
   sql: `
-    SELECT p.id, CASE WHEN o.id IS NULL THEN format('its order %s is not there', p.order_id)
+    SELECT p.id, CASE WHEN o.id IS NULL THEN format('its order %s is missing', p.order_id)
                       ELSE format('it differs from its order %s', p.order_id) END AS problem
     FROM payments p LEFT JOIN orders o ON o.id = p.order_id
     WHERE o.id IS NULL OR (o.merchant_id, o.amount, o.currency) IS DISTINCT FROM (p.merchant_id, p.amount, p.currency)`,
 }
 
 const noRefundWithoutItsPayment: Invariant = {
-  name: 'A refund has its payment, and the same merchant',
+  name: 'A refund has a payment of the same merchant',
   sql: `
-    SELECT r.id, format('its payment %s is not there, or is of another merchant', r.payment_id) AS problem
+    SELECT r.id, format('its payment %s is missing, or belongs to another merchant', r.payment_id) AS problem
     FROM refunds r LEFT JOIN payments p ON p.id = r.payment_id
     WHERE p.id IS NULL OR p.merchant_id <> r.merchant_id`,
 }
 
-const tooLateForAnother: Invariant = {
-  name: 'A payment that came too late has an order that another one paid',
+const alreadyPaidByAnother: Invariant = {
+  name: 'A payment that failed with ORDER_ALREADY_PAID has an order that another payment paid',
   sql: `
-    SELECT p.id, format('%s was paid by no other', p.order_id) AS problem
+    SELECT p.id, format('no other payment paid its order %s', p.order_id) AS problem
     FROM payments p
     WHERE p.status = 'failed' AND p.error_code = 'ORDER_ALREADY_PAID'
       AND NOT EXISTS (SELECT FROM payments s WHERE s.order_id = p.order_id AND s.status = 'success' AND s.id <> p.id)`,
 }
 
-/** Of a row `work` and the entry `l` of its failure: what else than the bank lets one fail is for others to check. */
+/** For a row `work` and its log entry `l` of a failure. Other invariants check failures with other causes than the bank. */
 const contradictsBank = (success: string) => `(
   (work.status = '${success}' AND work.bank_answer->>'outcome' IS DISTINCT FROM 'success')
   OR (work.status = 'failed' AND work.bank_answer->>'outcome' = 'success')
   OR (work.status = 'failed' AND l.cause = 'bank'
       AND (work.bank_answer->>'outcome', work.bank_answer->>'errorCode') IS DISTINCT FROM ('failed', work.error_code)))`
 
-const saidByBank = `format('it is %s (%s); the bank said: %s', work.status, coalesce(work.error_code, 'no error'), coalesce(work.bank_answer::text, 'nothing'))`
+const bankContradiction = `format('it is %s (%s); the bank responded: %s', work.status, coalesce(work.error_code, 'no error'), coalesce(work.bank_answer::text, 'nothing'))`
 
-/** Those of the method `gateway` are ended by notifications. */
-const paymentsAreWhatTheBankSaid: Invariant = {
-  name: 'A payment ended as the bank said, unless nobody asked it',
+/** Notifications settle payments of the method `gateway`. */
+const paymentsFollowTheBank: Invariant = {
+  name: 'A payment that asked the bank ended as the bank responded',
   sql: `
-    SELECT work.id, ${saidByBank} AS problem
+    SELECT work.id, ${bankContradiction} AS problem
     FROM payments work LEFT JOIN payment_log l ON l.payment_id = work.id AND l.refund_id IS NULL AND l.change = 'failed'
     WHERE work.method <> 'gateway' AND ${contradictsBank('success')}`,
 }
 
-const refundsAreWhatTheBankSaid: Invariant = {
-  name: 'A refund ended as the bank said, unless nobody asked it',
+const refundsFollowTheBank: Invariant = {
+  name: 'A refund that asked the bank ended as the bank responded',
   sql: `
-    SELECT work.id, ${saidByBank} AS problem
+    SELECT work.id, ${bankContradiction} AS problem
     FROM refunds work LEFT JOIN payment_log l ON l.refund_id = work.id AND l.change = 'refund_failed'
     WHERE ${contradictsBank('processed')}`,
 }
 
-/** Whoever sends a request again is told of what there is. */
-const answersNameWhatIsThere: Invariant = {
-  name: 'The stored answer to a request with a key names something of that merchant',
+/** A repeated request must get an object that exists. */
+const responsesNameExistingObjects: Invariant = {
+  name: 'The stored response of an idempotency key names an existing object of its merchant',
   sql: `
-    SELECT k.key AS id, format('its answer names %s, which is not there', k.response->>'id') AS problem
+    SELECT k.key AS id, format('its response names %s, which is missing', k.response->>'id') AS problem
     FROM idempotency_keys k
     LEFT JOIN (
       SELECT id, merchant_id FROM orders UNION ALL SELECT id, merchant_id FROM payments
@@ -106,11 +106,11 @@ const answersNameWhatIsThere: Invariant = {
 export const moneyInvariants: readonly Invariant[] = [
   refundsWithinPayments,
   oneSuccessForAnOrder,
-  claimsAreAlive,
+  claimsAreOpen,
   noPaymentWithoutItsOrder,
   noRefundWithoutItsPayment,
-  tooLateForAnother,
-  paymentsAreWhatTheBankSaid,
-  refundsAreWhatTheBankSaid,
-  answersNameWhatIsThere,
+  alreadyPaidByAnother,
+  paymentsFollowTheBank,
+  refundsFollowTheBank,
+  responsesNameExistingObjects,
 ]

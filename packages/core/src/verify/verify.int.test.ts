@@ -1,4 +1,4 @@
-// The verifier finds what breaks each invariant, in databases whose own constraints were taken away to get there.
+// The verifier finds a violation of each invariant, in databases without their constraints.
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -13,7 +13,7 @@ import { findViolations } from './verify.ts'
 let database: TestDatabase
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
-  await database.query(bookkeeping)
+  await database.query(correct)
 })
 afterEach(() => database.drop())
 
@@ -22,8 +22,8 @@ const payment = 'pay_0000000000000001'
 const other = 'pay_0000000000000002'
 const processed = 'rfnd_0000000000000001'
 const refused = 'rfnd_0000000000000002'
-/** An order that was paid by its second attempt, captured no more, refunded in part, once in vain. */
-const bookkeeping = `
+/** An order paid by its second payment, with one processed and one failed refund. */
+const correct = `
   INSERT INTO orders (id, merchant_id, amount) VALUES ('${order}', '${SEEDED_MERCHANT_ID}', 1000);
   INSERT INTO payments (id, order_id, merchant_id, amount, method, vpa, status, settled_at, error_code, bank_asked_at, bank_answer) VALUES
     ('${other}', '${order}', '${SEEDED_MERCHANT_ID}', 1000, 'upi', 'a@b', 'failed', now(), 'DECLINED', now(), '{"outcome":"failed","errorCode":"DECLINED","settlesInMs":5}'),
@@ -41,7 +41,7 @@ const bookkeeping = `
     SELECT '${SEEDED_MERCHANT_ID}', '', key, 'f', 201, json_build_object('id', id), now() + interval '1 h'
     FROM (VALUES ('for-order', '${order}'), ('for-payment', '${payment}'), ('for-refund', '${processed}'), ('for-another', 'x')) AS keys(key, id);`
 
-/** Takes away what would refuse it: triggers, foreign keys, checks and unique indexes. */
+/** Removes what would refuse the change: triggers, foreign keys, checks and unique indexes. */
 const withoutGuards = (sql: string) => `
   SET session_replication_role = replica;
   ALTER TABLE payments DROP CONSTRAINT payments_refunded_check, DROP CONSTRAINT payments_captured_check,
@@ -49,19 +49,20 @@ const withoutGuards = (sql: string) => `
   DROP INDEX payments_one_success;
   ${sql}`
 
-const inRefunds = 'The pending and processed refunds of a payment are what it says, and within its amount'
-const inOrders = 'An order is paid by exactly one payment, or by none and not paid'
-const inClaims = 'An order that is not paid is held by nobody, or by a pending payment that asks the bank'
-const inPayments = 'A payment has its order, and the same merchant, amount and currency'
-const inRefundsPayments = 'A refund has its payment, and the same merchant'
-const inTooLate = 'A payment that came too late has an order that another one paid'
-const inBank = 'A payment ended as the bank said, unless nobody asked it'
-const inRefundBank = 'A refund ended as the bank said, unless nobody asked it'
-const inKeys = 'The stored answer to a request with a key names something of that merchant'
-const inLog = 'The log of a payment tells how it became what it is'
-const inRefundLog = 'The log of a refund tells how it became what it is'
-const inOrder = 'The log tells things in an order in which they can happen'
-const inEvents = 'An external payment is what the set of its events says'
+const inRefunds =
+  "A payment's refunded amount is the sum of its pending and processed refunds, and within its amount"
+const inOrders = 'A paid order has exactly one successful payment, an unpaid order has none'
+const inClaims = 'An unpaid order is unclaimed, or claimed by a pending payment that asked the bank'
+const inPayments = 'A payment has an order with the same merchant, amount and currency'
+const inRefundsPayments = 'A refund has a payment of the same merchant'
+const inTooLate = 'A payment that failed with ORDER_ALREADY_PAID has an order that another payment paid'
+const inBank = 'A payment that asked the bank ended as the bank responded'
+const inRefundBank = 'A refund that asked the bank ended as the bank responded'
+const inKeys = 'The stored response of an idempotency key names an existing object of its merchant'
+const inLog = 'The log of a payment adds up to its row'
+const inRefundLog = 'The log of a refund adds up to its row'
+const inOrder = 'The log has its entries in a possible order'
+const inEvents = 'An external payment equals the fold of its events'
 
 const setPayment = (id: string, fields: string) => `UPDATE payments SET ${fields} WHERE id = '${id}'`
 const setRefund = (id: string, fields: string) => `UPDATE refunds SET ${fields} WHERE id = '${id}'`
@@ -70,14 +71,14 @@ const setEntry = (change: string, fields: string) =>
 const captured = `${setPayment(payment, 'captured = true')}; INSERT INTO payment_log (payment_id, change, amount, cause, request_id)
   VALUES ('${payment}', 'captured', 1000, 'merchant', 'r')`
 const pending = `status = 'pending', settled_at = NULL, error_code = NULL`
-/** As at a bank that takes its time, or before it was asked. */
+/** Without a bank response, after or before the bank was asked. */
 const [atBank, unasked] = ['bank_answer = NULL', 'bank_answer = NULL, bank_asked_at = NULL']
 const withoutAsking = (id: string) =>
   `DELETE FROM payment_log WHERE payment_id = '${id}' AND change IN ('bank_asked', 'failed')`
 
-/** By what is broken: the ids that break it. */
+/** The violating ids of each invariant. */
 type Broken = Record<string, string[]>
-const breaks: Array<[what: string, sql: string, broken: Broken]> = [
+const violations: Array<[name: string, sql: string, broken: Broken]> = [
   [
     'a sum of refunds that is too low',
     'UPDATE payments SET refunded_amount = 300',
@@ -99,22 +100,22 @@ const breaks: Array<[what: string, sql: string, broken: Broken]> = [
     { [inOrders]: [order], [inLog]: [other], [inBank]: [other] },
   ],
   [
-    'an order that was paid by nobody',
+    'a paid order without a payment',
     'DELETE FROM payment_log; DELETE FROM refunds; DELETE FROM payments; DELETE FROM idempotency_keys',
     { [inOrders]: [order] },
   ],
   [
-    'an order that does not know it was paid',
+    'an unpaid order with a successful payment',
     `UPDATE orders SET status = 'created'`,
     { [inOrders]: [order], [inClaims]: [order] },
   ],
   [
-    'an order that names another payment',
+    'a paid order that is claimed by another payment',
     `UPDATE orders SET claimed_by = '${other}'`,
     { [inOrders]: [order] },
   ],
   [
-    'payments and an answer without their order',
+    'payments and a stored response without their order',
     'DELETE FROM orders',
     { [inPayments]: [payment, other], [inKeys]: ['for-order'] },
   ],
@@ -124,7 +125,7 @@ const breaks: Array<[what: string, sql: string, broken: Broken]> = [
     { [inPayments]: [other], [inLog]: [other] },
   ],
   [
-    'refunds and an answer without their payment',
+    'refunds and a stored response without their payment',
     `DELETE FROM payment_log WHERE payment_id = '${payment}'; DELETE FROM payments WHERE id = '${payment}'; UPDATE orders SET status = 'created'`,
     {
       [inRefundsPayments]: [processed, refused],
@@ -134,25 +135,25 @@ const breaks: Array<[what: string, sql: string, broken: Broken]> = [
     },
   ],
   [
-    'an answer that names another merchant’s refund',
+    'a stored response that names another merchant’s refund',
     setRefund(processed, `merchant_id = gen_random_uuid()`),
     { [inRefundsPayments]: [processed], [inKeys]: ['for-refund'] },
   ],
-  ['a history that was lost', `DELETE FROM payment_log WHERE payment_id = '${other}'`, { [inLog]: [other] }],
-  ['a capture that nobody knows of', setPayment(payment, 'captured = true'), { [inLog]: [payment] }],
+  ['a missing log', `DELETE FROM payment_log WHERE payment_id = '${other}'`, { [inLog]: [other] }],
+  ['a capture without a log entry', setPayment(payment, 'captured = true'), { [inLog]: [payment] }],
+  ['a status without a log entry', setPayment(other, `status = 'pending', ${unasked}`), { [inLog]: [other] }],
   [
-    'a status that nobody knows of',
-    setPayment(other, `status = 'pending', ${unasked}`),
-    { [inLog]: [other] },
-  ],
-  [
-    'an amount in the log that is not the payment’s',
+    'an amount in the log that differs from the payment',
     setEntry('created', 'amount = 1'),
     { [inLog]: [payment] },
   ],
-  ['and in that of its end', setEntry('success', 'amount = 1'), { [inLog]: [payment] }],
   [
-    'an amount in the log that is not the refund’s',
+    'an amount in the last entry that differs from the payment',
+    setEntry('success', 'amount = 1'),
+    { [inLog]: [payment] },
+  ],
+  [
+    'an amount in the log that differs from the refund',
     setEntry('refund_processed', 'amount = 1'),
     { [inRefundLog]: [processed] },
   ],
@@ -161,61 +162,73 @@ const breaks: Array<[what: string, sql: string, broken: Broken]> = [
     setEntry('bank_asked', `id = 1000`),
     { [inOrder]: [payment] },
   ],
-  ['a payment that was made after all else', setEntry('created', 'id = 1000'), { [inOrder]: [payment] }],
   [
-    'a refund that was made before its payment succeeded',
+    'a payment that was created after all other entries',
+    setEntry('created', 'id = 1000'),
+    { [inOrder]: [payment] },
+  ],
+  [
+    'a refund that was created before its payment succeeded',
     `${setEntry('success', 'id = 1000')}`,
     { [inOrder]: [payment] },
   ],
   [
-    'a refund that ended before it was made',
+    'a refund that ended before it was created',
     `${setEntry('refund_processed', 'id = 1000')}; UPDATE payment_log SET id = 1001 WHERE refund_id = '${processed}' AND change = 'refund_created'`,
     { [inOrder]: [payment] },
   ],
-  ['a capture of what was refunded', captured, { [inOrder]: [payment] }],
+  ['a capture after a refund', captured, { [inOrder]: [payment] }],
   [
     'a success that the bank refused',
     setPayment(payment, `bank_answer = '{"outcome":"failed","errorCode":"DECLINED"}'`),
     { [inBank]: [payment] },
   ],
-  ['a success of which the bank said nothing', setPayment(payment, atBank), { [inBank]: [payment] }],
+  ['a success without a bank response', setPayment(payment, atBank), { [inBank]: [payment] }],
   [
-    'a failure that the bank called a success',
+    'a failure after a success response',
     setPayment(other, `bank_answer = '{"outcome":"success"}'`),
     { [inBank]: [other] },
   ],
-  ['a failure of which the bank said nothing', setPayment(other, atBank), { [inBank]: [other] }],
-  ['another error than the bank’s', setPayment(other, `error_code = 'EXPIRED'`), { [inBank]: [other] }],
+  ['a failure without a bank response', setPayment(other, atBank), { [inBank]: [other] }],
   [
-    'a refund that the bank refused',
+    'an error code that differs from the bank response',
+    setPayment(other, `error_code = 'EXPIRED'`),
+    { [inBank]: [other] },
+  ],
+  [
+    'a processed refund that the bank refused',
     setRefund(processed, `bank_answer = '{"outcome":"failed"}'`),
     { [inRefundBank]: [processed] },
   ],
-  ['a refund of which the bank said nothing', setRefund(processed, atBank), { [inRefundBank]: [processed] }],
   [
-    'another error than the bank’s of a refund',
+    'a processed refund without a bank response',
+    setRefund(processed, atBank),
+    { [inRefundBank]: [processed] },
+  ],
+  [
+    'a refund’s error code that differs from the bank response',
     setRefund(refused, `error_code = 'X'`),
     { [inRefundBank]: [refused] },
   ],
   [
-    'a payment that was too late for nobody',
+    'a payment that failed with ORDER_ALREADY_PAID without another payment',
     `${setPayment(other, `error_code = 'ORDER_ALREADY_PAID', order_id = 'order_0000000000000002', ${unasked}`)};
      INSERT INTO orders (id, merchant_id, amount) VALUES ('order_0000000000000002', '${SEEDED_MERCHANT_ID}', 1000);
      ${withoutAsking(other)}; INSERT INTO payment_log (payment_id, change, amount, cause, request_id) VALUES ('${other}', 'failed', 1000, 'another payment paid the order', 'r')`,
     { [inTooLate]: [other] },
   ],
   [
-    'a refund that came back to life',
+    'a failed refund that became processed',
     `${setRefund(refused, `status = 'processed', error_code = NULL, processed_at = now()`)}; ${setPayment(payment, 'refunded_amount = 700')}`,
     { [inLog]: [payment], [inRefundLog]: [refused], [inRefundBank]: [refused] },
   ],
   [
-    'an order that a dead payment holds',
+    'an order that is claimed by a failed payment',
     `UPDATE orders SET status = 'created', claimed_by = '${other}'; DELETE FROM idempotency_keys; DELETE FROM payment_log WHERE payment_id = '${payment}'; DELETE FROM refunds; DELETE FROM payments WHERE id = '${payment}'`,
     { [inClaims]: [order] },
   ],
   [
-    'a payment that asks the bank without holding its order',
+    'a payment that asked the bank without the claim of its order',
     setPayment(other, pending),
     { [inClaims]: [other], [inLog]: [other] },
   ],
@@ -226,11 +239,11 @@ const breaks: Array<[what: string, sql: string, broken: Broken]> = [
   ],
 ]
 
-test('nothing is found in a database that is as it should be', async () => {
+test('a correct database has no violations', async () => {
   expect(await findViolations(database.url)).toEqual([])
 })
 
-test.for(breaks)('%s: found', async ([, sql, broken]) => {
+test.for(violations)('the verifier finds %s', async ([, sql, broken]) => {
   await database.query(withoutGuards(sql))
   const found = (await findViolations(database.url)).map(({ invariant, examples }) => [
     invariant,
@@ -239,20 +252,20 @@ test.for(breaks)('%s: found', async ([, sql, broken]) => {
   expect(Object.fromEntries(found)).toEqual(broken)
 })
 
-test('every invariant of money was broken by some of these', () => {
-  const broken = new Set(breaks.flatMap(([, , invariantsBroken]) => Object.keys(invariantsBroken)))
+test('each invariant of money has a violation here', () => {
+  const broken = new Set(violations.flatMap(([, , invariantsBroken]) => Object.keys(invariantsBroken)))
   const ofMoney = [...moneyInvariants, ...logInvariants, paymentsAreTheirEvents].map(({ name }) => name)
   expect([...broken].sort()).toEqual(ofMoney.sort())
 })
 
-test('an answer that is no longer given may name what is gone', async () => {
+test('an expired response may name a missing object', async () => {
   await database.query(
     withoutGuards(`UPDATE idempotency_keys SET expires_at = now(), response = '{"id":"${order}x"}'`),
   )
   expect(await findViolations(database.url)).toEqual([])
 })
 
-test('what notifications end needs no bank', async () => {
+test('a payment that a notification settles needs no bank', async () => {
   await database.query(
     withoutGuards(`UPDATE payments SET method = 'gateway', vpa = NULL, ${unasked};
       DELETE FROM payment_log WHERE change = 'bank_asked'`),
@@ -268,12 +281,12 @@ const verify = () =>
     ({ code, stdout }: { code: number; stdout: string }) => ({ code, stdout }),
   )
 
-test('npm run verify tells what holds with 0, and what does not with 1 and a list', async () => {
-  const well = await verify()
-  expect(well.code).toBe(0)
-  expect(well.stdout.match(/^ok /gm)).toHaveLength(invariants.length)
+test('npm run verify exits with 0 when all invariants hold, else with 1 and a list', async () => {
+  const intact = await verify()
+  expect(intact.code).toBe(0)
+  expect(intact.stdout.match(/^ok /gm)).toHaveLength(invariants.length)
   await database.query(withoutGuards(`UPDATE orders SET status = 'created'`))
   const broken = await verify()
   expect(broken.code).toBe(1)
-  expect(broken.stdout).toContain(`BROKEN  ${inOrders}: not so for 1\n          ${order}: it is created`)
+  expect(broken.stdout).toContain(`BROKEN  ${inOrders}: 1 violation\n          ${order}: it is created`)
 })

@@ -1,18 +1,18 @@
-// Checks the invariants against a database, all of them in one snapshot of it, so that a running system can be checked.
+// Checks all invariants in one snapshot of the database, so that it works on a running system.
 import pg from 'pg'
 import { invariants } from './invariants.ts'
 
 /** An invariant that does not hold. */
 export interface Violation {
   invariant: string
-  /** How many things break it, and the first of them. */
+  /** The number of violations, and the first of them. */
   count: number
   examples: ReadonlyArray<{ id: string; problem: string }>
 }
 
 const EXAMPLES_MAX = 20
 
-/** What is broken; nothing in a database that is as it should be. Reads every row. */
+/** The violated invariants; empty for a correct database. Reads every row. */
 export async function findViolations(databaseUrl: string): Promise<Violation[]> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'sluice-verify' })
   await client.connect()
@@ -33,8 +33,8 @@ export async function findViolations(databaseUrl: string): Promise<Violation[]> 
   }
 }
 
-/** For people: each invariant in a line, and below it what breaks it. */
-export function describe(violations: readonly Violation[]): string {
+/** A report for people: each invariant on a line, with its violations below. */
+export function violationReport(violations: readonly Violation[]): string {
   const broken = new Map(violations.map((violation) => [violation.invariant, violation]))
   return invariants
     .flatMap(({ name }) => {
@@ -43,7 +43,7 @@ export function describe(violations: readonly Violation[]): string {
       const { count, examples } = violation
       const more = count > examples.length ? [`          … and ${count - examples.length} more`] : []
       return [
-        `BROKEN  ${name}: not so for ${count}`,
+        `BROKEN  ${name}: ${count} violation${count === 1 ? '' : 's'}`,
         ...examples.map(({ id, problem }) => `          ${id}: ${problem}`),
         ...more,
       ]

@@ -1,4 +1,4 @@
-// The verifier finds work that is late or lost, and webhooks that say something else than their attempts; and nothing of what a slow bank, an endpoint or a crash may leave behind.
+// The verifier finds late or lost work and wrong webhooks, and accepts the traces of slow banks, endpoints and crashes.
 import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/testing'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { findViolations } from './verify.ts'
@@ -15,7 +15,7 @@ const payId = (n: number) => `pay_000000000000000${n}`
 const orderId = (n: number) => `order_000000000000000${n}`
 const [atBank, waiting, notified] = [payId(1), payId(2), payId(3)]
 const refund = 'rfnd_0000000000000001'
-/** Webhooks by where they are. */
+/** Webhooks by state. */
 const webhooks = {
   landed: '00000000-0000-4000-8000-000000000001',
   givenUp: '00000000-0000-4000-8000-000000000002',
@@ -27,10 +27,14 @@ const webhooks = {
 }
 
 /**
- * A payment at a bank that takes ten days, one that waits for the order, one that a notification will end, and a refund.
- * Webhooks: one that landed at the second attempt, the first being recorded late; one that was given up; one whose URL was
- * gone; one that waits for a retry after a claim that was never recorded; one that was claimed by a worker that died; one
- * that waits for its first attempt; and one so old that its attempts have been removed.
+ * A payment at a bank that takes ten days, one that waits for the order, one that waits for a notification, and a refund.
+ * Webhooks:
+ *   - one that succeeded at the second attempt, with the first recorded late
+ *   - one that failed after its attempts, and one that failed without a URL
+ *   - one that waits for a retry after a lease without a record
+ *   - one whose lease belongs to a worker that died
+ *   - one that waits for its first attempt
+ *   - one so old that its attempts were removed
  */
 const healthy = `
   INSERT INTO worker_heartbeats (worker_id, hostname, pid, started_at) VALUES ('w', 'h', 1, now() - interval '2 minutes');
@@ -70,7 +74,7 @@ const healthy = `
     ('${webhooks.retried}', 1, interval '1 h', 200), ('${webhooks.retried}', 3, interval '0', 500)
   ) AS a(id, number, before, code)`
 
-/** Takes away triggers and foreign keys. */
+/** Disables triggers and foreign keys. */
 const withoutGuards = (sql: string) => `SET session_replication_role = replica; ${sql}`
 const setPayment = (id: string, fields: string) => `UPDATE payments SET ${fields} WHERE id = '${id}'`
 const setRefund = (fields: string) => `UPDATE refunds SET ${fields}`
@@ -81,76 +85,86 @@ const isOver = (status: string) => `status = '${status}', settled_at = now(), ne
 const isOpen = `status = 'pending', settled_at = NULL, next_retry_at = now()`
 const aMinuteAgo = `now() - interval '61 seconds'`
 
-const late = (what: string) => `No ${what} is more than 60 s beyond its time while a worker is alive`
-const early = (what: string) => `No open ${what} is due later than its bank can have meant`
-const inAttempts = 'A webhook is what its attempts came to'
+const late = (kind: string) => `No ${kind} is more than 60 s overdue while a worker is alive`
+const tooFar = (kind: string) => `No open ${kind} is due later than its bank response allows`
+const inAttempts = 'The state of a webhook follows from its attempts'
 const isForgotten =
   'No webhook waits for its first attempt for more than 60 s while a worker is free to make it'
 
 const { landed, givenUp, withoutUrl, retried, claimed, forgotten, old } = webhooks
-const breaks: Array<[invariant: string, what: string, sql: string, id: string]> = [
-  [late('payment'), 'a payment that nobody settles', setPayment(atBank, `due_at = ${aMinuteAgo}`), atBank],
-  [late('refund'), 'a refund that nobody settles', setRefund(`due_at = ${aMinuteAgo}`), refund],
+const violations: Array<[invariant: string, name: string, sql: string, id: string]> = [
+  [late('payment'), 'an unsettled payment', setPayment(atBank, `due_at = ${aMinuteAgo}`), atBank],
+  [late('refund'), 'an unsettled refund', setRefund(`due_at = ${aMinuteAgo}`), refund],
   [
     late('transaction'),
-    'a transaction that nobody processes',
+    'an unprocessed transaction',
     `INSERT INTO transactions (transaction_id, source_account, destination_account, amount, currency, request_id, created_at, due_at)
      VALUES ('txn', 'a', 'b', 1, 'INR', 'r', now() - interval '2 minutes', ${aMinuteAgo})`,
     'txn',
   ],
-  [early('payment'), 'a payment that nobody will settle', setPayment(atBank, `due_at = 'infinity'`), atBank],
+  [tooFar('payment'), 'a payment that is never due', setPayment(atBank, `due_at = 'infinity'`), atBank],
   [
-    early('payment'),
-    'later than the bank said',
+    tooFar('payment'),
+    'a payment that is due later than the bank responded',
     setPayment(atBank, `due_at = due_at + interval '2 minutes'`),
     atBank,
   ],
   [
-    early('payment'),
-    'later than the order is held',
+    tooFar('payment'),
+    'a payment that is due later than the claim of its order',
     setPayment(waiting, `due_at = due_at + interval '2 minutes'`),
     waiting,
   ],
   [
-    early('payment'),
-    'for longer than any bank takes',
+    tooFar('payment'),
+    'a payment that is due later than any bank takes',
     setPayment(atBank, `due_at = now() + interval '26 days', bank_answer = '{"settlesInMs":1e30}'`),
     atBank,
   ],
-  [early('refund'), 'a refund that nobody will settle', setRefund(`due_at = 'infinity'`), refund],
-  [early('refund'), 'a refund of which the bank said nothing', setRefund(`bank_answer = NULL`), refund],
+  [tooFar('refund'), 'a refund that is never due', setRefund(`due_at = 'infinity'`), refund],
+  [tooFar('refund'), 'a refund without a bank response', setRefund(`bank_answer = NULL`), refund],
   [
     inAttempts,
     'a success without an attempt',
     setWebhook(forgotten, `${isOver('success')}, response_code = 200`),
     forgotten,
   ],
-  [inAttempts, 'a success that was refused', setWebhook(retried, isOver('success')), retried],
+  [inAttempts, 'a success after a refused attempt', setWebhook(retried, isOver('success')), retried],
   [
     inAttempts,
-    'a success whose attempt says otherwise',
+    'a success whose attempt got an error',
     `UPDATE webhook_attempts SET response_code = 500 WHERE delivery_id = '${landed}'`,
     landed,
   ],
-  [inAttempts, 'a success whose attempt is not there', dropAttempt(landed, 2), landed],
-  [inAttempts, 'a success that says 500', setWebhook(old, 'response_code = 500'), old],
-  [inAttempts, 'a success that nobody tried', setWebhook(old, 'last_attempt_at = NULL'), old],
-  [inAttempts, 'a success that was given up', setWebhook(landed, isOver('failed')), landed],
-  [inAttempts, 'given up too early', setWebhook(retried, isOver('failed')), retried],
-  [inAttempts, 'given up without an attempt', setWebhook(forgotten, isOver('failed')), forgotten],
-  [inAttempts, 'given up without a record', setWebhook(claimed, isOver('failed')), claimed],
-  [inAttempts, 'no URL, and yet no claim', setWebhook(withoutUrl, 'attempt_number = 0'), withoutUrl],
-  [inAttempts, 'given up, and still open', setWebhook(givenUp, isOpen), givenUp],
-  [inAttempts, 'more attempts than were made', setWebhook(retried, 'attempts = 3'), retried],
-  [inAttempts, 'attempts that were never claimed', setWebhook(retried, 'attempt_number = 2'), retried],
-  [inAttempts, 'attempts without a last one', setWebhook(retried, 'last_attempt_at = NULL'), retried],
+  [inAttempts, 'a success whose attempt is missing', dropAttempt(landed, 2), landed],
+  [inAttempts, 'a success with the code 500', setWebhook(old, 'response_code = 500'), old],
+  [inAttempts, 'a success without a last attempt', setWebhook(old, 'last_attempt_at = NULL'), old],
+  [inAttempts, 'a failure after a successful attempt', setWebhook(landed, isOver('failed')), landed],
+  [inAttempts, 'a failure before the fifth attempt', setWebhook(retried, isOver('failed')), retried],
+  [inAttempts, 'a failure without an attempt', setWebhook(forgotten, isOver('failed')), forgotten],
+  [inAttempts, 'a failure without a record', setWebhook(claimed, isOver('failed')), claimed],
   [
     inAttempts,
-    'a last attempt that was not made',
+    'a failure without a URL and without a lease',
+    setWebhook(withoutUrl, 'attempt_number = 0'),
+    withoutUrl,
+  ],
+  [inAttempts, 'an open webhook after its last attempt', setWebhook(givenUp, isOpen), givenUp],
+  [inAttempts, 'more attempts than records', setWebhook(retried, 'attempts = 3'), retried],
+  [inAttempts, 'an attempt that was never leased', setWebhook(retried, 'attempt_number = 2'), retried],
+  [inAttempts, 'attempts without a last attempt', setWebhook(retried, 'last_attempt_at = NULL'), retried],
+  [
+    inAttempts,
+    'a last attempt without a record',
     setWebhook(retried, `last_attempt_at = now() - interval '1 s'`),
     retried,
   ],
-  [inAttempts, 'another answer than the last attempt’s', setWebhook(retried, 'response_code = 404'), retried],
+  [
+    inAttempts,
+    'a response code that differs from the last attempt',
+    setWebhook(retried, 'response_code = 404'),
+    retried,
+  ],
 ]
 
 const found = async () =>
@@ -158,22 +172,22 @@ const found = async () =>
     examples.map(({ id }) => [invariant, id]),
   )
 
-test('nothing is found where all is in hand', async () => {
+test('a healthy database has no violations', async () => {
   expect(await found()).toEqual([])
 })
 
-test.for(breaks)('%s: %s', async ([invariant, , sql, id]) => {
+test.for(violations)('%s: %s', async ([invariant, , sql, id]) => {
   await database.query(withoutGuards(sql))
   expect(await found()).toEqual([[invariant, id]])
 })
 
-test('every invariant of work was broken by some of these, but for the one of events’ follow-ups', () => {
-  const broken = new Set([...breaks.map(([invariant]) => invariant), isForgotten])
+test('each invariant of work has a violation here, except the one for payment events', () => {
+  const broken = new Set([...violations.map(([invariant]) => invariant), isForgotten])
   const unbroken = workInvariants.map(({ name }) => name).filter((name) => !broken.has(name))
   expect(unbroken).toEqual([late('payment event')])
 })
 
-test('work that is late is nobody’s fault while no worker is alive, nor before a minute has passed', async () => {
+test('overdue work counts only after a minute, and only while a worker is alive', async () => {
   await database.query(setPayment(atBank, `due_at = now() - interval '50 seconds'`))
   expect(await found()).toEqual([])
   await database.query(setPayment(atBank, `due_at = ${aMinuteAgo}`))
@@ -183,13 +197,13 @@ test('work that is late is nobody’s fault while no worker is alive, nor before
 })
 
 describe('a first attempt that waits for more than a minute', () => {
-  /** All others of the merchant ended some time ago, and the worker has had its minute. */
+  /** All other webhooks ended some time ago, and the worker started more than a minute ago. */
   const isLate = `${withoutGuards(setWebhook(forgotten, `next_retry_at = ${aMinuteAgo}`))};
     DELETE FROM webhook_logs WHERE id <> '${forgotten}'; DELETE FROM webhook_attempts`
   const anotherWebhook = (merchant: string, fields: string, values: string) => `
     INSERT INTO webhook_logs (merchant_id, event, payload, attempt_number, ${fields}) SELECT ${merchant}, 'e', '{}', 1, ${values}`
 
-  test('is forgotten when nothing keeps a worker from it', async () => {
+  test('is forgotten when a worker is free to make it', async () => {
     await database.query(isLate)
     expect(await found()).toEqual([[isForgotten, forgotten]])
   })
@@ -197,17 +211,17 @@ describe('a first attempt that waits for more than a minute', () => {
   test.each([
     ['is not late yet', setWebhook(forgotten, `next_retry_at = now() - interval '50 seconds'`)],
     ['has no worker', `DELETE FROM worker_heartbeats`],
-    ['has a worker that is gone', `UPDATE worker_heartbeats SET beat_at = now() - interval '11 seconds'`],
+    ['has a dead worker', `UPDATE worker_heartbeats SET beat_at = now() - interval '11 seconds'`],
     [
-      'has a worker that has just come',
+      'has a worker that has just started',
       `UPDATE worker_heartbeats SET started_at = now() - interval '50 seconds'`,
     ],
     [
-      'is behind another one under way to the same endpoint',
+      'is behind another attempt in flight to the same endpoint',
       anotherWebhook(`'${SEEDED_MERCHANT_ID}'`, 'claimed_until', `now() + interval '5 s'`),
     ],
     [
-      'is behind another one that ended just now',
+      'is behind another attempt that ended just now',
       anotherWebhook(
         `'${SEEDED_MERCHANT_ID}'`,
         'status, error, next_retry_at, settled_at',
@@ -215,14 +229,14 @@ describe('a first attempt that waits for more than a minute', () => {
       ),
     ],
     [
-      'is behind as many to other endpoints as a worker makes at once',
+      'is behind as many attempts to other endpoints as a worker has slots',
       anotherWebhook(
         `gen_random_uuid()`,
         'claimed_until',
         `now() + interval '5 s' FROM generate_series(1, 96)`,
       ),
     ],
-  ])('is not when it %s', async (_what, sql) => {
+  ])('is not forgotten when it %s', async (_reason, sql) => {
     await database.query(`${isLate}; ${sql}`)
     expect(await found()).toEqual([])
   })

@@ -1,18 +1,18 @@
-// What must hold of work: it is done in time, and a webhook says what its attempts came to.
+// Invariants of work: it is done in time, and the state of a webhook follows from its attempts.
 import { HEARTBEAT_FRESH_MS } from '../platform/heartbeat.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 import { ATTEMPTS_MAX } from '../webhooks/index.ts'
 import { allWork } from '../work.ts'
 import type { Invariant } from './invariant.ts'
 
-/** Seconds by which work may be late while a worker is alive. */
+/** Seconds that work may be overdue while a worker is alive. */
 const OVERDUE_SECONDS_MAX = 60
 
 const aMinute = `interval '${OVERDUE_SECONDS_MAX} seconds'`
 const isAlive = `beat_at > now() - interval '${HEARTBEAT_FRESH_MS} milliseconds'`
 
 const workIsDone = ({ kind, table, idColumn, dueColumn, doneColumn }: WorkTable): Invariant => ({
-  name: `No ${kind.replace('_', ' ')} is more than ${OVERDUE_SECONDS_MAX} s beyond its time while a worker is alive`,
+  name: `No ${kind.replace('_', ' ')} is more than ${OVERDUE_SECONDS_MAX} s overdue while a worker is alive`,
   sql: `
     SELECT work.${idColumn} AS id, format('it was due at %s', work.${dueColumn}) AS problem
     FROM ${table} AS work
@@ -20,41 +20,40 @@ const workIsDone = ({ kind, table, idColumn, dueColumn, doneColumn }: WorkTable)
       AND EXISTS (SELECT FROM worker_heartbeats WHERE ${isAlive})`,
 })
 
-/** In milliseconds, of an answer in `bank_answer`; no bank may be told to take longer (platform/config.ts). */
+/** Milliseconds: the longest delay of a bank response, by the configuration (platform/config.ts). */
 const BANK_DELAY_MS_MAX = 2 ** 31 - 1
 const bankDelayMs = `
   CASE json_typeof(bank_answer->'settlesInMs') WHEN 'number' THEN least((bank_answer->>'settlesInMs')::numeric, ${BANK_DELAY_MS_MAX}) ELSE 0 END`
 
 /**
- * A row is due when it was made, or as long after the bank's answer as that says; a payment that waits for its order, soon
- * after the one that holds it. The minute is for those looks, and for clocks. Payments of the method `gateway` wait for a
- * notification, for ever if need be.
+ * A row is due at its creation, or at the end of the delay in its bank response. A payment that waits for its order is
+ * due soon after the payment that has claimed it. The minute allows for these waits and for clock differences.
+ * Payments of the method `gateway` wait for a notification without an end.
  */
-const isDueInTime = (kind: string, rows: string, answers: string): Invariant => ({
-  name: `No open ${kind} is due later than its bank can have meant`,
+const isDueInTime = (kind: string, rows: string, responses: string): Invariant => ({
+  name: `No open ${kind} is due later than its bank response allows`,
   sql: `
     SELECT work.id, format('it is due at %s', work.due_at) AS problem
     FROM ${rows} AS work
     WHERE work.settled_at IS NULL AND work.due_at > now() + interval '1 minute'
       AND work.due_at > now() + interval '1 minute' + interval '1 millisecond'
-        * (SELECT coalesce(max(${bankDelayMs}), 0)::float8 FROM ${answers})`,
+        * (SELECT coalesce(max(${bankDelayMs}), 0)::float8 FROM ${responses})`,
 })
 
 /**
- * Kept by housekeeping for at least so long (platform/housekeeping.ts, RETENTION_DAYS): attempts of settled deliveries that
- * are older may be gone, and are not asked for here.
+ * Cleanup keeps attempts for at least one day (webhooks/cleanup.ts, RETENTION_DAYS). Older attempts of settled
+ * deliveries may be missing, so this invariant does not expect them.
  */
 const isKept = (time: string) => `${time} > now() - interval '1 day'`
 const isAccepted = (code: string) => `coalesce(${code} BETWEEN 200 AND 299, false)`
 
 /**
- * `own` is the record of the attempt that was claimed last. A claim whose worker died has none, and leaves the delivery
- * open; an attempt that was recorded after somebody else's claim changes nothing of the delivery, and is not the last.
- * Whoever gives up has either five attempts behind it, counted since the last manual retry unless that came in between,
- * or found no URL.
+ * `own` is the record of the last leased attempt. It is missing, and the delivery open, when the worker died.
+ * An attempt that is recorded after the next lease does not change the delivery, and is not the last one.
+ * A failed delivery has five attempts, counted since the last manual retry unless that came in between, or had no URL.
  */
 const webhooksAreTheirAttempts: Invariant = {
-  name: 'A webhook is what its attempts came to',
+  name: 'The state of a webhook follows from its attempts',
   sql: `
     SELECT w.id, format('it is %s after %s attempts of %s, the last at %s with %s; %s are recorded, the last with %s', w.status, w.attempts,
       w.attempt_number, coalesce(w.last_attempt_at::text, 'no time'), coalesce(w.response_code::text, w.error, 'nothing'),
@@ -82,14 +81,15 @@ const webhooksAreTheirAttempts: Invariant = {
       END`,
 }
 
-/** A worker that has so many attempts in a minute may have had no slot left: each endpoint that hangs keeps one for five seconds. */
+/** With this many attempts in a minute a worker may have no free slot: a hanging endpoint keeps one for five seconds. */
 const BUSY_ATTEMPTS = 96
 
 /**
- * A first attempt may wait for long where its endpoint answers late or not at all, behind others to the same one; then
- * some of these are under way, wait for a retry, or ended just now. It may also wait while all slots are taken by other
- * endpoints that hang; then very many attempts were made meanwhile. And a worker that has just come takes a moment to see
- * to what it finds. A first attempt that waits without any of that is forgotten.
+ * A first attempt may wait for three reasons:
+ *   - Its endpoint is slow or hangs. Then other attempts to it are in flight, wait for a retry, or ended just now.
+ *   - Other endpoints that hang have all slots. Then very many attempts were made meanwhile.
+ *   - The worker has just started.
+ * A first attempt that waits without any of these reasons is forgotten.
  */
 const noWebhookIsForgotten: Invariant = {
   name: `No webhook waits for its first attempt for more than ${OVERDUE_SECONDS_MAX} s while a worker is free to make it`,
@@ -111,9 +111,9 @@ export const workInvariants: readonly Invariant[] = [
   isDueInTime(
     'payment',
     "(SELECT * FROM payments WHERE method <> 'gateway')",
-    'payments answered WHERE answered.order_id = work.order_id',
+    'payments responded WHERE responded.order_id = work.order_id',
   ),
-  isDueInTime('refund', 'refunds', 'refunds answered WHERE answered.id = work.id'),
+  isDueInTime('refund', 'refunds', 'refunds responded WHERE responded.id = work.id'),
   webhooksAreTheirAttempts,
   noWebhookIsForgotten,
 ]
