@@ -2,8 +2,8 @@
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import {
+  inboundSignatureHeaders,
   merchantSchemes,
-  signatureHeaders,
   type WebhookEventName,
   webhookEvents,
   webhookPayload,
@@ -44,7 +44,7 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
         securitySchemes: {
           ...merchantSchemes,
           ...Object.fromEntries(
-            Object.entries(signatureHeaders).map(([name, description]) => [
+            Object.entries(inboundSignatureHeaders).map(([name, description]) => [
               name,
               { type: 'apiKey' as const, in: 'header', name, description },
             ]),

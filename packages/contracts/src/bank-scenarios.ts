@@ -1,6 +1,6 @@
-// The magic cards and VPAs of the sandbox: what its simulated bank does with each of them.
+// The magic cards and VPAs of the sandbox, and the simulated bank's behaviour for each.
 
-/** What stands for a magic value once the card's data is gone; stored as such, at most 40 characters. */
+/** The stored name of a magic value, without card data; at most 40 characters. */
 export type ScenarioName =
   | 'success'
   | 'failure'
@@ -12,12 +12,12 @@ export type ScenarioName =
   | 'timeout'
   | 'refundfail'
 
-/** What the bank does with a payment and its refunds. The same for every value of a name. */
+/** The bank's behaviour for a payment and its refunds. Values with the same name behave the same. */
 export type ScenarioBehaviour = {
   name: ScenarioName
-  /** How long the bank takes for the charge; absent: as long as for any other payment. */
+  /** The delay of the charge; without it, the delay of an ordinary payment. */
   delayMs?: number
-  /** Absent: refunds succeed. */
+  /** Without it, refunds succeed. */
   refund?: 'failed'
 } & (
   | { charge: 'success'; errorCode?: never; errorDescription?: never }
@@ -33,7 +33,7 @@ export type BankScenario = ScenarioBehaviour & {
   method: 'card' | 'upi'
   /** A card's digits without spaces, or a VPA in lower case. */
   value: string
-  /** What happens, for the docs page. */
+  /** A sentence for the docs page. */
   description: string
 }
 
@@ -79,7 +79,7 @@ export const bankScenarios: ReadonlyArray<BankScenario> = [
     charge: 'failed',
     errorCode: 'EXPIRED',
     errorDescription: 'The card has expired according to its bank',
-    description: 'The bank says that the card has expired, whatever the date given',
+    description: 'The bank refuses the card as expired, for any expiry date',
   },
   {
     method: 'card',
@@ -88,7 +88,7 @@ export const bankScenarios: ReadonlyArray<BankScenario> = [
     charge: 'failed',
     errorCode: 'INCORRECT_CVV',
     errorDescription: "The card's security code (CVV) is incorrect",
-    description: 'The bank says that the CVV is incorrect, whatever the CVV given',
+    description: 'The bank refuses the CVV as incorrect, for any CVV',
   },
   {
     method: 'card',
@@ -97,7 +97,7 @@ export const bankScenarios: ReadonlyArray<BankScenario> = [
     charge: 'failed',
     errorCode: 'PROCESSING_ERROR',
     errorDescription: "The card's bank could not process the payment; try again or use another card",
-    description: 'The bank fails to process the payment',
+    description: 'The bank cannot process the payment',
   },
   {
     method: 'upi',
@@ -135,7 +135,7 @@ export const bankScenarios: ReadonlyArray<BankScenario> = [
 
 /**
  * The scenario of a card's digits (as cardDigits returns them) or of a VPA, in upper or lower case.
- * Undefined for an ordinary value, whose outcome is left to chance.
+ * Undefined for an ordinary value, whose outcome is random.
  */
 export function scenarioOf(method: BankScenario['method'], value: string): ScenarioName | undefined {
   const sought = value.toLowerCase()
@@ -143,8 +143,7 @@ export function scenarioOf(method: BankScenario['method'], value: string): Scena
 }
 
 /**
- * What the bank does for a stored name. Undefined when there is no such name (any more): the payment is then
- * an ordinary one and still ends.
+ * The behaviour for a stored name. Undefined for an unknown or removed name: the payment is then an ordinary one.
  */
 export function findScenario(name: string): ScenarioBehaviour | undefined {
   return bankScenarios.find((scenario) => scenario.name === name)

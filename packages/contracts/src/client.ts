@@ -1,4 +1,4 @@
-// A typed fetch client over the contracts, for tests, tools and pages.
+// A typed fetch client for the contracts, for tests, tools and pages.
 import type { Static, TSchema } from 'typebox'
 import type { ErrorBody } from './errors.ts'
 import type { RouteContract } from './route.ts'
@@ -22,8 +22,8 @@ export type CallResult<R extends RouteContract> =
   | { status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429 | 500 | 503; body: ErrorBody; headers: Headers }
 
 /**
- * A function that calls any contract at `baseUrl`, whose path, if it has one, is the prefix that a proxy serves the API
- * below. Ids in paths are percent-encoded. Rejects only when nothing answers, or something that isn't the API.
+ * A function that calls any contract at `baseUrl`. A path in `baseUrl` is the prefix below which a proxy serves the API.
+ * Ids in paths are percent-encoded. Rejects only when no server responds, or the response is not JSON.
  */
 export function createClient(baseUrl: string) {
   const base = baseUrl.replace(/\/+$/, '')
@@ -52,7 +52,7 @@ export function createClient(baseUrl: string) {
   }
 }
 
-/** How many there are in all, which lists that answer a bare array say in a header; undefined when it doesn't. */
+/** The total count from the header of a bare list; undefined without that header. */
 export function totalCount(headers: Headers): number | undefined {
   const header = headers.get('x-total-count')
   const count = Number(header)

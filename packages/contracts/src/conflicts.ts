@@ -1,4 +1,4 @@
-// Conflicts: deliveries that contradict what was known, for operators (SPEC 3 and 4).
+// Conflicts: inbound events that contradict stored ones, for operators.
 import { type Static, Type } from 'typebox'
 import { Nullable, Page, PageQuery, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
@@ -7,20 +7,18 @@ export const Conflict = Type.Object({
   kind: Type.Enum(['transaction', 'payment_event', 'payment'], {
     type: 'string',
     description:
-      '`transaction`, `payment_event`: a redelivery differs from the first delivery. `payment`: an event contradicts its payment',
+      '`transaction`, `payment_event`: a repeated event differs from the first one. `payment`: an event contradicts its payment',
   }),
   id: Type.String({
-    description: 'The external id of the transaction, event or payment that is contradicted',
+    description: 'The external id of the contradicted transaction, event or payment',
   }),
   fields: Type.Array(Type.String(), {
-    description: 'What contradicts; `refunded_amount`: refunds are above the amount of the payment',
+    description: 'The differing fields; `refunded_amount`: the refunds exceed the amount of the payment',
   }),
-  deliveries: Type.Integer({ description: 'How often this differing body has come' }),
+  deliveries: Type.Integer({ description: 'How often this body was received' }),
   first_seen_at: Timestamp,
   last_seen_at: Timestamp,
-  payload: Nullable(
-    Type.String({ description: 'The raw body of the first such delivery; null when retention removed it' }),
-  ),
+  payload: Nullable(Type.String({ description: 'The raw body; null when retention removed it' })),
 })
 export type Conflict = Static<typeof Conflict>
 
@@ -28,8 +26,8 @@ export const listConflicts = defineRoute({
   method: 'GET',
   url: '/api/v1/conflicts',
   operationId: 'listConflicts',
-  summary: 'List deliveries that contradict what was known, latest first',
-  description: 'One row for each distinct body, at most 20 for an id.',
+  summary: 'List inbound events that contradict stored ones, latest first',
+  description: 'One row for each distinct body, at most 20 for each id.',
   tags: ['Operations'],
   access: 'sandbox',
   querystring: PageQuery,

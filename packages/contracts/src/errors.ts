@@ -1,4 +1,4 @@
-// The one error shape of every route and status, and the table of its codes (SPEC 2).
+// The error body of every route and status, and the table of error codes.
 import { type Static, Type } from 'typebox'
 
 /** Every error code with its HTTP status. */
@@ -28,10 +28,10 @@ export const ErrorBody = Type.Object(
           .map(([code, status]) => `\`${code}\` (${status})`)
           .join(', ')}`,
       }),
-      description: Type.String({ description: 'What is wrong, and what would be right' }),
-      field: Type.Optional(Type.String({ description: 'The field that is wrong' })),
-      reason: Type.Optional(Type.String({ description: 'A finer cause within the code' })),
-      request_id: Type.Optional(Type.String({ description: 'To be quoted when you ask for help' })),
+      description: Type.String({ description: 'Which field is wrong, and what is expected' }),
+      field: Type.Optional(Type.String({ description: 'The name of the wrong field' })),
+      reason: Type.Optional(Type.String({ description: 'A more specific cause within the code' })),
+      request_id: Type.Optional(Type.String({ description: 'The id to quote in a support request' })),
     }),
   },
   { description: 'The shape of every error' },

@@ -1,4 +1,4 @@
-// Health: the root answer of the first seed, and readiness apart from liveness (SPEC 3, 5, 9).
+// Health: the status at the root URL, readiness and liveness.
 import { type Static, Type } from 'typebox'
 import { Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
@@ -12,7 +12,7 @@ export const getRoot = defineRoute({
   response: {
     200: Type.Object(
       { status: Type.Literal('HEALTHY'), current_time: Timestamp },
-      { description: 'The process answers' },
+      { description: 'The process responds' },
     ),
   },
   errors: [],
@@ -33,12 +33,12 @@ export type Health = Static<typeof Health>
 
 const health = {
   method: 'GET',
-  summary: 'Readiness: can it take and process deliveries?',
+  summary: 'Readiness: can the system accept and process inbound events?',
   description:
-    'Redis or the worker being down is `degraded` and still 200, since deliveries are taken all the same; 503 means that the database is down.',
+    'With Redis or the worker down the status is `degraded` and still 200, since the API accepts inbound events. 503 means that the database is down.',
   tags: ['Operations'],
   response: {
-    200: { ...Health, description: 'Deliveries are taken: `healthy`, or `degraded`' },
+    200: { ...Health, description: 'The API accepts inbound events: `healthy` or `degraded`' },
     503: { ...Health, description: 'The database is down: `unhealthy`' },
   },
   errors: [],
@@ -51,8 +51,8 @@ export const getLive = defineRoute({
   method: 'GET',
   url: '/live',
   operationId: 'getLive',
-  summary: 'Liveness: does the process answer at all?',
+  summary: 'Liveness: does the process respond?',
   tags: ['Operations'],
-  response: { 200: Type.Object({ status: Type.Literal('live') }, { description: 'The process answers' }) },
+  response: { 200: Type.Object({ status: Type.Literal('live') }, { description: 'The process responds' }) },
   errors: [],
 })

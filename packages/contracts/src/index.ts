@@ -1,5 +1,6 @@
 // Everything that crosses a wire. Browser-safe.
 export * from './bank-scenarios.ts'
+export * from './captures.ts'
 export * from './client.ts'
 export * from './conflicts.ts'
 export * from './errors.ts'

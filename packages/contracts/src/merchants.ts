@@ -1,4 +1,4 @@
-// Merchants: who they are, and how their dashboard logs in (SPEC 2 and 5).
+// Merchants: their profile, the dashboard's login, and its stream of changes.
 import { type Static, Type } from 'typebox'
 import { Nullable, PlainText, Timestamp } from './fields.ts'
 import { PAYMENTS_CHANGED } from './payment-events.ts'
@@ -56,15 +56,15 @@ export const streamChanges = defineRoute({
   method: 'GET',
   url: '/api/v1/stream',
   operationId: 'streamChanges',
-  summary: 'Hear that payments, refunds or webhooks changed (server-sent events)',
-  description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, which only says that something changed (whose it is, the lists tell), and a comment every 15 s.`,
+  summary: 'Receive notice of changed payments, refunds or webhooks (server-sent events)',
+  description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, and a comment every 15 s. The event carries no data and may belong to another merchant: read the lists after it.`,
   tags,
   access: 'merchant',
-  // Sent as a stream, which no schema serialises; the media type is for the OpenAPI document.
+  // A stream, which no schema serialises. The media type is for the OpenAPI document.
   response: {
     200: Type.String({
       contentMediaType: 'text/event-stream',
-      description: 'The stream, which has no end',
+      description: 'The endless stream',
       examples: [`retry: 2000\n\nevent: ${PAYMENTS_CHANGED}\ndata: \n\n: still here\n\n`],
     }),
   },
@@ -97,7 +97,7 @@ export const createSession = defineRoute({
   url: '/api/v1/session',
   operationId: 'createSession',
   summary: 'Log in to the dashboard',
-  description: `Sets the cookie \`${SESSION_COOKIE}\` (HttpOnly, SameSite) for 12 hours. Writes with it also need an \`Origin\` header that is the dashboard's. In the sandbox any password opens the seeded merchant's dashboard.`,
+  description: `Sets the cookie \`${SESSION_COOKIE}\` (HttpOnly, SameSite) for 12 hours. Writes with the cookie also need the dashboard's \`Origin\` header. In the sandbox any password opens the seeded merchant's dashboard.`,
   tags,
   access: 'login',
   rateLimited: true,

@@ -1,4 +1,4 @@
-// Currencies and amounts: which codes are real, how many decimals they have, and whether a major-unit amount is exact in them.
+// Currencies and amounts: the ISO 4217 codes with their decimals, and the check of major-unit amounts.
 import { data } from 'currency-codes'
 import { AMOUNT_MAX } from './fields.ts'
 
@@ -13,7 +13,7 @@ const decimalsByCode: ReadonlyMap<string, number> = new Map([
   ...newerThanTable,
 ])
 
-/** The decimals of an ISO 4217 currency (JPY 0, USD 2, KWD 3); undefined when there is no such code. */
+/** The decimals of an ISO 4217 currency (JPY 0, USD 2, KWD 3); undefined for an unknown code. */
 export const currencyDecimals = (code: string): number | undefined => decimalsByCode.get(code)
 
 export interface FieldProblem {
@@ -21,18 +21,18 @@ export interface FieldProblem {
   description: string
 }
 
-/** Undefined when it is a real ISO 4217 code. */
+/** Undefined for an ISO 4217 code. */
 export function currencyProblem(currency: string): FieldProblem | undefined {
   if (decimalsByCode.has(currency)) return undefined
   return {
     field: 'currency',
-    description: `currency must be an ISO 4217 code in upper case, such as "INR"; "${currency}" is none`,
+    description: `currency must be an ISO 4217 code in upper case, such as "INR"; "${currency}" is not`,
   }
 }
 
 /**
- * Checks an amount in major units (a JSON number, as `1500` or `150.5`) against its currency: real code, more than
- * zero, at most 999,999,999,999, and no more decimals than the currency has. Undefined when all is well.
+ * Checks an amount in major units (a JSON number, such as `1500` or `150.5`) against its currency. The code must exist,
+ * the amount must be in range and have at most the currency's decimals. Undefined for a correct amount.
  */
 export function majorAmountProblem(amount: number, currency: string): FieldProblem | undefined {
   const decimals = currencyDecimals(currency)
@@ -52,7 +52,7 @@ export function majorAmountProblem(amount: number, currency: string): FieldProbl
   return undefined
 }
 
-/** Decimal places of a number's shortest decimal form, which is what JSON sent (1e-7 has 7, 150.50 has 1). */
+/** Decimal places of a number's shortest decimal form (1e-7 has 7, 150.50 has 1). */
 function decimalPlaces(amount: number): number {
   if (Number.isInteger(amount)) return 0
   const text = String(amount)

@@ -1,11 +1,11 @@
-// Orders: what is to be paid (SPEC 5).
+// Orders: what a payer is to pay to a merchant.
 import { type Static, Type } from 'typebox'
 import { AMOUNT_MAX, Currency, Nullable, Page, PageQuery, PlainText, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
 
 /** The least amount of an order, in minor units. */
 export const ORDER_AMOUNT_MIN = 100
-/** Of the notes as compact JSON in UTF-8. */
+/** The size of the notes as compact JSON in UTF-8. */
 export const NOTES_BYTES_MAX = 64 * 1024
 
 export const OrderStatus = Type.Enum(['created', 'paid'], {
@@ -32,7 +32,7 @@ const example = {
 
 export const OrderRequest = Type.Object(
   {
-    // No minimum: what is below it is told in the seed's exact words (core/orders).
+    // No minimum: core/orders refuses a smaller amount with a fixed error text.
     amount: Type.Integer({
       maximum: AMOUNT_MAX,
       description: `an integer of minor units (such as paise), at least ${ORDER_AMOUNT_MIN} and at most ${AMOUNT_MAX}`,
@@ -74,7 +74,7 @@ export const PublicOrder = Type.Object(
     status: OrderStatus,
   },
   {
-    description: 'What a payer may see of an order',
+    description: "The payer's view of an order",
     examples: [
       { id: example.id, amount: example.amount, currency: example.currency, status: example.status },
     ],

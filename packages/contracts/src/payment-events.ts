@@ -1,9 +1,9 @@
-// Payment events: the webhook that payment providers post, and what the external payments page reads (SPEC 4).
+// Payment events: the inbound event that processors post, and the reads of external payments.
 import { type Static, Type } from 'typebox'
 import { AMOUNT_MAX, BareList, Currency, ExternalId, Nullable, pageFields, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
 
-/** Unix seconds of 2100-01-01, the latest time that a provider's clock may say. */
+/** Unix seconds of 2100-01-01, the latest accepted time of a processor's clock. */
 const TIMESTAMP_MAX = 4_102_444_800
 
 export const externalPaymentStatuses = ['pending', 'completed', 'failed', 'refunded'] as const
@@ -63,20 +63,20 @@ export type PaymentEventRequest = Static<typeof PaymentEventRequest>
 export const AcceptedPaymentEvent = Type.Object(
   {
     event_id: Type.String(),
-    payment_id: Type.String({ description: 'The payment that the event belongs to, as first delivered' }),
+    payment_id: Type.String({ description: 'The payment of the event, as first received' }),
     status: ExternalPaymentStatus,
     duplicate: Type.Boolean({
-      description: 'true when this event had been delivered before; nothing changed',
+      description: 'true when the event was already known; nothing changed',
     }),
     conflict: Type.Optional(
       Type.Boolean({
-        description: 'true when a field differs from the first delivery; it is kept for operators',
+        description: 'true when a field differs from the first one; operators can see the difference',
       }),
     ),
   },
   {
     description:
-      'The event is durable, by this delivery or an earlier one; `status` is what its payment now has',
+      'The event is durable, by this request or an earlier one; `status` is the current status of its payment',
     examples: [
       {
         event_id: example.event_id,
@@ -98,7 +98,9 @@ export const ExternalPayment = Type.Object(
     currency: Type.String(),
     user_id: Type.String(),
     refunded_amount: Type.Integer({ description: 'Minor units; the sum of the refunds in `currency`' }),
-    timestamp: Type.Integer({ description: "The deciding event's, Unix seconds by the provider's clock" }),
+    timestamp: Type.Integer({
+      description: "Time of the deciding event, in Unix seconds by the processor's clock",
+    }),
     created_at: Timestamp,
     updated_at: Timestamp,
     events_count: Type.Integer({ description: 'Distinct events' }),
@@ -123,10 +125,11 @@ export const ExternalPayment = Type.Object(
 )
 export type ExternalPayment = Static<typeof ExternalPayment>
 
-/** What an event did when it arrived: `applied` ones decided the payment or count as refunds, the others did not change its status. */
+/** The effect of an event at its arrival. */
 export const EventOutcome = Type.Enum(['applied', 'superseded', 'ignored'], {
   type: 'string',
-  description: '`applied` ones decided the payment or count as refunds, the others did not change its status',
+  description:
+    '`applied`: the event decided the payment or counts as a refund. Others did not change its status',
 })
 export type EventOutcome = Static<typeof EventOutcome>
 
@@ -137,14 +140,12 @@ export const PaymentEventRecord = Type.Object(
     amount: Type.Integer({ description: 'Minor units' }),
     currency: Type.String(),
     user_id: Type.String(),
-    timestamp: Type.Integer({ description: "Unix seconds by the provider's clock" }),
+    timestamp: Type.Integer({ description: "Unix seconds by the processor's clock" }),
     received_at: Timestamp,
     outcome: EventOutcome,
     reason: Nullable(Type.String({ description: 'Why the event did not decide the status' })),
-    deliveries: Type.Integer({ description: 'How often it was delivered' }),
-    payload: Nullable(
-      Type.String({ description: 'The raw body of the first delivery; null when retention removed it' }),
-    ),
+    deliveries: Type.Integer({ description: 'How often the event was received' }),
+    payload: Nullable(Type.String({ description: 'The first raw body; null when retention removed it' })),
   },
   {
     examples: [
@@ -173,7 +174,7 @@ export const ExternalPaymentsSummary = Type.Object(
         ExternalPaymentStatus,
         ReturnType<typeof Type.Integer>
       >,
-      { description: 'Payments of each status, whatever ?status= says' },
+      { description: 'Payments of each status, independent of ?status=' },
     ),
     totals: Type.Array(
       Type.Object({
@@ -183,7 +184,7 @@ export const ExternalPaymentsSummary = Type.Object(
         amount: Type.Integer({ description: 'Minor units' }),
         refunded_amount: Type.Integer({ description: 'Minor units' }),
       }),
-      { description: 'Sums by currency and status, of the status asked for or of all' },
+      { description: 'Sums by currency and status, for the requested status or for all' },
     ),
   },
   { description: 'Counts and sums' },
@@ -192,7 +193,7 @@ export type ExternalPaymentsSummary = Static<typeof ExternalPaymentsSummary>
 
 const StatusQuery = { status: Type.Optional(ExternalPaymentStatus) }
 
-/** The lists of payments and of their events are longer than the others, since pages and testers read them whole. */
+/** Lists of external payments and of their events have long pages, since pages and testers read them whole. */
 const longPageFields = pageFields({ limitMax: 1000, limitDefault: 1000 })
 
 export const ExternalPaymentsQuery = Type.Object({ ...StatusQuery, ...longPageFields })
@@ -204,9 +205,9 @@ export const postPaymentEvent = defineRoute({
   method: 'POST',
   url: '/webhooks/payment',
   operationId: 'postPaymentEvent',
-  summary: 'Deliver a payment event',
+  summary: 'Post a payment event',
   description:
-    'Answered 202 once the event is durable and its payment has changed, in one commit: the list shows it at once. Events may come twice, late and out of order. A redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
+    'Responds 202 when the event is durable and its payment is updated, in one commit: the list shows it at once. Events may arrive twice, late and out of order. A repeated event is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags,
   signed: true,
   body: PaymentEventRequest,
@@ -251,22 +252,22 @@ export const listPaymentEvents = defineRoute({
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'NOT_FOUND_ERROR', 'SERVICE_UNAVAILABLE'],
 })
 
-/** The name of the stream's events. They carry no data: whoever listens reads again. */
+/** The name of the stream's events. They carry no data: listeners read the lists again. */
 export const PAYMENTS_CHANGED = 'change'
 
 export const streamExternalPayments = defineRoute({
   method: 'GET',
   url: '/payments/stream',
   operationId: 'streamExternalPayments',
-  summary: 'Hear that external payments changed (server-sent events)',
-  description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, which only says that something changed, and a comment every 15 s.`,
+  summary: 'Receive notice of changed external payments (server-sent events)',
+  description: `An event \`${PAYMENTS_CHANGED}\` at most once a second, without data, and a comment every 15 s.`,
   tags,
   access: 'sandbox',
-  // Sent as a stream, which no schema serialises; the media type is for the OpenAPI document.
+  // A stream, which no schema serialises. The media type is for the OpenAPI document.
   response: {
     200: Type.String({
       contentMediaType: 'text/event-stream',
-      description: 'The stream, which has no end',
+      description: 'The endless stream',
       examples: [`retry: 2000\n\nevent: ${PAYMENTS_CHANGED}\ndata: \n\n: still here\n\n`],
     }),
   },

@@ -1,9 +1,9 @@
-// Cards and VPAs as a payer types them: what is wrong with them, in words that never repeat what was typed.
+// Checks of cards and VPAs. No error text contains the value that the payer typed.
 
 export const cardNetworks = ['visa', 'mastercard', 'amex', 'rupay', 'unknown'] as const
 export type CardNetwork = (typeof cardNetworks)[number]
 
-/** A card as the payment routes take it. Only network, last four digits and scenario outlive the request. */
+/** A card in a request. Only its network, last four digits and scenario are stored. */
 export interface CardFields {
   /** 13 to 19 digits, with spaces and dashes anywhere. */
   number: string
@@ -15,7 +15,7 @@ export interface CardFields {
   holder_name: string
 }
 
-/** Why a payment method is refused. The description never contains the value: answers and logs carry it. */
+/** Why a payment method is refused. The description never contains the value, since responses and logs carry it. */
 export interface MethodProblem {
   code: 'BAD_REQUEST_ERROR' | 'INVALID_CARD' | 'INVALID_VPA' | 'EXPIRED_CARD'
   /** The path in the request's body, such as `card.number`. */
@@ -40,10 +40,10 @@ export function vpaProblem(vpa: string): MethodProblem | undefined {
   }
 }
 
-/** A card number without the spaces and dashes people type. What else is in it stays, to be refused. */
+/** A card number without spaces and dashes. Other characters stay, and are refused later. */
 export const cardDigits = (number: string): string => number.replaceAll(/[ -]/g, '')
 
-/** Whether these are digits of which the last is the check digit of the others (ISO/IEC 7812-1, annex B). */
+/** Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B). */
 export function isLuhnValid(digits: string): boolean {
   if (!/^[0-9]+$/.test(digits)) return false
   let sum = 0
@@ -63,15 +63,15 @@ const networkPrefixes: ReadonlyArray<[CardNetwork, RegExp]> = [
   ['rupay', /^(60|65|8[1-9])/],
 ]
 
-/** The network by a number's first digits (as cardDigits returns them), which may still be incomplete. */
+/** The network by the first digits (as cardDigits returns them). The number may be incomplete. */
 export function detectCardNetwork(digits: string): CardNetwork {
   return networkPrefixes.find(([, prefix]) => prefix.test(digits))?.[0] ?? 'unknown'
 }
 
 /**
- * Everything about a card that doesn't depend on the time: INVALID_CARD for its number, BAD_REQUEST_ERROR
- * for another field. The number comes first, because the length of the CVV follows from its network.
- * Undefined when all is well; then expiryProblem has the last word.
+ * Checks of a card that do not depend on the time: INVALID_CARD for its number, BAD_REQUEST_ERROR for another field.
+ * The number comes first, because its network decides the length of the CVV.
+ * Undefined for a correct card; then call expiryProblem.
  */
 export function cardProblem(card: CardFields): MethodProblem | undefined {
   const digits = cardDigits(card.number)
@@ -103,7 +103,7 @@ export function cardProblem(card: CardFields): MethodProblem | undefined {
   return undefined
 }
 
-/** One repeated digit is refused: nobody issues such cards, yet sixteen zeros have the right check digit. */
+/** One repeated digit is refused: no bank issues such cards, although sixteen zeros have a valid check digit. */
 function isCardNumber(digits: string): boolean {
   return /^[0-9]{13,19}$/.test(digits) && !/^(.)\1*$/.test(digits) && isLuhnValid(digits)
 }
@@ -115,8 +115,8 @@ const badField = (field: string, rule: string): MethodProblem => ({
 })
 
 /**
- * EXPIRED_CARD when the card's month is over in UTC; a card is good through its last month. Two-digit years
- * are 20XX. Takes fields that cardProblem has passed.
+ * EXPIRED_CARD when the card's month is over in UTC; a card is valid through its last month. Two-digit years
+ * are 20XX. The fields must have passed cardProblem.
  */
 export function expiryProblem(
   card: Pick<CardFields, 'expiry_month' | 'expiry_year'>,

@@ -1,7 +1,7 @@
-// Payments of the gateway: a payer's attempts to pay an order, their capture and their history (SPEC 5).
+// Payments: a payer's attempts to pay an order, and their timeline.
 import { type Static, Type } from 'typebox'
 import { bankScenarios } from './bank-scenarios.ts'
-import { AMOUNT_MAX, Nullable, Page, PlainText, pageFields, Timestamp } from './fields.ts'
+import { Nullable, Page, PlainText, pageFields, Timestamp } from './fields.ts'
 import { cardNetworks } from './payment-methods.ts'
 import { defineRoute } from './route.ts'
 
@@ -39,7 +39,7 @@ const CardText = (description: string) => Type.String({ description })
 
 const Card = Type.Object(
   {
-    number: CardText('a string of 13 to 19 digits, which spaces and dashes may part'),
+    number: CardText('a string of 13 to 19 digits, optionally with spaces and dashes'),
     expiry_month: CardText('a string of one or two digits, from 1 to 12'),
     expiry_year: CardText('a string of two or four digits, such as "30" or "2030"'),
     cvv: CardText('a string of three digits, or of four for American Express'),
@@ -53,7 +53,7 @@ export const PaymentRequest = Type.Object(
     order_id: Type.String({ description: 'the id of an order' }),
     method: Type.Enum(['upi', 'card'], { type: 'string', description: 'one of upi, card' }),
     vpa: Type.Optional(
-      Type.String({ description: 'a string such as "name@bank", needed where method is upi' }),
+      Type.String({ description: 'a string such as "name@bank", required when method is upi' }),
     ),
     card: Type.Optional(Card),
   },
@@ -78,7 +78,7 @@ export const PaymentRequest = Type.Object(
 export type PaymentRequest = Static<typeof PaymentRequest>
 
 const ErrorFields = {
-  error_code: Nullable(Type.String({ description: 'Why the payment failed; null unless it did' })),
+  error_code: Nullable(Type.String({ description: 'Why the payment failed; null otherwise' })),
   error_description: Nullable(Type.String({ description: 'The same, for people' })),
 }
 
@@ -116,7 +116,7 @@ export const PublicPayment = Type.Object(
     ...ErrorFields,
   },
   {
-    description: 'What a payer may see of a payment',
+    description: "The payer's view of a payment",
     examples: [
       {
         id: example.id,
@@ -148,11 +148,11 @@ export type PaymentChange = (typeof paymentChanges)[number]
 export const TimelineEntry = Type.Object(
   {
     at: Timestamp,
-    change: Type.Enum(paymentChanges, { type: 'string', description: 'What happened' }),
+    change: Type.Enum(paymentChanges, { type: 'string', description: 'The change' }),
     amount: Type.Integer({ description: "Minor units: the payment's, or the refund's" }),
     refund_id: Nullable(Type.String()),
-    cause: Type.String({ description: 'Who or what brought it about' }),
-    request_id: Type.String({ description: 'Of the request that began it' }),
+    cause: Type.String({ description: 'The actor of the change' }),
+    request_id: Type.String({ description: 'The id of the request that created the payment or refund' }),
   },
   {
     examples: [
@@ -169,7 +169,7 @@ export const TimelineEntry = Type.Object(
 )
 export type TimelineEntry = Static<typeof TimelineEntry>
 
-export const Moment = (which: string) =>
+export const DayOrTime = (which: string) =>
   Type.String({
     pattern: '^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,6})?)?(Z|[+-]\\d{2}:\\d{2}))?$',
     description: `a day (2024-01-15, UTC) or an ISO 8601 time with its zone (2024-01-15T10:30:00Z)${which}`,
@@ -179,8 +179,8 @@ export const PaymentsQuery = Type.Object({
   status: Type.Optional(PaymentStatus),
   method: Type.Optional(PaymentMethod),
   order_id: Type.Optional(Type.String({ description: 'the id of an order' })),
-  from: Type.Optional(Moment('; payments created then or later')),
-  to: Type.Optional(Moment('; payments created until then, that day included')),
+  from: Type.Optional(DayOrTime('; payments created then or later')),
+  to: Type.Optional(DayOrTime('; payments created until then, that day included')),
   search: Type.Optional(
     PlainText(255, 0, ': a part of a payment or order id, of a VPA, or the last four digits of a card'),
   ),
@@ -192,9 +192,9 @@ const tags = ['Payments']
 const params = Type.Object({ payment_id: Type.String({ examples: [example.id] }) })
 
 const HOW_IT_ENDS =
-  'Answered with status `pending`; a worker ends it in `success` or `failed`. A paid order cannot be paid again: of payments that race on one order exactly one succeeds, the others fail with `ORDER_ALREADY_PAID`.'
+  'The response has the status `pending`; a worker settles the payment as `success` or `failed`. A paid order cannot be paid again: of concurrent payments of one order exactly one succeeds, the others fail with `ORDER_ALREADY_PAID`.'
 
-const MAGIC_VALUES = `In the sandbox these script the bank; others succeed by chance:\n\n${bankScenarios
+const MAGIC_VALUES = `In the sandbox these values script the bank; others succeed by chance:\n\n${bankScenarios
   .map(({ value, description }) => `- \`${value}\`: ${description}`)
   .join('\n')}`
 
@@ -221,7 +221,7 @@ export const createPayment = defineRoute({
   ],
 })
 
-/** Of one order, through the public route. */
+/** The limit for one order through the public route. */
 export const UNPAID_PAYMENTS_MAX = 50
 
 export const createPublicPayment = defineRoute({
@@ -287,45 +287,12 @@ export const getPaymentTimeline = defineRoute({
   method: 'GET',
   url: '/api/v1/payments/:payment_id/timeline',
   operationId: 'getPaymentTimeline',
-  summary: 'Read what happened to a payment, in order',
-  description: 'Append-only: every change of the payment and of its refunds, with its cause.',
+  summary: "Read a payment's timeline, in order",
+  description: 'Append-only: each change of the payment and its refunds, with its cause.',
   tags,
   access: 'merchant',
   params,
   querystring: Type.Object(pageFields({ limitMax: 100, limitDefault: 100 })),
   response: { 200: Page(TimelineEntry) },
   errors: ['BAD_REQUEST_ERROR', 'AUTHENTICATION_ERROR', 'NOT_FOUND_ERROR', 'SERVICE_UNAVAILABLE'],
-})
-
-export const CaptureRequest = Type.Object(
-  {
-    amount: Type.Integer({
-      minimum: 1,
-      maximum: AMOUNT_MAX,
-      description: `an integer of minor units from 1 to ${AMOUNT_MAX}, the payment's own amount`,
-    }),
-  },
-  { examples: [{ amount: example.amount }] },
-)
-export type CaptureRequest = Static<typeof CaptureRequest>
-
-export const capturePayment = defineRoute({
-  method: 'POST',
-  url: '/api/v1/payments/:payment_id/capture',
-  operationId: 'capturePayment',
-  summary: 'Capture a successful payment',
-  description: 'Once, in full, and before anything is refunded.',
-  tags,
-  access: 'merchant',
-  idempotent: true,
-  params,
-  body: CaptureRequest,
-  response: { 200: Payment },
-  errors: [
-    'BAD_REQUEST_ERROR',
-    'AUTHENTICATION_ERROR',
-    'NOT_FOUND_ERROR',
-    'CONFLICT_ERROR',
-    'SERVICE_UNAVAILABLE',
-  ],
 })

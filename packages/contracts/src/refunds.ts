@@ -1,4 +1,4 @@
-// Refunds: what of a successful payment goes back to its payer (SPEC 5).
+// Refunds: the return of a successful payment to its payer, in full or in part.
 import { type Static, Type } from 'typebox'
 import { AMOUNT_MAX, Nullable, Page, PageQuery, PlainText, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
@@ -41,7 +41,7 @@ export const Refund = Type.Object(
     amount: Type.Integer({ description: 'Minor units' }),
     reason: Nullable(Type.String()),
     status: RefundStatus,
-    error_code: Nullable(Type.String({ description: 'Why the bank refused it; null unless it did' })),
+    error_code: Nullable(Type.String({ description: 'Why the refund failed; null otherwise' })),
     error_description: Nullable(Type.String({ description: 'The same, for people' })),
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -60,7 +60,7 @@ export const createRefund = defineRoute({
   operationId: 'createRefund',
   summary: 'Refund a successful payment, in full or in part',
   description:
-    'Answered with status `pending`; a worker ends it in `processed`, or in `failed` when the bank refuses it, which makes its amount available again. Pending and processed refunds together never exceed the payment.',
+    'The response has the status `pending`; a worker settles the refund as `processed`, or as `failed` when the bank refuses it. The amount of a failed refund is available again. Pending and processed refunds together never exceed the payment.',
   tags,
   access: 'merchant',
   idempotent: true,

@@ -1,4 +1,4 @@
-// A route as a value: spread into the server, walked by the OpenAPI document, called through the typed client.
+// A route as a value, for the server, the OpenAPI document and the typed client.
 import { type TSchema, Type } from 'typebox'
 import { ErrorBody, type ErrorCode, errorStatus } from './errors.ts'
 import { cardProblem, expiryProblem, type MethodProblem, vpaProblem } from './payment-methods.ts'
@@ -14,41 +14,41 @@ export interface RouteContract {
   summary: string
   description?: string
   tags: readonly string[]
-  /** Takes Standard Webhooks signatures, and wants them where the deployment has secrets. */
+  /** Accepts Standard Webhooks signatures, and requires them when the deployment has secrets. */
   signed?: true
   /**
-   * `merchant`: needs a merchant's keys or dashboard session. `sandbox`: the same, except in the sandbox, where anybody
-   * may call it. `login`: open, but not to other people's pages.
+   * `merchant`: needs a merchant's keys or dashboard session. `sandbox`: the same, except in the sandbox, where it is
+   * open. `login`: open, except to pages of other origins.
    */
   access?: 'merchant' | 'sandbox' | 'login'
-  /** Takes an Idempotency-Key. */
+  /** Accepts an Idempotency-Key. */
   idempotent?: true
-  /** Counts against the limit of requests from one address. */
+  /** Counts towards the rate limit of the caller's address. */
   rateLimited?: true
   params?: TSchema
   querystring?: TSchema
   body?: TSchema
-  /** Success answers by status. */
+  /** Success responses by status. */
   response: Readonly<Record<number, TSchema>>
-  /** What may go wrong, besides what may with any route of its kind (`impliedErrors`). */
+  /** Possible errors, in addition to those of all routes of its kind (`impliedErrors`). */
   errors: readonly ErrorCode[]
-  /** What the API says, where it is not what it says of other routes. */
+  /** Error texts that differ from those of other routes. */
   errorExamples?: Partial<Record<ErrorCode, { description: string; field?: string }>>
 }
 
 export const defineRoute = <const R extends RouteContract>(route: R): R => route
 
 const HOW_SIGNED =
-  'A Standard Webhooks header (https://www.standardwebhooks.com): all three are needed where `INBOUND_WEBHOOK_SECRET` is set, and none is looked at elsewhere.'
+  'A Standard Webhooks header (https://www.standardwebhooks.com). All three are required when `INBOUND_WEBHOOK_SECRET` is set, and ignored otherwise.'
 
-/** The headers of a signature, as security schemes of the OpenAPI document. */
-export const signatureHeaders = {
+/** The headers of an inbound signature, as security schemes of the OpenAPI document. */
+export const inboundSignatureHeaders = {
   'webhook-id': `The id of the message. ${HOW_SIGNED}`,
   'webhook-timestamp': `When it was sent, in Unix seconds; within 300 s of now. ${HOW_SIGNED}`,
-  'webhook-signature': `\`v1,\` and the base64 of HMAC-SHA256 over \`id.timestamp.body\`, the body's bytes as they are; several are parted by spaces. ${HOW_SIGNED}`,
+  'webhook-signature': `\`v1,\` and the base64 of HMAC-SHA256 over \`id.timestamp.body\`, with the unchanged bytes of the body. Spaces separate several signatures. ${HOW_SIGNED}`,
 }
 
-/** How a merchant says who it is, as security schemes of the OpenAPI document: both headers, or the session's cookie. */
+/** Merchant authentication as security schemes of the OpenAPI document: both headers, or the session cookie. */
 export const merchantSchemes = {
   apiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "The merchant's API key" },
   apiSecret: { type: 'apiKey', in: 'header', name: 'X-Api-Secret', description: 'The secret of that key' },
@@ -71,13 +71,16 @@ const IdempotencyHeaders = Type.Object({
   ),
 })
 
-/** All of them or none, in OpenAPI's words: whether they are needed is the deployment's to say. */
-const optionallySigned = [Object.fromEntries(Object.keys(signatureHeaders).map((name) => [name, []])), {}]
+/** All headers or none, as OpenAPI alternatives. The deployment decides whether they are required. */
+const optionallySigned = [
+  Object.fromEntries(Object.keys(inboundSignatureHeaders).map((name) => [name, []])),
+  {},
+]
 
-/** The `schema` option that Fastify takes for a contract: its parts, and the error shape for each of its error statuses. */
+/** Fastify's `schema` option for a contract, with the error body for each of its error statuses. */
 export function routeSchema<R extends RouteContract>(route: R): RouteSchema<R> {
   const statuses = new Set(errorsOf(route).map((code) => errorStatus[code]))
-  const errors = Object.fromEntries([...statuses].map((status) => [status, errorAnswer(route, status)]))
+  const errors = Object.fromEntries([...statuses].map((status) => [status, errorResponse(route, status)]))
   const { operationId, summary, description, tags, params, querystring, body, response } = route
   const security = securityOf(route)
   return {
@@ -94,7 +97,7 @@ export function routeSchema<R extends RouteContract>(route: R): RouteSchema<R> {
   } as unknown as RouteSchema<R>
 }
 
-/** Just the parts that the contract has, so that a handler's types are the contract's. */
+/** The parts that the contract has, so that a handler gets the contract's types. */
 export type RouteSchema<R extends RouteContract> = Pick<R, 'operationId' | 'summary' | 'response'> & {
   tags: string[]
 } & Pick<R, Extract<keyof R, 'description' | 'params' | 'querystring' | 'body'>>
@@ -109,14 +112,14 @@ const errorsOf = (route: RouteContract): ErrorCode[] => [
   ...new Set([...route.errors, ...impliedErrors(route)]),
 ]
 
-/** A path may be one that can't be decoded, and a body may come where none belongs. */
+/** A path may be undecodable, and a request may have an unexpected body. */
 function impliedErrors({ method, params }: RouteContract): ErrorCode[] {
   if (method === 'GET')
     return [...(params === undefined ? [] : ['BAD_REQUEST_ERROR' as const]), 'INTERNAL_ERROR']
   return ['BAD_REQUEST_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'INTERNAL_ERROR']
 }
 
-function errorAnswer(route: RouteContract, status: number) {
+function errorResponse(route: RouteContract, status: number) {
   const codes = errorsOf(route).filter((code) => errorStatus[code] === status)
   return {
     ...ErrorBody,
@@ -127,7 +130,7 @@ function errorAnswer(route: RouteContract, status: number) {
   }
 }
 
-/** What the API really says, in one case of each code that routes have. */
+/** One real error text of the API for each code. */
 function errorExample(route: RouteContract, code: ErrorCode): { description: string; field?: string } {
   const own = route.errorExamples?.[code]
   if (own !== undefined) return own

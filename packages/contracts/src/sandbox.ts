@@ -1,4 +1,4 @@
-// What testers look at; there in the sandbox only (SPEC 5).
+// Routes for testers, in the sandbox only.
 import { type Static, Type } from 'typebox'
 import { defineRoute } from './route.ts'
 
@@ -8,7 +8,7 @@ export const getTestMerchant = defineRoute({
   method: 'GET',
   url: '/api/v1/test/merchant',
   operationId: 'getTestMerchant',
-  summary: 'Is the test merchant there?',
+  summary: 'Read whether the test merchant exists',
   tags,
   rateLimited: true,
   response: {
@@ -32,15 +32,15 @@ export const getTestMerchant = defineRoute({
 
 export const JobsStatus = Type.Object(
   {
-    pending: Type.Integer({ description: 'Jobs that wait in the queues, delayed ones included' }),
-    processing: Type.Integer({ description: 'Jobs that workers have in hand' }),
+    pending: Type.Integer({ description: 'Jobs that wait in the queues, including delayed ones' }),
+    processing: Type.Integer({ description: 'Jobs that workers process now' }),
     completed: Type.Integer({
       description:
         'Rows whose work is done: settled payments and refunds, delivered webhooks, processed transactions and events',
     }),
     failed: Type.Integer({
       description:
-        'Rows whose work ended without success: declined payments, refused refunds, webhooks that were given up',
+        'Rows whose work ended without success: declined payments, refused refunds, webhooks without attempts left',
     }),
     worker_status: Type.Enum(['running', 'stopped'], { type: 'string' }),
   },

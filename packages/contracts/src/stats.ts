@@ -1,9 +1,9 @@
-// A merchant's numbers, for the dashboard (SPEC 5 and 8).
+// A merchant's statistics, for the dashboard.
 import { type Static, Type } from 'typebox'
 import { PaymentMethod } from './payments.ts'
 import { defineRoute } from './route.ts'
 
-/** Days of `payments_by_day`, today included. */
+/** Days of `payments_by_day`, including today. */
 export const STATS_DAYS = 30
 
 const counts = {
@@ -13,7 +13,7 @@ const counts = {
 }
 
 const SuccessRate = Type.Integer({
-  description: 'Successful payments of all payments, in whole percent; 0 when there are none',
+  description: 'Share of successful payments, in whole percent; 0 without payments',
 })
 
 export const Stats = Type.Object(
@@ -29,12 +29,12 @@ export const Stats = Type.Object(
     success_rate: SuccessRate,
     payments_by_day: Type.Array(
       Type.Object({ date: Type.String({ description: 'A day, UTC' }), ...counts }),
-      { description: `The last ${STATS_DAYS} days, today last, days without payments included` },
+      { description: `The last ${STATS_DAYS} days, today last, including days without payments` },
     ),
     by_method: Type.Array(Type.Object({ method: PaymentMethod, ...counts, success_rate: SuccessRate })),
   },
   {
-    description: 'Numbers over all of your payments',
+    description: 'Statistics of all your payments',
     examples: [
       {
         total_transactions: 100,
@@ -52,7 +52,7 @@ export const getStats = defineRoute({
   method: 'GET',
   url: '/api/v1/stats',
   operationId: 'getStats',
-  summary: 'Read your numbers',
+  summary: 'Read your statistics',
   tags: ['Payments'],
   access: 'merchant',
   response: { 200: Stats },

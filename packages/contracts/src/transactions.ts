@@ -1,4 +1,4 @@
-// Transactions: the webhook that processors post, and the reads that testers poll (SPEC 3).
+// Transactions: the inbound event that processors post, and the reads that testers poll.
 import { type Static, Type } from 'typebox'
 import { AMOUNT_MAX, Currency, ExternalId, Nullable, Page, PageQuery, Timestamp } from './fields.ts'
 import { defineRoute } from './route.ts'
@@ -37,16 +37,16 @@ export const Accepted = Type.Object(
     message: Type.Literal('Accepted'),
     transaction_id: Type.String(),
     duplicate: Type.Optional(
-      Type.Boolean({ description: 'true when this id had been delivered before; nothing changed' }),
+      Type.Boolean({ description: 'true when the id was already known; nothing changed' }),
     ),
     conflict: Type.Optional(
       Type.Boolean({
-        description: 'true when a field differs from the first delivery; it is kept for operators',
+        description: 'true when a field differs from the first one; operators can see the difference',
       }),
     ),
   },
   {
-    description: 'The transaction is durable, by this delivery or an earlier one',
+    description: 'The transaction is durable, by this request or an earlier one',
     examples: [{ message: 'Accepted', transaction_id: example.transaction_id }],
   },
 )
@@ -62,7 +62,7 @@ export const Transaction = Type.Object(
     processed_at: Nullable(Timestamp),
   },
   {
-    description: 'The transaction as first delivered, and its status',
+    description: 'The transaction as first received, and its status',
     examples: [
       {
         ...example,
@@ -79,9 +79,9 @@ export const postTransaction = defineRoute({
   method: 'POST',
   url: '/v1/webhooks/transactions',
   operationId: 'postTransaction',
-  summary: 'Deliver a transaction',
+  summary: 'Post a transaction',
   description:
-    'Answered 202 once the delivery is durable; it is processed in the background. The first delivery of an id wins: a redelivery is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
+    'Responds 202 when the transaction is durable; a worker processes it later. The first body of an id wins: a repeated post is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags: ['Transactions'],
   signed: true,
   body: TransactionRequest,

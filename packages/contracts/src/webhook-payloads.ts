@@ -1,4 +1,4 @@
-// What merchants are told, event by event: the bodies of webhooks, with the same objects that the API shows (SPEC 6).
+// The bodies of webhooks for each event, with the same objects as the API.
 import { type TObject, Type } from 'typebox'
 import { ExternalPayment } from './payment-events.ts'
 import { Payment } from './payments.ts'
@@ -6,12 +6,12 @@ import { Refund } from './refunds.ts'
 import { Transaction } from './transactions.ts'
 import type { WebhookEventName } from './webhooks.ts'
 
-interface Told {
-  /** When it is sent. */
+interface Payload {
+  /** When the webhook is sent. */
   summary: string
-  /** What `data` holds. */
+  /** The objects in `data`. */
   data: Record<string, TObject>
-  /** Where the example differs from those of the objects: as the event leaves them. */
+  /** The example's differences from the objects' own examples. */
   example?: Record<string, object>
 }
 
@@ -25,16 +25,16 @@ const externalOf = (status: string, more: object = {}) => ({
   payment: { status, event: `payment.${status}`, ...more },
 })
 
-const told: Record<WebhookEventName, Told> = {
-  'payment.created': { summary: 'A payment was begun', data: { payment: Payment } },
-  'payment.pending': { summary: 'A payment is on its way to the bank', data: { payment: Payment } },
+const payloads: Record<WebhookEventName, Payload> = {
+  'payment.created': { summary: 'A payment was created', data: { payment: Payment } },
+  'payment.pending': { summary: 'A payment waits for the bank', data: { payment: Payment } },
   'payment.success': {
     summary: 'A payment succeeded: its order is paid',
     data: { payment: Payment },
     example: { payment: succeeded },
   },
   'payment.failed': {
-    summary: 'A payment failed: its error_code says why',
+    summary: 'A payment failed: error_code has the reason',
     data: { payment: Payment },
     example: {
       payment: {
@@ -45,12 +45,12 @@ const told: Record<WebhookEventName, Told> = {
     },
   },
   'refund.created': {
-    summary: 'A refund was begun: its amount counts as refunded',
+    summary: 'A refund was created: its amount counts as refunded',
     data: { refund: Refund, payment: Payment },
     example: refundOf('pending'),
   },
   'refund.processed': {
-    summary: 'A refund went back to the payer',
+    summary: 'A refund was returned to the payer',
     data: { refund: Refund, payment: Payment },
     example: refundOf('processed', { processed_at: LATER }),
   },
@@ -87,15 +87,15 @@ const told: Record<WebhookEventName, Told> = {
     example: externalOf('refunded', { refunded_amount: 25000, events_count: 2 }),
   },
   'webhook.test': {
-    summary: 'A sample that you asked for: nothing has happened',
+    summary: 'A sample that you requested: no payment has changed',
     data: { payment: Payment },
     example: { payment: succeeded },
   },
 }
 
-/** An event's line about it, and its body's schema and example. */
+/** The summary of an event, and the schema and example of its body. */
 export function webhookPayload(event: WebhookEventName) {
-  const { summary, data, example = {} } = told[event]
+  const { summary, data, example = {} } = payloads[event]
   const schema = Type.Object({
     event: Type.Literal(event),
     timestamp: Type.Integer({ description: 'When it happened: Unix seconds, the same on every attempt' }),
@@ -105,7 +105,7 @@ export function webhookPayload(event: WebhookEventName) {
     name,
     { ...exampleOf(object), ...example[name] },
   ])
-  // The first is the one that changed.
+  // The first object is the changed one.
   const { updated_at, processed_at } = objects[0]![1]
   const timestamp = Date.parse(String(updated_at ?? processed_at)) / 1000
   return { summary, schema, example: { event, timestamp, data: Object.fromEntries(objects) } }

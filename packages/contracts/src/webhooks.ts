@@ -1,7 +1,7 @@
 // Routes and schemas of webhooks to merchants: settings, deliveries with their attempts, retries and replays.
 import { type Static, Type } from 'typebox'
 import { Nullable, Page, PlainText, pageFields, Timestamp } from './fields.ts'
-import { Moment } from './payments.ts'
+import { DayOrTime } from './payments.ts'
 import { defineRoute } from './route.ts'
 
 export const webhookStatuses = ['pending', 'success', 'failed'] as const
@@ -153,8 +153,8 @@ export const retryWebhook = defineRoute({
 
 export const ReplayRequest = Type.Object(
   {
-    since: Moment('; webhooks created then or later'),
-    until: Type.Optional(Moment('; webhooks created until then')),
+    since: DayOrTime('; webhooks created then or later'),
+    until: Type.Optional(DayOrTime('; webhooks created until then')),
     event: Type.Optional(EventName),
     status: Type.Optional(
       Type.Enum(['success', 'failed'], { type: 'string', description: 'one of success, failed' }),

@@ -1,7 +1,7 @@
 // Timestamps that callers send.
 import { badRequest } from './errors.ts'
 
-/** The timestamp of a text in the contracts' `Timestamp` form; a day means its beginning. @throws BAD_REQUEST_ERROR if it does not exist */
+/** The timestamp of a text in the contracts' `DayOrTime` form; a day means its beginning. @throws BAD_REQUEST_ERROR if it does not exist */
 export function parseTimestamp(field: string, text: string): Date {
   const timestamp = new Date(text)
   const isReal = timestamp.getTime() >= FIRST_TIMESTAMP_MS && isDayOfTheCalendar(text.slice(0, 10))
