@@ -1,4 +1,4 @@
-// Capture: only what succeeded, once, in full, and before anything of it is refunded.
+// Capture: a successful payment is captured once, in full, and before its first refund.
 import { randomUUID } from 'node:crypto'
 import { capturePayment, Payment } from '@sluice/contracts'
 import {
@@ -20,7 +20,7 @@ test.beforeAll(({ system: shared }) => {
   shop = openShop(system.call)
 })
 
-/** With a key of its own, unless it is given one. */
+/** Uses a new idempotency key unless the caller passes one. */
 const capture = (id: string, amount = 50_000, key: string = randomUUID()) => {
   const input = { params: { payment_id: id }, body: { amount } }
   return untilKnown(() =>
@@ -38,7 +38,7 @@ const alreadyCaptured = refused({
   reason: 'ALREADY_CAPTURED',
 })
 
-test('a successful payment is answered 200, captured, and stays so', async () => {
+test('a capture of a successful payment responds 200, and the payment stays captured', async () => {
   const paid = await shop.paid()
   expect(paid.captured).toBe(false)
   const { status, body } = await capture(paid.id)
@@ -52,21 +52,21 @@ test('a successful payment is answered 200, captured, and stays so', async () =>
   expect(row).toEqual({ captured: true, status: 'success' })
 })
 
-test('nothing is captured twice', async () => {
+test('a payment is captured once', async () => {
   const { id } = await shop.paid()
   expect((await capture(id)).status).toBe(200)
   expect(await capture(id)).toMatchObject(notCapturable)
   expect((await capture(id)).body).toEqual(alreadyCaptured.body)
 })
 
-test('of 10 captures at once one takes place', async () => {
+test('of 10 concurrent captures one succeeds', async () => {
   const { id } = await shop.paid()
-  const answers = await Promise.all(Array.from({ length: 10 }, () => capture(id)))
-  expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(400)])
-  for (const { status, body } of answers) if (status === 400) expect(body).toEqual(alreadyCaptured.body)
+  const responses = await Promise.all(Array.from({ length: 10 }, () => capture(id)))
+  expect(responses.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(400)])
+  for (const { status, body } of responses) if (status === 400) expect(body).toEqual(alreadyCaptured.body)
 })
 
-test('a payment that is pending, or failed, is not captured', async () => {
+test('a pending or failed payment is not captured', async () => {
   const { id: orderId } = await shop.order()
   const { id: failedId } = await shop.pay(orderId, 'failure@test')
   await shop.settled(failedId)
@@ -76,18 +76,18 @@ test('a payment that is pending, or failed, is not captured', async () => {
   expect((await shop.readPayment(pending.id)).captured).toBe(false)
 })
 
-test('the state is looked at before the amount', async () => {
+test('a wrong state is reported before a wrong amount', async () => {
   const { id } = await shop.paid()
   await capture(id)
   expect(await capture(id, 1)).toMatchObject(notCapturable)
 })
 
 test.each([49_999, 50_001, 1, 999_999_999_999])(
-  'another amount than the payment’s is told, and captures nothing: %d',
+  'an amount that differs from the payment’s is refused: %d',
   async (amount) => {
     const { id } = await shop.paid()
-    const answer = await capture(id, amount)
-    expect(answer).toMatchObject(
+    const response = await capture(id, amount)
+    expect(response).toMatchObject(
       refused({ field: 'amount', description: expect.stringMatching(/^amount .*50000/) }),
     )
     expect((await shop.readPayment(id)).captured).toBe(false)
@@ -119,7 +119,7 @@ test.each([
   expect((await shop.readPayment(id)).captured).toBe(false)
 })
 
-test('nothing is captured once something is refunded, or is about to be', async () => {
+test('a payment with a pending or processed refund is not captured', async () => {
   const { id } = await shop.paid()
   const { id: refundId } = await shop.refund(id, 1)
   expect(await capture(id)).toMatchObject(notCapturable)
@@ -127,7 +127,7 @@ test('nothing is captured once something is refunded, or is about to be', async 
   expect(await capture(id)).toMatchObject(notCapturable)
 })
 
-test('a refund that failed is no refund: what it was to take back may be captured', async () => {
+test('a payment whose only refund failed may be captured', async () => {
   const { id } = await shop.paid(50_000, 'refundfail@test')
   expect((await shop.refundSettled((await shop.refund(id, 50_000)).id)).status).toBe('failed')
   expect((await capture(id)).status).toBe(200)
@@ -140,7 +140,7 @@ test('a captured payment may be refunded', async () => {
   expect(await shop.readPayment(id)).toMatchObject({ captured: true, refunded_amount: 50_000 })
 })
 
-test('the same capture sent again with its key is answered as the first time', async () => {
+test('a repeated capture with the same key gets the first response', async () => {
   const { id } = await shop.paid()
   const key = randomUUID()
   const first = await capture(id, 50_000, key)

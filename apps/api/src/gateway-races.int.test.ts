@@ -1,4 +1,4 @@
-// Races for money, 20 callers at a time, on two API processes with two workers behind them and PostgreSQL.
+// Races for money: 20 concurrent callers of two API processes, with two workers.
 import { randomUUID } from 'node:crypto'
 import {
   type CallInput,
@@ -25,18 +25,18 @@ import {
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 
 const ROUNDS = volume(200, 40)
-/** For a race that must end in either of two ways: with few rounds one of them could be missing by chance. */
+/** For a race that must show both of its outcomes: with few rounds one of them may be missing by chance. */
 const ROUNDS_OF_EITHER = volume(200, 100)
 const CALLERS = 20
-/** Races under way at once. */
+/** Concurrent races. */
 const AT_ONCE = 2
 const AMOUNT = 1000
 const RACE_TIMEOUT_MS = 400_000
-/** For what the races left to the workers. */
+/** For the payments and refunds that the races left to the workers. */
 const SETTLE_TIMEOUT_MS = 180_000
 
 let system: TestSystem
-/** Two processes: what one remembers or locks in memory the other does not know. */
+/** Two processes, so that memory and locks of one process cannot decide a race. */
 let apis: AppProcess[]
 beforeAll(async () => {
   system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 2, env: { LOG_LEVEL: 'warn' } })
@@ -47,7 +47,7 @@ afterAll(() => system?.stop())
 const callOf = (caller: number) => createClient(apis[caller % apis.length]!.url)
 const callers = Array.from({ length: CALLERS }, (_, i) => i)
 
-/** A race begins when another one ends. */
+/** Starts the next race when another one ends. */
 async function repeat(race: (round: number) => Promise<void>, rounds = ROUNDS): Promise<void> {
   let next = 0
   const racing = async () => {
@@ -56,17 +56,17 @@ async function repeat(race: (round: number) => Promise<void>, rounds = ROUNDS): 
   await Promise.all(Array.from({ length: AT_ONCE }, racing))
 }
 
-interface Answer {
+interface Outcome {
   status: number
   description: string | undefined
 }
 
-const answerOf = ({ status, body }: { status: number; body: object | null }): Answer => ({
+const outcomeOf = ({ status, body }: { status: number; body: object | null }): Outcome => ({
   status,
   description: (body as { error?: { description: string } } | null)?.error?.description,
 })
 
-/** As a careful merchant does it: an answer of "unknown, send again" is sent again, under the same key. */
+/** Sends a request with a new key, and repeats it with that key after a 503. */
 function insist<R extends RouteContract>(i: number, route: R, input: CallInput<R>) {
   const keyed = { ...input, headers: { ...input.headers, 'idempotency-key': randomUUID() } }
   return untilKnown(() => callOf(i)(route, keyed))
@@ -75,7 +75,7 @@ function insist<R extends RouteContract>(i: number, route: R, input: CallInput<R
 const idsOf = (tag: string, count: number) =>
   Array.from({ length: count }, (_, i) => tag.padEnd(12, '0') + String(i).padStart(4, '0'))
 
-/** As many orders as the API would leave them. */
+/** Inserts open orders, as the API does. */
 async function insertOrders(tag: string, count: number): Promise<string[]> {
   const rows = await system.database.query<{ id: string }>(
     `INSERT INTO orders (id, merchant_id, amount)
@@ -85,7 +85,7 @@ async function insertOrders(tag: string, count: number): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-/** As the API and the workers leave it, for as many orders: paid, with a payment that succeeded and its log. */
+/** Inserts paid orders, each with a successful payment and its log, as the API and the workers do. */
 async function insertPaidPayments(tag: string, count: number): Promise<string[]> {
   const ids = idsOf(tag, count)
   const client = await system.database.session()
@@ -122,7 +122,7 @@ async function insertPaidPayments(tag: string, count: number): Promise<string[]>
 }
 
 test(
-  'a payment is captured once, however many try at once',
+  '20 concurrent captures capture a payment once',
   async () => {
     const payments = await insertPaidPayments('capture', ROUNDS)
     await repeat(async (round) => {
@@ -131,11 +131,11 @@ test(
         params: { payment_id: payments[round]! },
         body: { amount: AMOUNT },
       }
-      const answers = await Promise.all(callers.map((i) => insist(i, capturePayment, input)))
+      const responses = await Promise.all(callers.map((i) => insist(i, capturePayment, input)))
       const refused = { status: 400, description: 'Payment not in capturable state' }
-      const told = answers.map(answerOf).sort((a, b) => a.status - b.status)
-      expect(told).toEqual([{ status: 200 }, ...Array(CALLERS - 1).fill(refused)])
-      expect(answers.find(({ status }) => status === 200)?.body).toMatchObject({ captured: true })
+      const outcomes = responses.map(outcomeOf).sort((a, b) => a.status - b.status)
+      expect(outcomes).toEqual([{ status: 200 }, ...Array(CALLERS - 1).fill(refused)])
+      expect(responses.find(({ status }) => status === 200)?.body).toMatchObject({ captured: true })
     })
     const [row] = await system.database.query(
       `SELECT (SELECT count(*)::int FROM payments WHERE id = ANY ($1) AND captured) AS captured,
@@ -148,7 +148,7 @@ test(
 )
 
 test(
-  'captures and refunds at once: captured only before anything is refunded',
+  'with concurrent refunds a capture succeeds only before the first refund',
   async () => {
     const payments = await insertPaidPayments('capref', ROUNDS_OF_EITHER)
     let captures = 0
@@ -174,7 +174,7 @@ test(
       expect(capturedAt >= 0).toBe(captured === 1)
       if (captured === 1) expect(timeline.indexOf('refund_created')).toBeGreaterThan(capturedAt)
     }, ROUNDS_OF_EITHER)
-    // Both orders happened: else this has shown nothing.
+    // Both sequences must have happened, or the test proves nothing.
     expect(captures).toBeGreaterThan(0)
     expect(captures).toBeLessThan(ROUNDS_OF_EITHER)
   },
@@ -182,7 +182,7 @@ test(
 )
 
 test(
-  'refunds never exceed the payment, and as much is refunded as fits',
+  'concurrent refunds never exceed the payment, and a refund that fits is accepted',
   async () => {
     const payments = await insertPaidPayments('refund', ROUNDS)
     const accepted = new Map<string, number>()
@@ -190,18 +190,18 @@ test(
       const paymentId = payments[round]!
       const results = await Promise.all(
         callers.map(async (i) => {
-          // Every fourth race is for all of it; in the others the amounts are of many sizes.
+          // In every fourth race all refunds are in full; in the others the amounts differ.
           const amount = round % 4 === 0 ? AMOUNT : 40 + ((round * 31 + i * 97) % 400)
           const input = { headers: seededKeys, params: { payment_id: paymentId }, body: { amount } }
-          return { amount, answer: answerOf(await insist(i, createRefund, input)) }
+          return { amount, response: outcomeOf(await insist(i, createRefund, input)) }
         }),
       )
-      const taken = results.filter(({ answer }) => answer.status === 201)
-      const refused = results.filter(({ answer }) => answer.status !== 201)
+      const taken = results.filter(({ response }) => response.status === 201)
+      const refused = results.filter(({ response }) => response.status !== 201)
       const sum = taken.reduce((total, { amount }) => total + amount, 0)
       expect(sum).toBeLessThanOrEqual(AMOUNT)
-      for (const { amount, answer } of refused) {
-        expect(answer).toEqual({ status: 400, description: 'Refund amount exceeds available amount' })
+      for (const { amount, response } of refused) {
+        expect(response).toEqual({ status: 400, description: 'Refund amount exceeds available amount' })
         expect(amount).toBeGreaterThan(AMOUNT - sum)
       }
       accepted.set(paymentId, sum)
@@ -223,7 +223,7 @@ test(
 )
 
 test(
-  'of payments on one order exactly one succeeds, also after others failed; the rest never reach the bank',
+  'of payments of one order exactly one succeeds, also after failures; later ones never reach the bank',
   async () => {
     const orders = await insertOrders('race', ROUNDS)
     const isPaidAlready = 'order_id must name an unpaid order; this one is already paid'
@@ -231,7 +231,7 @@ test(
       const id = orders[round]!
       await Promise.all(
         callers.map(async (i) => {
-          // All but one fail, which takes longest to end and so begins; one in three; the first half; none.
+          // The failing payments: all but one (these races run longest, so they start first), a third, the first half, none.
           const fails = [i !== round % CALLERS, i % 3 === 0, i < CALLERS / 2, false][
             Math.floor((round * 4) / ROUNDS)
           ]!
@@ -241,14 +241,14 @@ test(
             vpa: fails ? 'failure@test' : 'success@test',
           }
           const isPayer = i % 5 === 4
-          const answer = answerOf(
+          const response = outcomeOf(
             isPayer
               ? await callOf(i)(createPublicPayment, { body })
               : await callOf(i)(createPayment, { headers: seededKeys, body }),
           )
-          // A machine that is too busy may say that nobody knows; the database is asked in the end.
-          if (answer.status !== 201 && answer.status !== 503)
-            expect(answer).toEqual({ status: 400, description: isPaidAlready })
+          // A busy machine may respond 503, with an unknown outcome. The database is checked at the end.
+          if (response.status !== 201 && response.status !== 503)
+            expect(response).toEqual({ status: 400, description: isPaidAlready })
         }),
       )
     })
@@ -271,7 +271,7 @@ test(
       [orders],
     )
     expect(wrong).toEqual([])
-    // The log was written with the order held, so its numbers are in the order of what happened.
+    // Log entries are written under a lock of the order, so their ids are in the order of the changes.
     const together = await system.database.query(
       `WITH visits AS (
        SELECT p.order_id, p.id, min(l.id) FILTER (WHERE change = 'bank_asked') AS began,
@@ -281,20 +281,20 @@ test(
      WHERE a.began < b.began AND b.began < a.ended`,
       [orders],
     )
-    expect(together, 'payments of one order that were at the bank at once').toEqual([])
+    expect(together, 'payments of one order that were at the bank at the same time').toEqual([])
   },
   RACE_TIMEOUT_MS,
 )
 
-describe('one idempotency key: one effect, and identical bytes for everybody', () => {
+describe('concurrent requests with one idempotency key have one effect and get identical bytes', () => {
   interface Race {
     path: string
     body: object
     headers: Record<string, string>
-    /** Counts what took effect. */
+    /** Selects the effects. */
     count: { text: string; value: string }
   }
-  /** The other routes go the same way; fewer rounds show it. */
+  /** The other routes share the code, so fewer rounds suffice. */
   const FEWER = volume(40)
   const races: Array<[string, number, (round: number) => Promise<Race>]> = [
     [
@@ -362,7 +362,7 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
 
   test.each(races)(
     '%s',
-    async (what, rounds, prepare) => {
+    async (name, rounds, prepare) => {
       let refusals = 0
       await repeat(async (round) => {
         const { path, body, headers, count } = await prepare(round)
@@ -372,7 +372,7 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
             method: 'POST',
             headers: {
               'content-type': 'application/json',
-              'idempotency-key': `${what.replaceAll(' ', '-')}-${round}`,
+              'idempotency-key': `${name.replaceAll(' ', '-')}-${round}`,
               ...headers,
             },
             body: JSON.stringify(body),
@@ -380,34 +380,36 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
           const bytes = await response.text()
           return { status: response.status, bytes, headers: response.headers }
         }
-        const answers = await Promise.all(
+        const responses = await Promise.all(
           callers.map((i) =>
-            // As a client does: 409 means "later", 503 "unknown, send again".
+            // Retries as a client does, after 409 ("later") and 503 ("unknown, send again").
             waitFor(
-              `an answer for caller ${i}`,
+              `a response for caller ${i}`,
               async () => {
-                const answer = await send(i)
-                if (answer.status !== 409 && answer.status !== 503) return answer
-                if (answer.status === 409) refusals++
+                const response = await send(i)
+                if (response.status !== 409 && response.status !== 503) return response
+                if (response.status === 409) refusals++
                 else unknown++
-                const isTold = /^[1-9]\d*$/.test(answer.headers.get('retry-after') ?? '')
-                return isTold ? undefined : { ...answer, bytes: `${answer.status} without Retry-After` }
+                const hasRetryAfter = /^[1-9]\d*$/.test(response.headers.get('retry-after') ?? '')
+                return hasRetryAfter
+                  ? undefined
+                  : { ...response, bytes: `${response.status} without Retry-After` }
               },
-              // Each at a pace of its own: those that are sent the stored answer keep each other waiting.
+              // Callers retry at different intervals, because replays of one key block each other.
               { intervalMs: 5 + 3 * i },
             ),
           ),
         )
         const done = path.endsWith('/capture') ? 200 : 201
-        expect(new Set(answers.map(({ status, bytes }) => `${status} ${bytes}`)).size).toBe(1)
-        expect(answers[0]).toMatchObject({ status: done })
-        const replays = answers.filter((answer) => answer.headers.get('idempotent-replayed') === 'true')
-        // The first one's answer may have been lost to a 503.
+        expect(new Set(responses.map(({ status, bytes }) => `${status} ${bytes}`)).size).toBe(1)
+        expect(responses[0]).toMatchObject({ status: done })
+        const replays = responses.filter((response) => response.headers.get('idempotent-replayed') === 'true')
+        // A 503 may have replaced the first response.
         if (unknown === 0) expect(replays).toHaveLength(CALLERS - 1)
         else expect(replays.length).toBeGreaterThanOrEqual(CALLERS - 1)
         expect(await system.database.query(count.text, [count.value])).toHaveLength(1)
       }, rounds)
-      // Some came while the first one ran: else this has shown nothing.
+      // Some requests must have met the running first one, or the test proves nothing.
       expect(refusals).toBeGreaterThan(0)
     },
     RACE_TIMEOUT_MS,
@@ -415,7 +417,7 @@ describe('one idempotency key: one effect, and identical bytes for everybody', (
 })
 
 test(
-  'the money adds up after all of it',
+  'all refunded amounts add up after the races',
   async () => {
     expect(await system.settle(new Set(), SETTLE_TIMEOUT_MS)).toEqual([])
     const wrong = await system.database.query(

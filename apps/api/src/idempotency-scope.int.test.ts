@@ -1,4 +1,4 @@
-// What makes two requests with one Idempotency-Key the same: not how they are spelled, and never whose they are not.
+// The scope of an Idempotency-Key: which requests count as the same, for which merchant or payer.
 import { randomUUID } from 'node:crypto'
 import {
   addMerchant,
@@ -21,7 +21,7 @@ const shop = () => openShop(system.call)
 const send = (post: Post) => openPosts(system.api).send(post)
 const newKey = () => randomUUID()
 const upi = (orderId: string, vpa: string) => ({ order_id: orderId, method: 'upi', vpa })
-const storedAnswers = async (key: string) => {
+const storedResponses = async (key: string) => {
   const rows = await system.database.query<{ response: string }>(
     'SELECT response::text FROM idempotency_keys WHERE key = $1',
     [key],
@@ -29,7 +29,7 @@ const storedAnswers = async (key: string) => {
   return rows.map(({ response }) => response)
 }
 
-test('however a path spells its id, it is the same request', async () => {
+test('differently encoded ids in the path make the same request', async () => {
   const { id, amount } = await shop().paid()
   for (const [what, status] of [
     ['capture', 200],
@@ -45,7 +45,7 @@ test('however a path spells its id, it is the same request', async () => {
   }
 })
 
-test('the order of keys makes no other request at any depth, and a value does', async () => {
+test('the order of JSON keys does not make another request at any depth, a different value does', async () => {
   const key = newKey()
   const order = (notes: string) => ({ path: '/api/v1/orders', key, body: `{"amount":700,"notes":${notes}}` })
   const first = await send(order('{"a":{"x":1,"y":[2]},"b":"ü"}'))
@@ -57,7 +57,7 @@ test('the order of keys makes no other request at any depth, and a value does', 
   }
 })
 
-test('keys of two merchants do not meet', async () => {
+test('keys of two merchants are independent', async () => {
   const [one, two] = [await addMerchant(system.database), await addMerchant(system.database)]
   const key = newKey()
   const request = { path: '/api/v1/orders', body: { amount: 700 }, key }
@@ -69,10 +69,10 @@ test('keys of two merchants do not meet', async () => {
   ])
   expect(JSON.parse(second.text).merchant_id).toBe(two.id)
   expect(await send({ ...request, headers: one.keys })).toEqual({ ...first, replayed: 'true' })
-  expect(await storedAnswers(key)).toHaveLength(2)
+  expect(await storedResponses(key)).toHaveLength(2)
 })
 
-test('payers’ keys live within their order, and do not meet the merchant’s', async () => {
+test('payers’ keys belong to their order, and are independent of the merchant’s', async () => {
   const orders = [await shop().order(), await shop().order()]
   const key = newKey()
   const [merchants, ...payers] = [
@@ -100,7 +100,7 @@ test('payers’ keys live within their order, and do not meet the merchant’s',
     [key, SEEDED_MERCHANT_ID],
   )
   expect(rows.map(({ scope }) => scope).sort()).toEqual(['', ...orders.map(({ id }) => id)].sort())
-  // A payer is never shown what the merchant was.
+  // A payer never gets the merchant's response.
   expect(JSON.parse(payers[0]!.text)).not.toHaveProperty('captured')
 })
 
@@ -119,7 +119,7 @@ describe('cards', () => {
       key,
     })
 
-  test('count by network and last four digits only: nothing else of them is compared or kept', async () => {
+  test('only network and last four digits of a card are compared and stored', async () => {
     const { id } = await shop().order()
     const key = newKey()
     const first = await pay(key, id)
@@ -128,7 +128,7 @@ describe('cards', () => {
       number: '4012 8100 0770 1881',
       cvv: '291',
       expiry_year: '98',
-      holder_name: 'Somebody Else',
+      holder_name: 'Another Holder',
     }
     expect(await pay(key, id, same)).toEqual({ ...first, replayed: 'true' })
     expect(errorOf(await pay(key, id, { number: '4242424242424242' }))).toMatchObject({
@@ -138,11 +138,11 @@ describe('cards', () => {
     const [row] = await system.database.query<{ text: string }>(
       `SELECT string_agg(k::text, '') AS text FROM idempotency_keys k`,
     )
-    for (const secret of ['4012810000771881', '4012810007701881', 'Canary Holder', 'Somebody Else']) {
+    for (const secret of ['4012810000771881', '4012810007701881', 'Canary Holder', 'Another Holder']) {
       expect(row!.text).not.toContain(secret)
     }
-    // Ids and times are random digits; what else an answer says is told apart by name.
-    const [stored] = await storedAnswers(key)
+    // Ids and times contain random digits, so each field is compared by name.
+    const [stored] = await storedResponses(key)
     expect(JSON.parse(stored!)).toEqual({
       id: expect.any(String),
       order_id: id,
@@ -161,11 +161,11 @@ describe('cards', () => {
     })
   })
 
-  test('that expired since do not keep the answer from being sent again', async () => {
+  test('a card that has expired since then still gets the first response', async () => {
     const { id } = await shop().order()
     const key = newKey()
     const first = await pay(key, id)
-    // The expiry is no part of what is compared, so this is how the request looks once its card has expired.
+    // The expiry is not compared, so this request equals the first one after the card has expired.
     const expired = { expiry_month: '01', expiry_year: '2020' }
     expect(await pay(key, id, expired)).toEqual({ ...first, replayed: 'true' })
     expect(errorOf(await pay(newKey(), id, expired))).toMatchObject({ status: 400, code: 'EXPIRED_CARD' })

@@ -1,4 +1,4 @@
-// Idempotency keys on every route that takes them: one effect and one answer for a request that is sent again, byte for byte, and nobody else's.
+// Idempotency keys on every route that accepts them: a repeated request has one effect and one response.
 import { randomUUID } from 'node:crypto'
 import {
   type AppProcess,
@@ -16,7 +16,7 @@ import {
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 
 let system: TestSystem
-/** Two processes: what one remembers the other does not know. */
+/** Two processes, so that the memory of one process cannot help. */
 let apis: AppProcess[]
 beforeAll(async () => {
   system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 1, env: { LOG_LEVEL: 'warn' } })
@@ -36,26 +36,26 @@ const storedKeys = (key: string) =>
     [key],
   )
 
-/** One request that may be sent, to something of its own. */
+/** A request to an object of its own. */
 interface Prepared {
   request: Post
-  /** Another one to the same path, also right by itself. */
+  /** Another valid body for the same path. */
   otherBody: object
-  /** One that is told 400 or 404, with the same path where it has one. */
+  /** A request that gets 400 or 404, to the same path if possible. */
   refused: Post
-  /** Counts what it brought about. */
+  /** Counts its effects. */
   effects: () => Promise<number>
-  /** Lets what it made come to its end. */
+  /** Waits until the created object is settled. */
   settle: () => Promise<unknown>
-  /** Keeps the request from getting on. */
+  /** A lock that blocks the request. */
   lock: { text: string; value: string }
 }
 
 interface Route {
   route: string
-  /** What it answers. */
+  /** The status of success. */
   done: number
-  /** What a second request with a new key, or none, is answered. */
+  /** The status of a second request with a new key, or without one. */
   again: number
   prepare: () => Promise<Prepared>
 }
@@ -106,7 +106,7 @@ const routes: Route[] = [
           const [order] = await system.database.query<{ id: string }>(effects, [receipt])
           await shop().settled((await shop().pay(order!.id)).id)
         },
-        // An order waits for its merchant's row, which it refers to.
+        // An insert of an order waits for the lock of its merchant's row.
         lock: { text: 'SELECT 1 FROM merchants WHERE id = $1 FOR UPDATE', value: SEEDED_MERCHANT_ID },
       }
     },
@@ -159,7 +159,7 @@ const routes: Route[] = [
   },
 ]
 
-/** Holds a row; lets it go at the end at the latest. */
+/** Locks a row, until the end of the test at the latest. */
 async function hold({ text, value }: Prepared['lock']) {
   const [holder, watcher] = await Promise.all([system.database.session(), system.database.session()])
   onTestFinished(() => Promise.all([holder.end(), watcher.end()]).then(() => {}))
@@ -175,7 +175,7 @@ async function hold({ text, value }: Prepared['lock']) {
 }
 
 describe.each(routes)('$route', ({ done, again, prepare }) => {
-  test('the same request again: status and body byte for byte, said to be a replay, one effect', async () => {
+  test('a repeated request has one effect and gets status and body byte for byte, marked as a replay', async () => {
     const { request, effects } = await prepare()
     const key = newKey()
     const first = await send({ ...request, key })
@@ -187,7 +187,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(await storedKeys(key)).toMatchObject([{ status: done, response: first.text, lives: 86_400 }])
   })
 
-  test('also when what it made has changed since', async () => {
+  test('a repeated request gets the first response after the object has changed', async () => {
     const { request, settle } = await prepare()
     const key = newKey()
     const first = await send({ ...request, key })
@@ -195,7 +195,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(await send({ ...request, key })).toEqual({ ...first, replayed: 'true' })
   })
 
-  test('order, white space and unknown fields of the body make no other request', async () => {
+  test('order, white space and unknown fields of the body do not make another request', async () => {
     const { request, effects } = await prepare()
     const key = newKey()
     const first = await send({ ...request, key })
@@ -208,11 +208,11 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
   test.each([
     ['no key', undefined],
     ['an empty key', ''],
-    // Without a key nothing can be sent again that was answered 503: all of this is.
-  ])('%s: each request has its own effect', { retry: 1 }, async (_what, key) => {
+    // Without a key a request that got 503 cannot be repeated, so the whole test is.
+  ])('%s: each request has its own effect', { retry: 1 }, async (_name, key) => {
     const { request, effects } = await prepare()
-    const answers = [await sendOnce({ ...request, key }), await sendOnce({ ...request, key })]
-    expect(answers.map(({ status, replayed }) => [status, replayed])).toEqual([
+    const responses = [await sendOnce({ ...request, key }), await sendOnce({ ...request, key })]
+    expect(responses.map(({ status, replayed }) => [status, replayed])).toEqual([
       [done, null],
       [again, null],
     ])
@@ -220,7 +220,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(await storedKeys('')).toEqual([])
   })
 
-  test('a key of 255 characters, and any visible one, is a key', async () => {
+  test('a key may have 255 characters and any visible ASCII character', async () => {
     const { request, effects } = await prepare()
     const visible = Array.from({ length: 94 }, (_, i) => String.fromCharCode(0x21 + i)).join('')
     const key = (newKey() + visible).padEnd(255, 'x')
@@ -236,7 +236,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     ['a tab', 'a\tb'],
     ['not ASCII', 'schlüssel'],
     ['two keys in one', 'a, b'],
-  ])('a key with %s is 400, and nothing is done', async (_what, key) => {
+  ])('a key with %s is 400 without an effect', async (_name, key) => {
     const { request, effects } = await prepare()
     expect(errorOf(await send({ ...request, key }))).toMatchObject({
       status: 400,
@@ -247,7 +247,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(await effects()).toBe(0)
   })
 
-  test('another body, or another path, with a known key is 400, says so, and has no effect', async () => {
+  test('another body or path with a known key is 400 without an effect', async () => {
     const { request, otherBody, effects } = await prepare()
     const key = newKey()
     await send({ ...request, key })
@@ -267,7 +267,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     }
   })
 
-  test('4xx are not stored: the key of a refused request can be used', async () => {
+  test('4xx responses are not stored: the key of a refused request can be used', async () => {
     const { request, refused, effects } = await prepare()
     const key = newKey()
     for (let tries = 0; tries < 2; tries++) {
@@ -280,7 +280,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(await effects()).toBe(1)
   })
 
-  test('a key lives 24 hours, then it is new', async () => {
+  test('a key expires after 24 hours', async () => {
     const { request, effects } = await prepare()
     const key = newKey()
     const age = (by: string) =>
@@ -304,11 +304,11 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(await send({ ...request, key })).toEqual({ ...second, replayed: 'true' })
   })
 
-  test('while the first one runs a second one is told 409 at once, and 50 of them keep nobody else waiting', async () => {
+  test('while the first request runs, repeated ones get 409 at once, and 50 of them delay no other merchant', async () => {
     const other = await addMerchant(system.database)
-    // Where the machine is too slow for the time that the first one may wait, it is tried with another one.
+    // On a slow machine the first request may run into its time limit. Then the test tries another one.
     await waitFor(
-      'the first one to end well',
+      'the first request to succeed',
       async () => {
         const { request, effects, lock } = await prepare()
         const key = newKey()
@@ -325,18 +325,18 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
         const others = apis.map((api) =>
           sendOnce({ path: '/api/v1/orders', body: { amount: 100 }, headers: other.keys, api }),
         )
-        const answers = [second, ...(await Promise.all(seconds))]
-        const othersAnswers = await Promise.all(others)
+        const responses = [second, ...(await Promise.all(seconds))]
+        const othersResponses = await Promise.all(others)
         const wasRunning = isRunning
         await held.release()
         const first = await running
         if (!wasRunning || first.status === 503) return false
-        for (const answer of answers) {
-          expect(answer.retryAfter).toMatch(/^[1-9]\d*$/)
-          expect(errorOf(answer)).toMatchObject({ status: 409, code: 'CONFLICT_ERROR' })
+        for (const response of responses) {
+          expect(response.retryAfter).toMatch(/^[1-9]\d*$/)
+          expect(errorOf(response)).toMatchObject({ status: 409, code: 'CONFLICT_ERROR' })
         }
         expect(tookMs).toBeLessThan(400)
-        expect(othersAnswers.map(({ status }) => status)).toEqual([201, 201])
+        expect(othersResponses.map(({ status }) => status)).toEqual([201, 201])
         expect(first).toMatchObject({ status: done, replayed: null })
         expect(await send({ ...request, key })).toEqual({ ...first, replayed: 'true' })
         expect(await effects()).toBe(1)
@@ -346,7 +346,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     )
   })
 
-  test('an API that is killed while it holds the claim leaves the key usable, and nothing done', async () => {
+  test('after a kill of the API during a request the key is usable, and nothing was stored', async () => {
     const doomed = await system.startApi()
     const { request, effects, lock } = await prepare()
     const key = newKey()
@@ -356,7 +356,7 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     await doomed.stop('SIGKILL')
     expect(await lost).toBeUndefined()
     await held.release()
-    // 409 until the claim is gone.
+    // The lock of the killed process ends a little later; until then the response is 409.
     expect(await send({ ...request, key })).toMatchObject({ status: done, replayed: null })
     expect(await effects()).toBe(1)
   })

@@ -1,4 +1,4 @@
-// Orders as merchants and payers meet them: what is taken, what is answered, and what is refused in which words.
+// Orders through the API: accepted and refused requests, responses and lists, for merchants and payers.
 import { randomUUID } from 'node:crypto'
 import {
   createOrder,
@@ -52,7 +52,7 @@ const refusal = (error: object, code = 'BAD_REQUEST_ERROR') => ({
 })
 
 describe('creating', () => {
-  test('the seed’s example is answered 201 with all of the order’s fields, and is stored so', async () => {
+  test('a new order gets 201 with all of its fields, and is stored with them', async () => {
     const request = {
       amount: 50000,
       currency: 'INR',
@@ -79,14 +79,14 @@ describe('creating', () => {
     expect(await readOrder(body.id)).toEqual(body)
   })
 
-  test('currency is INR, receipt null and notes {} unless they are given', async () => {
+  test('without values, currency is INR, receipt is null and notes are {}', async () => {
     const { status, body } = await post({ amount: 100 })
     expect({ status, body }).toMatchObject({ status: 201, body: { amount: 100, currency: 'INR' } })
     expect([body.receipt, body.notes, body.status]).toEqual([null, {}, 'created'])
     expect(await readOrder(body.id)).toEqual(body)
   })
 
-  test('every id is another one: order_ and 16 letters and digits', async () => {
+  test('each order gets a new id: order_ and 16 letters and digits', async () => {
     const shop = openShop(system.call)
     const ids: string[] = []
     while (ids.length < 100) ids.push((await shop.order()).id)
@@ -94,12 +94,15 @@ describe('creating', () => {
     expect(ids.filter((id) => !/^order_[A-Za-z0-9]{16}$/.test(id))).toEqual([])
   })
 
-  test.each([99, 1, 0, -1, -50000])('an amount of %j is refused in the seed’s words', async (amount) => {
-    expect(await post({ amount })).toEqual({
-      status: 400,
-      body: refusal({ description: 'amount must be at least 100', field: 'amount' }),
-    })
-  })
+  test.each([99, 1, 0, -1, -50000])(
+    'an amount of %j is refused with the fixed error text',
+    async (amount) => {
+      expect(await post({ amount })).toEqual({
+        status: 400,
+        body: refusal({ description: 'amount must be at least 100', field: 'amount' }),
+      })
+    },
+  )
 
   test.each([
     { amount: 100 },
@@ -126,7 +129,7 @@ describe('creating', () => {
     ['too large an amount', { amount: 1_000_000_000_000 }, 'amount'],
     ['an absurd amount', { amount: 1e300 }, 'amount'],
     ['a currency in lower case', { amount: 100, currency: 'inr' }, 'currency'],
-    ['a currency that is none', { amount: 100, currency: 'ABC' }, 'currency'],
+    ['an unknown currency', { amount: 100, currency: 'ABC' }, 'currency'],
     ['an empty currency', { amount: 100, currency: '' }, 'currency'],
     ['a long currency', { amount: 100, currency: 'INRR' }, 'currency'],
     ['no currency at all', { amount: 100, currency: null }, 'currency'],
@@ -138,9 +141,9 @@ describe('creating', () => {
     ['a list as notes', { amount: 100, notes: [] }, 'notes'],
     ['null as notes', { amount: 100, notes: null }, 'notes'],
   ])('%s is 400 and names the field', async (_name, body, field) => {
-    const answer = await post(body)
-    expect(answer).toEqual({ status: 400, body: refusal({ field }) })
-    expect(answer.body.error.description).toContain(field)
+    const response = await post(body)
+    expect(response).toEqual({ status: 400, body: refusal({ field }) })
+    expect(response.body.error.description).toContain(field)
   })
 
   test('notes are up to 64 KiB of JSON, counted in bytes', async () => {
@@ -159,7 +162,7 @@ describe('creating', () => {
     }
   })
 
-  test('notes are nested as deep as anybody means, never deeper than is safe', async () => {
+  test('notes may be nested up to a safe depth', async () => {
     const nested = (levels: number) =>
       `{"amount":100,"notes":${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}}`
     const { status, body } = await post(nested(100))
@@ -176,9 +179,9 @@ describe('creating', () => {
     'a number in notes that reading would change is 400, however deep: %s',
     async (number) => {
       for (const notes of [`{"n":${number}}`, `{"list":[1,[{"deep":[${number}]}]]}`]) {
-        const answer = await post(`{"amount":100,"notes":${notes}}`)
-        expect(answer).toEqual({ status: 400, body: refusal({ field: 'notes' }) })
-        expect(answer.body.error.description).toMatch(/numbers in notes/)
+        const response = await post(`{"amount":100,"notes":${notes}}`)
+        expect(response).toEqual({ status: 400, body: refusal({ field: 'notes' }) })
+        expect(response.body.error.description).toMatch(/numbers in notes/)
       }
     },
   )
@@ -188,13 +191,13 @@ describe('creating', () => {
     async (number) => {
       const { status, body } = await post(`{"amount":100,"notes":{"list":[${number}]}}`)
       expect(status).toBe(201)
-      // As a number: how it is spelled is not kept.
+      // The number is kept, its spelling is not.
       expect(body.notes.list[0] === Number(number)).toBe(true)
       expect(await readOrder(body.id)).toEqual(body)
     },
   )
 
-  test('unknown fields are ignored: nobody chooses an id, a status or a merchant', async () => {
+  test('unknown fields are ignored: a caller cannot set id, status or merchant', async () => {
     const other = await addMerchant(system.database)
     const forged = { id: 'order_AAAAAAAAAAAAAAAA', status: 'paid', merchant_id: other.id, claimed_by: 'x' }
     const { status, body } = await post({ amount: 100, ...forged })
@@ -276,7 +279,7 @@ describe('reading', () => {
     expectStatus(await system.call(getPublicOrder, { params }), 200)
   })
 
-  test('HEAD is answered as GET, without the body', async () => {
+  test('HEAD responds as GET does, without the body', async () => {
     const order = await openShop(system.call).order()
     for (const [path, status] of [
       [`${url}/${order.id}`, 200],
@@ -292,7 +295,7 @@ describe('reading', () => {
 })
 
 describe('the list', () => {
-  test('is newest first, in pages of ten, with the total; pages together are the whole, each order once', async () => {
+  test('is newest first, in pages of ten with the total; the pages together contain each order once', async () => {
     const { id, keys: headers } = await addMerchant(system.database)
     const shop = openShop(system.call, headers)
     expect(expectStatus(await system.call(listOrders, { headers }), 200)).toEqual({
@@ -307,7 +310,7 @@ describe('the list', () => {
       expectStatus(await system.call(listOrders, { headers, query }), 200)
     const ids = async (query: object) => (await list(query)).data.map((order) => order.id)
 
-    // Those made in one millisecond have no order of their own; none of them may be told twice or left out.
+    // Orders of one millisecond have no defined sequence, but each must be listed exactly once.
     await system.database.query(
       `UPDATE orders SET created_at = created_at + amount * interval '1 s' WHERE merchant_id = $1`,
       [id],
@@ -350,7 +353,7 @@ describe('the list', () => {
     expect(await read(`${url}?${query}`)).toEqual({ status: 400, body: refusal({ field }) })
   })
 
-  test('what else is in the query is ignored', async () => {
+  test('unknown query parameters are ignored', async () => {
     expect(await read(`${url}?limit=1&status=paid&__proto__=1`)).toMatchObject({
       status: 200,
       body: { limit: 1 },
@@ -358,7 +361,7 @@ describe('the list', () => {
   })
 })
 
-test('a key may be sent again for an order, too: createOrder takes Idempotency-Key', async () => {
+test('createOrder accepts an Idempotency-Key', async () => {
   const input = {
     headers: { ...seededKeys, 'idempotency-key': 'o-1' },
     body: { amount: 100, currency: 'INR', notes: {} },

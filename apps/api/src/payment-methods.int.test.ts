@@ -1,4 +1,4 @@
-// What payers type: every card and VPA that is taken, with what is kept of it, and every one that is refused with its code.
+// Payment methods through the API: accepted cards and VPAs with their stored parts, and refused ones with codes.
 import { randomUUID } from 'node:crypto'
 import { bankScenarios, type ErrorBody, Payment } from '@sluice/contracts'
 import { openShop, type Shop, seededKeys, startSystem, type TestSystem, untilKnown } from '@sluice/testing'
@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-/** A month so many months from now, in UTC, as cards say it. */
+/** The expiry of a card some months from now, in UTC. */
 function month(ahead: number): { expiry_month: string; expiry_year: string } {
   const now = new Date()
   const date = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1))
@@ -42,7 +42,7 @@ const payByCard = (card: object = {}, path?: string) =>
   post({ method: 'card', card: { ...goodCard, ...card } }, path)
 const payByUpi = (vpa: unknown, path?: string) => post({ method: 'upi', vpa }, path)
 
-/** The number with the check digit that makes it right, by a formula of its own. */
+/** The number with its check digit, by a formula independent of the code under test. */
 function withCheckDigit(partial: string): string {
   const sum = [...partial].reverse().reduce((total, digit, index) => {
     const doubled = index % 2 === 0 ? Number(digit) * 2 : Number(digit)
@@ -50,24 +50,24 @@ function withCheckDigit(partial: string): string {
   }, 0)
   return `${partial}${(10 - (sum % 10)) % 10}`
 }
-/** A right number of this many digits that begins so. */
+/** A valid number of this length with this prefix. */
 const cardNumber = (prefix: string, length = 16) =>
   withCheckDigit(`${prefix}${'7309182645501938274'}`.slice(0, length - 1))
 
-/** The same on both routes, in the error's shape, and without a word of what was typed. */
+/** Expects the same error on both routes, without any part of the typed value. */
 async function expectRefused(body: object, code: string, field: string, typed: string[] = []): Promise<void> {
   for (const path of ['/api/v1/payments', '/api/v1/payments/public']) {
-    const answer = (await post(body, path)) as { status: number; body: ErrorBody }
-    expect(answer).toEqual({
+    const response = (await post(body, path)) as { status: number; body: ErrorBody }
+    expect(response).toEqual({
       status: 400,
       body: { error: { code, field, description: expect.any(String), request_id: expect.any(String) } },
     })
-    for (const secret of typed) expect(JSON.stringify(answer.body)).not.toContain(secret)
+    for (const secret of typed) expect(JSON.stringify(response.body)).not.toContain(secret)
   }
 }
 
 describe('UPI', () => {
-  test('is answered 201 at once with the seed’s fields, pending', async () => {
+  test('responds 201 at once with all fields, pending', async () => {
     const { status, body } = await payByUpi('user@paytm')
     expect({ status, body }).toEqual({
       status: 201,
@@ -98,7 +98,7 @@ describe('UPI', () => {
     'a-b.c_d@X1',
     '9@9',
     `${'u'.repeat(249)}@paytm`,
-  ])('%s is a VPA, kept as it is', async (vpa) => {
+  ])('%s is a VPA, and is stored unchanged', async (vpa) => {
     expect(await payByUpi(vpa)).toMatchObject({ status: 201, body: { method: 'upi', vpa } })
   })
 
@@ -123,7 +123,7 @@ describe('UPI', () => {
     '\ud800@paytm',
     `${'u'.repeat(250)}@paytm`,
     `${'u'.repeat(100_000)}@paytm`,
-  ])('%j is none: INVALID_VPA', async (vpa) => {
+  ])('%j is INVALID_VPA', async (vpa) => {
     await expectRefused({ method: 'upi', vpa }, 'INVALID_VPA', 'vpa')
   })
 
@@ -136,7 +136,7 @@ describe('UPI', () => {
 })
 
 describe('cards', () => {
-  test('are answered 201 at once with network and last four digits, pending; nothing else is kept', async () => {
+  test('respond 201 at once with network and last four digits, pending; no other card data is stored', async () => {
     const { status, body } = await payByCard()
     expect({ status, body }).toEqual({
       status: 201,
@@ -215,7 +215,7 @@ describe('cards', () => {
     ['another separator', '4111.1111.1111.1111'],
     ['a tab', '4111\t111111111111'],
     ['a line break', '4111111111111111\n'],
-    ['other digits than ours', '４１１１１１１１１１１１１１１１'],
+    ['full-width digits', '４１１１１１１１１１１１１１１１'],
     ['NUL', '4111111111111111\u0000'],
     ['a lone surrogate', '4111111111111111\ud800'],
     ['nothing', ''],
@@ -231,7 +231,7 @@ describe('cards', () => {
     )
   })
 
-  test('a card of the current month is good', async () => {
+  test('a card that expires this month is valid', async () => {
     for (;;) {
       const current = month(0)
       const { status } = await payByCard(current)
@@ -294,7 +294,7 @@ test.each([[undefined], [null], ['gateway'], ['UPI'], ['cash'], [''], [['upi']],
   },
 )
 
-test('what belongs to the other method, and what is unknown, is ignored', async () => {
+test('fields of the other method and unknown fields are ignored', async () => {
   const upi = await post({ method: 'upi', vpa: 'user@paytm', card: goodCard, amount: 1, status: 'success' })
   expect(upi).toMatchObject({ status: 201, body: { method: 'upi', amount: 50_000, status: 'pending' } })
   expect(upi.body).not.toHaveProperty('card_last4')
@@ -303,9 +303,9 @@ test('what belongs to the other method, and what is unknown, is ignored', async 
   expect(card.body).not.toHaveProperty('vpa')
 })
 
-test('every magic value is one that a payer can type', async () => {
+test('each magic value is a valid card or VPA', async () => {
   for (const { method, value } of bankScenarios) {
-    const answer = await (method === 'card' ? payByCard({ number: value }) : payByUpi(value))
-    expect({ value, status: answer.status }).toEqual({ value, status: 201 })
+    const response = await (method === 'card' ? payByCard({ number: value }) : payByUpi(value))
+    expect({ value, status: response.status }).toEqual({ value, status: 201 })
   }
 })

@@ -1,4 +1,4 @@
-// Who may ask the gateway for what: unknown payments and orders, wrong keys, and what is looked at first.
+// Access to payments: unknown payments and orders, wrong keys, and the precedence of errors.
 import { randomUUID } from 'node:crypto'
 import * as contracts from '@sluice/contracts'
 import { createPayment, createPublicPayment } from '@sluice/contracts'
@@ -93,7 +93,7 @@ const open = [
   '/api/v1/test/jobs/status',
 ]
 
-test('every gateway route wants keys, but health, login, the payers’ and the testers’', () => {
+test('every gateway route needs keys, except health, login and the routes for payers and testers', () => {
   expect(merchantRoutes.length).toBeGreaterThanOrEqual(13)
   const gateway = routes.filter(({ url, access }) => url.startsWith('/api/v1/') && access !== 'merchant')
   const others = gateway.filter(({ url, access }) => !open.includes(url) && access !== 'sandbox')
@@ -101,7 +101,7 @@ test('every gateway route wants keys, but health, login, the payers’ and the t
 })
 
 test.each(merchantRoutes.map(({ method, url }) => [method, url]))(
-  '%s %s is 401 with wrong keys, whatever else is wrong',
+  '%s %s is 401 with wrong keys, before any other error',
   async (method, url) => {
     const path = url.replace(/:\w+/, 'unknown')
     const wrongKeys: Record<string, string>[] = [
@@ -126,7 +126,7 @@ test.each(merchantRoutes.map(({ method, url }) => [method, url]))(
   },
 )
 
-test('what is wrong in a request comes before what is unknown', async () => {
+test('a malformed request is reported before an unknown object', async () => {
   const json = { ...seededKeys, 'content-type': 'application/json' }
   const id = 'pay_AAAAAAAAAAAAAAAA'
   const bad = { status: 400, body: { error: { code: 'BAD_REQUEST_ERROR' } } }
@@ -146,13 +146,13 @@ test('what is wrong in a request comes before what is unknown', async () => {
   for (const path of ['/api/v1/payments', '/api/v1/payments/public']) {
     for (const [code, fields] of Object.entries(wrongMethods)) {
       const init = { headers: json, body: JSON.stringify({ order_id, ...fields }) }
-      const answer = await request('POST', path, init)
-      expect({ path, code: answer.body.error.code }).toEqual({ path, code })
+      const response = await request('POST', path, init)
+      expect({ path, code: response.body.error.code }).toEqual({ path, code })
     }
   }
 })
 
-test('HEAD is answered as GET, without the body', async () => {
+test('HEAD responds as GET does, without the body', async () => {
   const { id } = await openShop(system.call).paid()
   for (const part of [`/${id}`, `/${id}/public`, `/${id}/timeline`, `/${id}/refunds`, '']) {
     expect(await request('HEAD', `/api/v1/payments${part}`, { headers })).toEqual({

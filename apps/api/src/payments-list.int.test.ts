@@ -1,4 +1,4 @@
-// The list of payments: newest first, in pages, and what each filter finds.
+// The list of payments: newest first, in pages, with filters.
 import { listPayments, Payment, type PaymentsQuery } from '@sluice/contracts'
 import {
   addMerchant,
@@ -86,7 +86,7 @@ test.each<[Partial<PaymentsQuery>, string[]]>([
   [{ order_id: 'order_AAAAAAAAAAAAAAAA' }, []],
   [{ order_id: '%' }, []],
   [{ order_id: '' }, []],
-  // A day is all of it, in UTC; a moment is that moment, included.
+  // A day is the whole day in UTC. A time is inclusive.
   [{ from: '2026-01-10', to: '2026-01-10' }, ['failed', 'paid']],
   [{ to: '2026-01-09' }, []],
   [{ to: '2026-01-10' }, ['failed', 'paid']],
@@ -123,7 +123,7 @@ test('finds a payment by its order, and by a part of either id', async () => {
 
 test('finds a card by its last four digits', async () => {
   const names = ['paid', 'failed', 'card', 'odd', 'plain'] as const
-  // They may be in a random id as well.
+  // A random id may contain these digits as well.
   const expected = names.filter(
     (name, n) => name === 'card' || `${ids[name]} ${orderIds[n]}`.includes('0069'),
   )
@@ -148,7 +148,7 @@ test.each([
     '2026-01-10%00',
     '0000-01-01',
     '0001-01-01T00:00:00%2B23:59',
-  ].flatMap((moment) => [`from=${moment}`, `to=${moment}`]),
+  ].flatMap((time) => [`from=${time}`, `to=${time}`]),
   `search=${'x'.repeat(256)}`,
   'search=%00',
   'status=failed&status=success',

@@ -1,9 +1,9 @@
-// The stream of changes: who listens hears of every change, by whatever process, soon and not too often.
+// The streams of changes: listeners receive each change of any process, soon and at most once a second.
 import { putWebhook, testWebhook } from '@sluice/contracts'
 import { openShop, paymentEventBody, seededKeys, startSystem, untilKnown } from '@sluice/testing'
 import { expect, inject, type TestContext, test } from 'vitest'
 
-/** One for each test, since most of them wait, side by side. */
+/** One system for each test, since most tests wait, side by side. */
 async function start({ onTestFinished }: TestContext) {
   const system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
   onTestFinished(() => system.stop())
@@ -19,34 +19,34 @@ const post = (url: string, n: number) =>
     }),
   )
 
-/** Collects what the stream says, with the time of each piece. */
+/** Collects the chunks of the stream, with the time of each. */
 async function listen(url: string, path = '/payments/stream') {
   const stop = new AbortController()
   const response = await fetch(url + path, { signal: stop.signal, headers: seededKeys })
-  const heard: Array<{ at: number; text: string }> = []
+  const received: Array<{ at: number; text: string }> = []
   const ended = (async () => {
     for await (const chunk of response.body!)
-      heard.push({ at: Date.now(), text: Buffer.from(chunk).toString() })
+      received.push({ at: Date.now(), text: Buffer.from(chunk).toString() })
   })().catch(() => {})
-  const changes = () => heard.filter(({ text }) => text.includes('event: change\n'))
-  return { response, heard, changes, ended, stop: () => stop.abort() }
+  const changes = () => received.filter(({ text }) => text.includes('event: change\n'))
+  return { response, received, changes, ended, stop: () => stop.abort() }
 }
 
-async function until(what: () => boolean, timeoutMs: number): Promise<number> {
+async function until(isTrue: () => boolean, timeoutMs: number): Promise<number> {
   const startedAt = Date.now()
-  while (!what()) {
+  while (!isTrue()) {
     if (Date.now() - startedAt > timeoutMs) throw new Error(`not within ${timeoutMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   return Date.now() - startedAt
 }
 
-test.concurrent('a change by another process is heard within 2 s, and says only that there was one', async (context) => {
+test.concurrent('a change of another process arrives within 2 s, without data', async (context) => {
   const system = await start(context)
   const other = await system.startApi()
   const stream = await listen(system.api.url)
   expect(stream.response.headers.get('content-type')).toMatch('text/event-stream')
-  await new Promise((resolve) => setTimeout(resolve, 3500)) // what is told at first is told
+  await new Promise((resolve) => setTimeout(resolve, 3500)) // the initial notices are over then
   const before = stream.changes().length
   await post(other.url, 1)
   await until(() => stream.changes().length > before, 2000)
@@ -54,14 +54,14 @@ test.concurrent('a change by another process is heard within 2 s, and says only 
   stream.stop()
 })
 
-test.concurrent('while nothing changes it says so every 15 s, with a comment', async (context) => {
+test.concurrent('without changes the stream sends a comment every 15 s', async (context) => {
   const stream = await listen((await start(context)).api.url)
-  await until(() => stream.heard.some(({ text }) => /^: /m.test(text)), 17_000)
+  await until(() => stream.received.some(({ text }) => /^: /m.test(text)), 17_000)
   expect(stream.changes().length).toBeLessThanOrEqual(2)
   stream.stop()
 })
 
-test.concurrent('nobody listening, nobody asks PostgreSQL', async (context) => {
+test.concurrent('without listeners the API does not poll PostgreSQL', async (context) => {
   const system = await start(context)
   const asked = async () => {
     const [row] = await system.database.query<{ reads: number }>(
@@ -72,7 +72,7 @@ test.concurrent('nobody listening, nobody asks PostgreSQL', async (context) => {
   }
   expect(await asked()).toBe(0)
   const stream = await listen(system.api.url)
-  await until(() => stream.heard.length > 0, 2000)
+  await until(() => stream.received.length > 0, 2000)
   await new Promise((resolve) => setTimeout(resolve, 600))
   expect(await asked()).toBeGreaterThan(0)
   stream.stop()
@@ -80,30 +80,30 @@ test.concurrent('nobody listening, nobody asks PostgreSQL', async (context) => {
   expect(await asked()).toBe(0)
 })
 
-test.concurrent("a merchant's stream tells of payments and webhooks, whoever changes them, and of nothing without keys", async (context) => {
+test.concurrent("a merchant's stream sends changes of payments and webhooks by any process, and needs keys", async (context) => {
   const system = await start(context)
   expect((await fetch(`${system.api.url}/api/v1/stream`)).status).toBe(401)
   const shop = openShop(system.call)
   const { id } = await shop.order()
   const stream = await listen(system.api.url, '/api/v1/stream')
   expect(stream.response.headers.get('content-type')).toMatch('text/event-stream')
-  const hears = async (change: () => Promise<unknown>) => {
-    await new Promise((resolve) => setTimeout(resolve, 3500)) // what is told at first is told
+  const receives = async (change: () => Promise<unknown>) => {
+    await new Promise((resolve) => setTimeout(resolve, 3500)) // the initial notices are over then
     const before = stream.changes().length
     await change()
     await until(() => stream.changes().length > before, 2000)
   }
-  await hears(() => shop.pay(id))
-  const body = { webhook_url: 'http://127.0.0.1:9/nobody' }
+  await receives(() => shop.pay(id))
+  const body = { webhook_url: 'http://127.0.0.1:9/hook' }
   await untilKnown(() => system.call(putWebhook, { headers: seededKeys, body }))
-  await hears(() => untilKnown(() => system.call(testWebhook, { headers: seededKeys })))
-  await hears(() => system.startWorker()) // it settles the payment, and records an attempt
+  await receives(() => untilKnown(() => system.call(testWebhook, { headers: seededKeys })))
+  await receives(() => system.startWorker()) // it settles the payment, and records an attempt
   expect(stream.changes().at(-1)!.text).toBe('event: change\ndata: \n\n')
   expect(await system.api.stop()).toEqual({ code: 0, signal: null })
   await stream.ended
 })
 
-test('under a stream of changes it is heard at most once a second, by every listener', async (context) => {
+test('under constant changes each listener gets at most one notice a second', async (context) => {
   const system = await start(context)
   const streams = await Promise.all(Array.from({ length: 3 }, () => listen(system.api.url)))
   const until = Date.now() + 4000
@@ -111,19 +111,19 @@ test('under a stream of changes it is heard at most once a second, by every list
   for (const stream of streams) {
     const times = stream.changes().map(({ at }) => at)
     expect(times.length).toBeGreaterThanOrEqual(2)
-    // Over all of it, as a busy machine may bring one late and the next one in time.
+    // Measured over the whole time, since a busy machine may send one notice late and the next in time.
     expect((times.length - 1) * 1000).toBeLessThanOrEqual(times.at(-1)! - times[0]! + 500)
     stream.stop()
   }
 })
 
-test('HEAD opens no stream, which nobody would ever close', async (context) => {
+test('HEAD opens no stream', async (context) => {
   const { api } = await start(context)
   const response = await fetch(`${api.url}/payments/stream`, { method: 'HEAD' })
   expect(response.status).toBe(404)
 })
 
-test('streams end first at shutdown, which they do not hold up', async (context) => {
+test('streams end first at shutdown and do not delay it', async (context) => {
   const system = await start(context)
   const streams = await Promise.all(Array.from({ length: 5 }, () => listen(system.api.url)))
   const startedAt = Date.now()

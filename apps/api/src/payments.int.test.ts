@@ -1,4 +1,4 @@
-// Payments from the request to their end: pending, then what the bank says, the order paid once, and who may see and ask what.
+// Payments from the request to the settlement, for merchants and payers, with their timeline.
 import { randomUUID } from 'node:crypto'
 import * as contracts from '@sluice/contracts'
 import {
@@ -33,7 +33,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 
 let system: TestSystem
 let shop: Shop
-/** Takes its bank 30 s, so it is made first and looked at last. */
+/** Its bank takes 30 s, so the payment is created first and checked last. */
 let slowPaymentId: string
 beforeAll(async () => {
   system = await startSystem({
@@ -46,7 +46,7 @@ beforeAll(async () => {
 afterAll(() => system?.stop())
 
 const headers = seededKeys
-/** As a careful payer does it: 503 means "unknown, send again", which the key makes safe; 409 that it still runs. */
+/** Repeats a request with its key after 503 ("unknown, send again") and 409 ("still running"). */
 function payPublicly(orderId: string, vpa = 'success@test', api = system.api.url) {
   const headers = { 'idempotency-key': randomUUID() }
   const input = { headers, body: { order_id: orderId, method: 'upi' as const, vpa } }
@@ -107,7 +107,7 @@ describe('the end of a payment', () => {
     expect(seen.body).toMatchObject({ status: charge, error_code: payment.error_code })
   })
 
-  test('the magic values of SPEC 5 are the table’s', () => {
+  test('the magic values are a published list that stays the same', () => {
     const values = bankScenarios.map(({ value }) => value)
     const card = [
       '4000000000000002',
@@ -128,7 +128,7 @@ describe('the end of a payment', () => {
     expect(values.toSorted()).toEqual([...card, ...upi].toSorted())
   })
 
-  test('magic cards are known by their digits, however they are parted', async () => {
+  test('magic cards are recognised by their digits, with any spaces and dashes', async () => {
     const { id } = await shop.payByCard((await shop.order()).id, '4000-0000 0000-0002')
     expect(await shop.settled(id)).toMatchObject({ error_code: 'DECLINED', card_last4: '0002' })
   })
@@ -143,7 +143,7 @@ describe('the end of a payment', () => {
     expect((await readOrder(orderId)).status).toBe('paid')
   })
 
-  test('a paid order cannot be paid again: 400, on both routes, and nothing is made', async () => {
+  test('a paid order cannot be paid again: 400 on both routes, and no payment is created', async () => {
     const { order_id: orderId } = await shop.paid()
     const body = { order_id: orderId, method: 'upi' as const, vpa: 'success@test' }
     const expected = {
@@ -159,9 +159,9 @@ describe('the end of a payment', () => {
     expect(all.body).toMatchObject({ total: 1 })
   })
 
-  test('of payments that race on one order one succeeds; the bank is not asked for the others', async () => {
+  test('of concurrent payments of one order one succeeds, and the others never ask the bank', async () => {
     const { id: orderId } = await shop.order()
-    // Until all of them are made the order is nobody's to pay.
+    // The order is locked until all payments exist.
     const holder = await system.database.session()
     await holder.query('BEGIN')
     await holder.query(`SELECT 1 FROM orders WHERE id = $1 FOR NO KEY UPDATE`, [orderId])
@@ -204,7 +204,7 @@ describe('payers', () => {
     })
   })
 
-  test('may pay by card, too', async () => {
+  test('may pay by card', async () => {
     const body = { order_id: (await shop.order()).id, method: 'card' as const, card: goodCard }
     const keyed = { headers: { 'idempotency-key': randomUUID() }, body }
     const { id } = expectStatus(await untilKnown(() => system.call(createPublicPayment, keyed)), 201)
@@ -215,7 +215,7 @@ describe('payers', () => {
     })
   })
 
-  test('of an inactive merchant find nothing', async () => {
+  test('of an inactive merchant get 404', async () => {
     const merchant = await addMerchant(system.database)
     const its = openShop(system.call, merchant.keys)
     const order = await its.order()
@@ -232,24 +232,24 @@ describe('payers', () => {
     })
   })
 
-  test(`have ${UNPAID_PAYMENTS_MAX} payments for an order that are unsettled or failed, however many ask at once`, async () => {
+  test(`have ${UNPAID_PAYMENTS_MAX} failed or unsettled payments for an order at most, with concurrent requests`, async () => {
     const idle = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
     try {
       const its = openShop(idle.call)
       const { id: orderId } = await its.order()
       const apis = [idle.api.url, (await idle.startApi()).url]
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 70 }, (_, n) => payPublicly(orderId, 'user@paytm', apis[n % 2])),
       )
-      const refused = answers.filter(({ status }) => status === 400)
-      expect(answers.filter(({ status }) => status === 201)).toHaveLength(50)
+      const refused = responses.filter(({ status }) => status === 400)
+      expect(responses.filter(({ status }) => status === 201)).toHaveLength(50)
       expect(refused).toHaveLength(20)
       for (const { body } of refused) {
         expect(body).toMatchObject(
           refusal('BAD_REQUEST_ERROR', { field: 'order_id', description: expect.stringContaining('50') }),
         )
       }
-      // Failed ones count as well, and other orders and the merchant's own route do not.
+      // Failed payments count too. Other orders and the merchant's own route do not.
       const failed = await idle.database.query(
         `UPDATE payments SET status = 'failed', error_code = 'PAYMENT_FAILED', error_description = 'Refused',
                 settled_at = now() RETURNING id`,
@@ -267,7 +267,7 @@ describe('payers', () => {
 })
 
 describe('the timeline', () => {
-  test('tells every change in order, with its cause and request', async () => {
+  test('has every change in order, with its cause and request', async () => {
     const { id } = await shop.paid(1000, 'refundfail@test')
     const refused = await shop.refundSettled((await shop.refund(id, 400)).id)
     const capture = { headers, params: { payment_id: id }, body: { amount: 1000 } }
@@ -288,7 +288,7 @@ describe('the timeline', () => {
     ])
     for (const entry of data) expect([...Value.Errors(TimelineEntry, entry)]).toEqual([])
     expect(data.map(({ at }) => at)).toEqual(data.map(({ at }) => at).toSorted())
-    // What the bank did is told under the request that began it.
+    // The bank's changes carry the id of the request that created the payment or refund.
     const requests = data.map(({ request_id }) => request_id)
     expect(requests.map((requestId) => requests.indexOf(requestId))).toEqual([0, 0, 0, 3, 3, 5, 6, 6])
     const paged = { headers, params: { payment_id: id }, query: { limit: 2, offset: 3 } }
@@ -298,7 +298,7 @@ describe('the timeline', () => {
     })
   })
 
-  test('of a payer’s payment begins with the payer, of a failed one ends with the failure', async () => {
+  test('begins with the payer for a payer’s payment, and ends with the failure of a failed one', async () => {
     const { id } = expectStatus(await payPublicly((await shop.order()).id, 'failure@test'), 201)
     await shop.settled(id)
     const changes = (await timelineOf(id)).data.map(({ change, cause }) => [change, cause])

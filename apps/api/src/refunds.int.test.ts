@@ -1,4 +1,4 @@
-// Refunds: of successful payments only, never more than they have left, ended by the worker, and listed.
+// Refunds through the API: of successful payments, within the available amount, settled by the worker.
 import { randomUUID } from 'node:crypto'
 import { createRefund, getRefund, listRefunds, Refund } from '@sluice/contracts'
 import {
@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-/** With a key of its own, unless it is given one. */
+/** Uses a new idempotency key unless the caller passes one. */
 const refund = (id: string, body: { amount: number; reason?: string }, key: string = randomUUID()) =>
   untilKnown(() =>
     system.call(createRefund, {
@@ -61,7 +61,7 @@ const exceeds = {
 }
 const refundedAmount = async (paymentId: string) => (await shop.readPayment(paymentId)).refunded_amount
 
-test('is answered 201 at once, pending, and ends processed by the worker', async () => {
+test('a refund gets 201 at once, pending, and the worker processes it', async () => {
   const payment = await shop.paid()
   const { status, body } = await refund(payment.id, { amount: 50_000, reason: 'Customer requested refund' })
   expect({ status, body }).toEqual({
@@ -102,14 +102,14 @@ test('the reason is optional text, null without one', async () => {
   }
 })
 
-test('the seed’s example: a payment of ₹500 does not allow two refunds of ₹400', async () => {
+test('a payment of ₹500 does not allow two refunds of ₹400', async () => {
   const { id } = await shop.paid(50_000)
   expect((await refund(id, { amount: 40_000 })).status).toBe(201)
   const second = await refund(id, { amount: 40_000 })
   expect({ status: second.status, body: second.body }).toEqual(exceeds)
 })
 
-test('parts add up to the payment, pending and processed ones alike, and never beyond', async () => {
+test('pending and processed refunds add up to the payment at most', async () => {
   const { id } = await shop.paid(1000)
   expect(await refund(id, { amount: 1001 })).toMatchObject(exceeds)
   const first = await shop.refund(id, 300)
@@ -124,15 +124,15 @@ test('parts add up to the payment, pending and processed ones alike, and never b
   expect(await refundedAmount(id)).toBe(1000)
 })
 
-test('of 10 refunds at once, as many are made as fit', async () => {
+test('of 10 concurrent refunds, as many succeed as fit', async () => {
   const { id } = await shop.paid(1000)
-  const answers = await Promise.all(Array.from({ length: 10 }, () => refund(id, { amount: 300 })))
-  expect(answers.filter(({ status }) => status === 201)).toHaveLength(3)
-  for (const { status, body } of answers) if (status !== 201) expect({ status, body }).toEqual(exceeds)
+  const responses = await Promise.all(Array.from({ length: 10 }, () => refund(id, { amount: 300 })))
+  expect(responses.filter(({ status }) => status === 201)).toHaveLength(3)
+  for (const { status, body } of responses) if (status !== 201) expect({ status, body }).toEqual(exceeds)
   expect(await refundedAmount(id)).toBe(900)
 })
 
-test('what the bank refuses is failed, and its amount is available again, once', async () => {
+test('a refund that the bank refuses fails, and its amount is available again, once', async () => {
   const { id } = await shop.paid(1000, 'refundfail@test')
   const { id: refundId } = await shop.refund(id, 600)
   expect(await refundedAmount(id)).toBe(600)
@@ -149,18 +149,18 @@ test('what the bank refuses is failed, and its amount is available again, once',
   const whole = await shop.refund(id, 1000)
   expect(await refundedAmount(id)).toBe(1000)
   await shop.refundSettled(whole.id)
-  // Both have failed: had the first one been released again, this would be below zero.
+  // Both refunds have failed. A second release of the first one would make the sum negative.
   expect(await refundedAmount(id)).toBe(0)
   const endings = await system.endings()
   for (const ended of [refundId, whole.id]) expect(endings).toContainEqual({ id: ended, times: 1 })
 })
 
-test('the worker looks again: a refund that its payment does not cover any more fails', async () => {
+test('a refund fails when its payment does not cover it any more', async () => {
   const { id } = await shop.paid(1000)
   const worker = system.workers.at(-1)!
   await worker.stop()
   const { id: refundId } = await shop.refund(id, 400)
-  // Nobody can bring this about through the API; whoever repairs a database by hand may.
+  // The API cannot cause this state; a manual change of the database can.
   const switchTriggers = async (how: 'DISABLE' | 'ENABLE') => {
     await system.database.query(`ALTER TABLE refunds ${how} TRIGGER keep_refunded_amount`)
     await system.database.query(`ALTER TABLE payments ${how} TRIGGER refunded_stays_counted`)
@@ -202,7 +202,7 @@ test.each([
   ['NUL in the reason', '{"amount":1,"reason":"\\u0000"}', 'reason'],
   ['a lone surrogate in the reason', '{"amount":1,"reason":"\\ud800"}', 'reason'],
   ['__proto__', '{"amount":1,"__proto__":{}}', undefined],
-])('%s is 400, and refunds nothing', async (_name, body, field) => {
+])('%s is 400 without a refund', async (_name, body, field) => {
   const { id } = await shop.paid()
   expect(await send(`/payments/${id}/refunds`, { method: 'POST', body })).toEqual({
     status: 400,
@@ -211,7 +211,7 @@ test.each([
   expect(await refundedAmount(id)).toBe(0)
 })
 
-test('unknown fields are ignored: nobody chooses a status', async () => {
+test('unknown fields are ignored: a caller cannot set the status', async () => {
   const { id } = await shop.paid()
   const body = JSON.stringify({
     amount: 5,
@@ -219,9 +219,9 @@ test('unknown fields are ignored: nobody chooses a status', async () => {
     status: 'processed',
     payment_id: 'x',
   })
-  const answer = await send(`/payments/${id}/refunds`, { method: 'POST', body })
-  expect(answer).toMatchObject({ status: 201, body: { payment_id: id, status: 'pending' } })
-  expect(answer.body.id).not.toBe('rfnd_AAAAAAAAAAAAAAAA')
+  const response = await send(`/payments/${id}/refunds`, { method: 'POST', body })
+  expect(response).toMatchObject({ status: 201, body: { payment_id: id, status: 'pending' } })
+  expect(response.body.id).not.toBe('rfnd_AAAAAAAAAAAAAAAA')
 })
 
 test.each([
@@ -238,13 +238,13 @@ test.each([
   })
 })
 
-test('HEAD is answered as GET', async () => {
+test('HEAD responds as GET does', async () => {
   const { id } = await shop.refund((await shop.paid()).id, 1)
-  const answer = await fetch(`${system.api.url}/api/v1/refunds/${id}`, { method: 'HEAD', headers })
-  expect([answer.status, await answer.text()]).toEqual([200, ''])
+  const response = await fetch(`${system.api.url}/api/v1/refunds/${id}`, { method: 'HEAD', headers })
+  expect([response.status, await response.text()]).toEqual([200, ''])
 })
 
-test('the list of a payment is its refunds only, newest first, in pages', async () => {
+test('the list has the refunds of one payment only, newest first, in pages', async () => {
   const { id } = await shop.paid()
   const list = async (query: { limit?: number; offset?: number } = {}) =>
     expectStatus(await system.call(listRefunds, { headers, params: { payment_id: id }, query }), 200)
@@ -269,7 +269,7 @@ test('the list of a payment is its refunds only, newest first, in pages', async 
   }
 })
 
-test('the same refund sent again with its key is made once', async () => {
+test('a repeated refund with the same key has one effect', async () => {
   const { id } = await shop.paid()
   const key = randomUUID()
   const first = await refund(id, { amount: 30_000 }, key)

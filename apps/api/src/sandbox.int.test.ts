@@ -1,4 +1,4 @@
-// What testers rely on: the state of the jobs on either queue, the seeded merchant, and a bank that takes as long and ends as it is told.
+// The sandbox for testers: job states on both queue backends, the seeded merchant, and a scripted bank.
 import {
   getApiHealth,
   getHealth,
@@ -20,7 +20,7 @@ import {
 import Value from 'typebox/value'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 
-/** `atEnd` is the test's own `onTestFinished`, where tests run side by side. */
+/** Concurrent tests pass their own `onTestFinished` as `atEnd`. */
 async function start(
   options: Partial<Parameters<typeof startSystem>[0]> = {},
   atEnd = onTestFinished,
@@ -30,10 +30,10 @@ async function start(
   return system
 }
 
-/** What the bank said, and how long it took by the database's own clock. */
+/** The delay in the bank response, and the real delay by the database's clock. */
 async function bankOf(system: TestSystem, table: 'payments' | 'refunds', id: string) {
-  const [row] = await system.database.query<{ answeredMs: number; tookMs: number }>(
-    `SELECT (bank_answer->>'settlesInMs')::float8 AS "answeredMs",
+  const [row] = await system.database.query<{ respondedMs: number; tookMs: number }>(
+    `SELECT (bank_answer->>'settlesInMs')::float8 AS "respondedMs",
             (extract(epoch FROM settled_at - bank_asked_at) * 1000)::float8 AS "tookMs"
      FROM ${table} WHERE id = $1`,
     [id],
@@ -41,16 +41,20 @@ async function bankOf(system: TestSystem, table: 'payments' | 'refunds', id: str
   return row!
 }
 
-/** Generous: of a machine that does other things, too. */
+/** A generous limit for a busy machine. */
 const LATE_MS_MAX = 10_000
-function expectDelay({ answeredMs, tookMs }: { answeredMs: number; tookMs: number }, min: number, max = min) {
-  expect(answeredMs).toBeGreaterThanOrEqual(min)
-  expect(answeredMs).toBeLessThanOrEqual(max)
-  expect(tookMs).toBeGreaterThanOrEqual(answeredMs)
+function expectDelay(
+  { respondedMs, tookMs }: { respondedMs: number; tookMs: number },
+  min: number,
+  max = min,
+) {
+  expect(respondedMs).toBeGreaterThanOrEqual(min)
+  expect(respondedMs).toBeLessThanOrEqual(max)
+  expect(tookMs).toBeGreaterThanOrEqual(respondedMs)
   expect(tookMs).toBeLessThan(max + LATE_MS_MAX)
 }
 
-// Most of it is waiting: side by side.
+// These tests mostly wait, so they run side by side.
 describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, ({ backend, available }) => {
   test.skipIf(!available)(
     'jobs are pending, then completed or failed; the worker runs or is stopped',
@@ -58,7 +62,7 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
       const delays = { PROCESSING_DELAY_MIN: '3000', PROCESSING_DELAY_MAX: '3000', UPI_SUCCESS_RATE: '1' }
       const system = await start({ backend, env: delays }, atEnd)
       const shop = openShop(system.call)
-      // It is 503, "try again", while the queue is not there yet.
+      // The response is 503 until the queue is connected.
       const jobs = async () => {
         const status = expectStatus(await system.call(getJobsStatus), 200)
         expect([...Value.Errors(JobsStatus, status)]).toEqual([])
@@ -88,7 +92,7 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
       await shop.refundSettled((await shop.refund(first.id, 100)).id)
       await shows({ pending: 0, processing: 0, completed: 2, failed: 1 })
 
-      // One that was killed is noticed by its silence, which the queue has no part in; to see it once is enough.
+      // A killed worker is noticed by its missing heartbeat, independent of the queue. One backend is enough for that.
       await system.workers[0]!.stop(backend === 'postgresql' ? 'SIGKILL' : 'SIGTERM')
       await shows({ worker_status: 'stopped' })
       const waiting = await shop.pay((await shop.order()).id, 'user@paytm')
@@ -101,14 +105,14 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
   )
 
   test.skipIf(!available)(
-    'health has exactly the seed’s fields, and needs no keys',
+    'health has exactly its five fields, and needs no keys',
     async ({ onTestFinished: atEnd }) => {
       const system = await start({ backend }, atEnd)
       for (const contract of [getHealth, getApiHealth]) {
-        // The API serves before its queue is there.
+        // The API serves before its queue is connected.
         const { status, body } = await waitFor('the system to be healthy', async () => {
-          const answer = await system.call(contract)
-          return 'status' in answer.body && answer.body.status === 'healthy' ? answer : undefined
+          const response = await system.call(contract)
+          return 'status' in response.body && response.body.status === 'healthy' ? response : undefined
         })
         expect({ status, body }).toEqual({
           status: 200,
@@ -127,7 +131,7 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
   )
 })
 
-test('the seeded merchant is told to anybody; 404 when it is not there', async () => {
+test('the seeded merchant is readable without keys, and 404 when it is missing', async () => {
   const system = await start({ workers: 0 })
   const { status, body } = await system.call(getTestMerchant)
   expect({ status, body }).toEqual({
@@ -148,7 +152,7 @@ test('the seeded merchant is told to anybody; 404 when it is not there', async (
 })
 
 describe('TEST_MODE', () => {
-  test('makes every payment a success after exactly the delay, whatever else would decide; refunds take it, too', async () => {
+  test('makes every payment a success after exactly the delay, and delays refunds as long', async () => {
     const system = await start({
       env: {
         TEST_MODE: 'true',
@@ -182,7 +186,7 @@ describe('TEST_MODE', () => {
     expect(refused.status).toBe('failed')
   })
 
-  test('makes every payment fail where TEST_PAYMENT_SUCCESS is false; the delay is 1 s unless it is set', async () => {
+  test('makes every payment fail when TEST_PAYMENT_SUCCESS is false; the default delay is 1 s', async () => {
     const system = await start({
       env: {
         TEST_MODE: 'true',
@@ -208,7 +212,7 @@ describe('TEST_MODE', () => {
   })
 })
 
-test('chance has the success rates, delays are random within their range', async () => {
+test('ordinary payments follow the success rates, with random delays in their range', async () => {
   const system = await start({
     env: {
       UPI_SUCCESS_RATE: '0',
@@ -233,7 +237,7 @@ test('chance has the success rates, delays are random within their range', async
     )
     const bank = await bankOf(system, 'payments', id)
     expectDelay(bank, 300, 900)
-    delays.add(bank.answeredMs)
+    delays.add(bank.respondedMs)
   }
   expect(delays.size).toBeGreaterThan(1)
   const refundDelays = new Set<number>()
@@ -241,15 +245,15 @@ test('chance has the success rates, delays are random within their range', async
     const refund = await shop.refundSettled((await shop.refund(made[1]!.id, 10)).id)
     const bank = await bankOf(system, 'refunds', refund.id)
     expectDelay(bank, 200, 800)
-    refundDelays.add(bank.answeredMs)
+    refundDelays.add(bank.respondedMs)
     const took = Date.parse(refund.processed_at!) - Date.parse(refund.created_at)
-    expect(took).toBeGreaterThanOrEqual(bank.answeredMs - 1) // both are cut to milliseconds
+    expect(took).toBeGreaterThanOrEqual(bank.respondedMs - 1) // both are cut to milliseconds
   }
   expect(refundDelays.size).toBeGreaterThan(1)
 })
 
 describe('with SANDBOX=false', () => {
-  test('magic values have no effect, and what testers look at is not there', async () => {
+  test('magic values have no effect, and the routes for testers are 404', async () => {
     const system = await start({
       env: {
         SANDBOX: 'false',
@@ -279,7 +283,7 @@ describe('with SANDBOX=false', () => {
     }
   })
 
-  test('TEST_MODE keeps API and worker from starting, and is named', async () => {
+  test('TEST_MODE stops API and worker at start, with an error that names it', async () => {
     const system = await start({ workers: 0 })
     const env = {
       ...system.env,

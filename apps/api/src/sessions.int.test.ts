@@ -1,4 +1,4 @@
-// Who is let in as a merchant: by key and secret, or by the dashboard's session, whose writes only the dashboard's own pages may make.
+// Merchant authentication: by key and secret, or by the dashboard's session cookie.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
@@ -43,7 +43,7 @@ beforeEach(async () => {
 type Headers = Record<string, string>
 const orders = '/api/v1/orders'
 
-/** Sent again where a busy machine answers 503: nothing here is spoilt by being done twice. */
+/** Repeats the request after a 503 of a busy machine; no request here is harmful when repeated. */
 const send = (...request: Parameters<typeof sendOnce>) => untilKnown(() => sendOnce(...request))
 
 async function sendOnce(method: string, url: string, headers: Headers = {}, body?: unknown) {
@@ -65,7 +65,7 @@ const write = (headers: Headers, url = system.api.url) =>
 const login = (email: string, password: string, headers: Headers = {}, url = system.api.url) =>
   send('POST', `${url}/api/v1/session`, headers, { email, password })
 
-/** The one cookie of an answer: its value, and its attributes by their names in lower case. */
+/** The only cookie of a response: its value, and its attributes by lower-case name. */
 function cookieOf(headers: globalThis.Headers) {
   const [cookie = '', ...more] = headers.getSetCookie()
   expect(more).toEqual([])
@@ -78,14 +78,14 @@ function cookieOf(headers: globalThis.Headers) {
   return { cookie: pair, token: pair.slice(SESSION_COOKIE.length + 1), attributes: new Map(named) }
 }
 
-/** A fresh session of the seeded merchant. */
+/** A new session of the seeded merchant. */
 async function seededSession(url = system.api.url): Promise<Headers> {
   const { status, headers } = await login('test@example.com', 'anything', {}, url)
   expect(status).toBe(200)
   return { cookie: cookieOf(headers).cookie }
 }
 
-/** As the operator does it. */
+/** Sets the password with the operator's tool. */
 async function setPassword(email: string, password: string): Promise<void> {
   const script = path.resolve(import.meta.dirname, '../../../packages/core/dist/merchant.js')
   const child = spawn(process.execPath, [script, 'password', email], {
@@ -104,7 +104,7 @@ async function countOrders(): Promise<number> {
 describe('logging in', () => {
   test('any password opens the seeded merchant’s dashboard in the sandbox, its e-mail in any case', async () => {
     for (const email of ['test@example.com', 'Test@EXAMPLE.com']) {
-      const { status, headers, body } = await login(email, 'whatever comes to mind')
+      const { status, headers, body } = await login(email, 'any password')
       expect(status).toBe(200)
       expect(body).toEqual({
         merchant: { id: SEEDED_MERCHANT_ID, name: 'Test Merchant', email: 'test@example.com' },
@@ -117,14 +117,14 @@ describe('logging in', () => {
     expect((await login('test@example.com', '')).status).toBe(400)
   })
 
-  test('others need the password that the operator set', async () => {
+  test('other merchants need the password that the operator set', async () => {
     const wrong = credentialsError('AUTHENTICATION_ERROR', 'The e-mail or the password is wrong')
     expect(await login(merchant.email, PASSWORD)).toMatchObject({ status: 401, body: wrong })
     await setPassword(merchant.email, PASSWORD)
     for (const [email, password] of [
       [merchant.email, 'wrong horse'],
       [merchant.email, PASSWORD.toUpperCase()],
-      ['nobody@merchant.example', PASSWORD],
+      ['unknown@merchant.example', PASSWORD],
     ] as const) {
       const { status, headers, body } = await login(email, password)
       expect({ status, body, cookies: headers.getSetCookie() }).toEqual({
@@ -139,9 +139,9 @@ describe('logging in', () => {
   })
 
   test.each([
-    ['email', '\0nobody@merchant.example', PASSWORD],
-    ['email', 'nobody\ud800@merchant.example', PASSWORD],
-    ['email', '\udfffnobody@merchant.example', PASSWORD],
+    ['email', '\0unknown@merchant.example', PASSWORD],
+    ['email', 'unknown\ud800@merchant.example', PASSWORD],
+    ['email', '\udfffunknown@merchant.example', PASSWORD],
     ['password', 'test@example.com', 'any\0thing'],
     ['password', 'test@example.com', 'anything\ud83d'],
   ])('NUL and halves of characters are no part of any %s: 400 for %j, %j', async (field, email, password) => {
@@ -153,7 +153,7 @@ describe('logging in', () => {
     })
   })
 
-  test('what the sandbox opened for any password ends with it; what the right one opened does not', async () => {
+  test('a session without a verified password ends with the sandbox, a verified one does not', async () => {
     const api = await startApp('api', { ...system.env, SANDBOX: 'false' })
     onTestFinished(async () => {
       await api.stop()
@@ -174,14 +174,14 @@ describe('logging in', () => {
     for (const url of [system.api.url, api.url]) expect((await read(withTheRightOne, url)).status).toBe(200)
   })
 
-  test('an inactive merchant has no login, whatever its password', async () => {
+  test('an inactive merchant cannot log in', async () => {
     await setPassword(merchant.email, PASSWORD)
     await system.database.query('UPDATE merchants SET is_active = false')
     expect((await login(merchant.email, PASSWORD)).status).toBe(401)
     expect((await login('test@example.com', 'anything')).status).toBe(401)
   })
 
-  test('the database holds a hash of the token, and nobody else the token', async () => {
+  test('the database stores only a hash of the token', async () => {
     const { token } = cookieOf((await login('test@example.com', 'anything')).headers)
     expect(token).toMatch(/^[\w-]{43}$/)
     const rows = await system.database.query<{ token_hash: string }>('SELECT token_hash FROM sessions')
@@ -193,7 +193,7 @@ describe('logging in', () => {
     expect(system.api.output()).not.toContain(token)
   })
 
-  test('other people’s pages can log nobody in or out', async () => {
+  test('pages of other origins cannot log a merchant in or out', async () => {
     const session = await seededSession()
     for (const origin of [
       'https://evil.example',
@@ -213,7 +213,7 @@ describe('logging in', () => {
 })
 
 describe('the cookie', () => {
-  test('is out of reach of scripts and of other sites, and lasts as long as the session: twelve hours', async () => {
+  test('is HttpOnly and SameSite, and lasts twelve hours like the session', async () => {
     const { headers, body } = await login('test@example.com', 'anything')
     const { attributes } = cookieOf(headers)
     expect([...attributes.keys()].sort()).toEqual(['expires', 'httponly', 'path', 'samesite'])
@@ -223,7 +223,7 @@ describe('the cookie', () => {
     expect(Math.abs(expiresAt - Date.now() - 12 * 3600_000)).toBeLessThan(60_000)
   })
 
-  test('is Secure where the dashboard is served by https, when it is taken back too', async () => {
+  test('is Secure when the dashboard uses https, also at logout', async () => {
     const api = await startApp('api', { ...system.env, PUBLIC_DASHBOARD_URL: 'https://dashboard.example' })
     onTestFinished(async () => void (await api.stop()))
     const { headers } = await login('test@example.com', 'anything', {}, api.url)
@@ -237,10 +237,10 @@ describe('the cookie', () => {
 })
 
 describe('the end of a session', () => {
-  test('logging out ends it, not only the cookie, and no other', async () => {
+  test('a logout ends this session, not only its cookie, and no other session', async () => {
     const [session, other] = [await seededSession(), await seededSession()]
     const url = `${system.api.url}/api/v1/session`
-    // As with every write by the cookie, it must be the dashboard that asks.
+    // As every write with the cookie, it needs the dashboard's origin.
     expect((await send('DELETE', url, session)).status).toBe(403)
     expect((await read(session)).status).toBe(200)
     const logout = await send('DELETE', url, { ...session, origin: DASHBOARD })
@@ -254,7 +254,7 @@ describe('the end of a session', () => {
     }
   })
 
-  test('a new password ends every session, and the old one opens none', async () => {
+  test('a new password ends every session, and the old password opens none', async () => {
     await setPassword(merchant.email, PASSWORD)
     const { headers } = await login(merchant.email, PASSWORD)
     const session = { cookie: cookieOf(headers).cookie }
@@ -267,7 +267,7 @@ describe('the end of a session', () => {
     expect((await read(other)).status).toBe(200)
   })
 
-  test('it ends by itself when its time is over', async () => {
+  test('a session expires by itself', async () => {
     const session = await seededSession()
     expect((await read(session)).status).toBe(200)
     await system.database.query(
@@ -288,7 +288,7 @@ describe('writes with the cookie', () => {
     ['another origin', { origin: 'https://evil.example' }],
     ['another port of the dashboard’s host', { origin: 'http://dashboard.example:3001' }],
     ['another scheme', { origin: 'https://dashboard.example:3000' }],
-    ['an origin that begins alike', { origin: `${DASHBOARD}.evil.example` }],
+    ['an origin with the same prefix', { origin: `${DASHBOARD}.evil.example` }],
     ['an opaque origin', { origin: 'null' }],
     ['no origin', {}],
     ['an empty origin', { origin: '' }],
@@ -311,7 +311,7 @@ describe('writes with the cookie', () => {
     },
   )
 
-  test('are taken from the dashboard’s own pages, directly and through the page server', async () => {
+  test('are accepted from the dashboard’s pages, directly and through the page server', async () => {
     const session = await seededSession()
     for (const url of [system.api.url, `${pages.url}/_api`]) {
       const { status, body } = await write({ ...session, origin: DASHBOARD }, url)
@@ -319,11 +319,11 @@ describe('writes with the cookie', () => {
     }
   })
 
-  test('are taken in the sandbox from the Host that the page server saw, and not from another port of it', async () => {
+  test('are accepted in the sandbox from the Host of the page server, but not from another port', async () => {
     const session = await seededSession(`${pages.url}/_api`)
     expect((await write({ ...session, origin: pages.url }, `${pages.url}/_api`)).status).toBe(201)
     const before = await countOrders()
-    // The cookie goes to every port of a host; what the browser says of itself must not help, whatever headers it adds.
+    // Browsers send the cookie to every port of a host. Headers of the caller must not help another port.
     const neighbour = { ...session, origin: 'http://127.0.0.1:1' }
     for (const headers of [neighbour, { ...neighbour, 'x-forwarded-host': '127.0.0.1:1' }]) {
       expect(await write(headers, `${pages.url}/_api`)).toMatchObject({ status: 401, body: needsOrigin })
@@ -331,7 +331,7 @@ describe('writes with the cookie', () => {
     expect(await countOrders()).toBe(before)
   })
 
-  test('are taken outside the sandbox from the dashboard’s address only', async () => {
+  test('are accepted outside the sandbox from the dashboard’s address only', async () => {
     await setPassword(merchant.email, PASSWORD)
     const env = { ...system.env, SANDBOX: 'false' }
     const api = await startApp('api', env)
@@ -356,7 +356,7 @@ describe('writes with the cookie', () => {
 })
 
 describe('keys and sessions', () => {
-  test('headers win over the cookie, even when they are wrong', async () => {
+  test('headers take precedence over the cookie, even wrong ones', async () => {
     const session = await seededSession()
     const mine = await write({ ...session, ...merchant.keys, origin: 'https://evil.example' })
     expect([mine.status, mine.body]).toMatchObject([201, { merchant_id: merchant.id }])
@@ -365,7 +365,7 @@ describe('keys and sessions', () => {
     expect(await read({ ...session, 'x-api-key': '' })).toMatchObject({ status: 401 })
   })
 
-  test('are nobody’s from the moment on in which SQL makes the merchant inactive, and again when active', async () => {
+  test('fail at once when SQL makes the merchant inactive, and work again when it is active', async () => {
     const session = await seededSession()
     for (const [isActive, status] of [
       [true, 200],
@@ -374,19 +374,19 @@ describe('keys and sessions', () => {
     ] as const) {
       await system.database.query('UPDATE merchants SET is_active = $1', [isActive])
       for (const headers of [session, seededKeys]) {
-        const answer = await read(headers)
-        expect(answer.status).toBe(status)
-        if (status === 401) expect(answer.body).toEqual(invalidCredentials)
+        const response = await read(headers)
+        expect(response.status).toBe(status)
+        if (status === 401) expect(response.body).toEqual(invalidCredentials)
       }
     }
   })
 
-  test('what merchants are answered is kept by nobody on the way', async () => {
+  test('responses to merchants are not cached', async () => {
     const session = await seededSession()
     for (const headers of [session, seededKeys]) {
       for (const url of ['/api/v1/merchant', orders, '/api/v1/payments', '/api/v1/stats']) {
-        const answer = await send('GET', system.api.url + url, headers)
-        expect([url, answer.status, answer.headers.get('cache-control')]).toEqual([url, 200, 'no-store'])
+        const response = await send('GET', system.api.url + url, headers)
+        expect([url, response.status, response.headers.get('cache-control')]).toEqual([url, 200, 'no-store'])
       }
     }
     const created = await write(seededKeys)
@@ -400,27 +400,27 @@ describe('keys and sessions', () => {
     ['a secret alone', { 'x-api-secret': secret }],
     ['a wrong secret', { 'x-api-key': key, 'x-api-secret': 'secret_wrong' }],
     ['an unknown key', { 'x-api-key': 'key_unknown', 'x-api-secret': secret }],
-    ['both empty', { 'x-api-key': '', 'x-api-secret': '' }],
-    ['both the wrong way round', { 'x-api-key': secret, 'x-api-secret': key }],
+    ['an empty key and secret', { 'x-api-key': '', 'x-api-secret': '' }],
+    ['key and secret swapped', { 'x-api-key': secret, 'x-api-secret': key }],
     ['another case', { 'x-api-key': key.toUpperCase(), 'x-api-secret': secret }],
     ['an overlong key', { 'x-api-key': 'k'.repeat(5000), 'x-api-secret': secret }],
     ['an overlong secret', { 'x-api-key': key, 'x-api-secret': secret.repeat(300) }],
     ['letters beyond ASCII', { 'x-api-key': 'kéy', 'x-api-secret': '\xff' }],
-    ['a cookie of nobody’s', { cookie: `${SESSION_COOKIE}=${'x'.repeat(43)}` }],
+    ['an unknown cookie', { cookie: `${SESSION_COOKIE}=${'x'.repeat(43)}` }],
     ['an overlong cookie', { cookie: `${SESSION_COOKIE}=${'x'.repeat(5000)}` }],
     ['a cookie with NUL', { cookie: `${SESSION_COOKIE}=%00${'x'.repeat(42)}` }],
     ['a cookie that cannot be decoded', { cookie: `${SESSION_COOKIE}=%E0%A4%A` }],
   ]
-  test.each(wrong)('%s is 401 in the one shape, for reads and writes', async (_name, headers) => {
+  test.each(wrong)('%s is 401 with the common error body, for reads and writes', async (_name, headers) => {
     const before = await countOrders()
-    for (const answer of [await read(headers), await write({ ...headers, origin: DASHBOARD })]) {
-      expect([answer.status, answer.body]).toEqual([401, invalidCredentials])
-      expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8')
+    for (const response of [await read(headers), await write({ ...headers, origin: DASHBOARD })]) {
+      expect([response.status, response.body]).toEqual([401, invalidCredentials])
+      expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
     }
     expect(await countOrders()).toBe(before)
   })
 
-  test('each half sent twice is 401, not the first of them', async () => {
+  test('a repeated key or secret header is 401', async () => {
     const twice: [string, string][] = [
       ['x-api-key', key],
       ['x-api-key', key],

@@ -1,4 +1,4 @@
-// A merchant's numbers: of all of its payments and of nobody else's, each currency by itself.
+// A merchant's statistics: all of its own payments, each currency separately.
 import { getStats, STATS_DAYS, Stats } from '@sluice/contracts'
 import { addMerchant, expectStatus, openShop, type TestSystem, untilKnown } from '@sluice/testing'
 import { test } from '@sluice/testing/fixtures'
@@ -16,7 +16,7 @@ const statsOf = async (headers: Record<string, string>): Promise<Stats> => {
   return stats
 }
 
-/** The database's day, in UTC. */
+/** The database's current day, in UTC. */
 async function today(): Promise<string> {
   const [clock] = await system.database.query<{ today: string }>(
     `SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS today`,
@@ -24,7 +24,7 @@ async function today(): Promise<string> {
   return clock!.today
 }
 
-/** Does what must not meet midnight within one day: again if it was met. */
+/** Repeats `work` when midnight has passed meanwhile. */
 async function withinADay<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     const day = await today()
@@ -33,7 +33,7 @@ async function withinADay<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Payments that ended so, through the API: each of an order of its own. */
+/** Creates settled payments through the API, each of a new order. */
 async function make(
   keys: Awaited<ReturnType<typeof addMerchant>>['keys'],
   payments: Array<[vpa: string, amount: number, currency?: string]>,
@@ -46,7 +46,7 @@ async function make(
   return shop
 }
 
-test('without payments everything is zero, and every day of the series is there', async () => {
+test('without payments all numbers are zero, and the series has every day', async () => {
   const { keys } = await addMerchant(system.database)
   const [{ payments_by_day: days, ...numbers }, day] = await withinADay(() =>
     Promise.all([statsOf(keys), today()]),
@@ -103,7 +103,7 @@ test.each<[success: number, all: number, percent: number]>([
   expect((await statsOf(keys)).success_rate).toBe(percent)
 })
 
-test('several payments of one order count each, and its amount once', async () => {
+test('each payment of one order counts, and the order’s amount counts once', async () => {
   const { keys } = await addMerchant(system.database)
   const shop = openShop(system.call, keys)
   const { id: orderId } = await shop.order(500)
@@ -123,7 +123,7 @@ test('refunds are not subtracted', async () => {
   expect((await statsOf(keys)).total_amount).toEqual([{ currency: 'INR', amount: 700 }])
 })
 
-test('a merchant’s numbers are of its own payments', async () => {
+test('a merchant’s statistics contain its own payments only', async () => {
   const [one, other] = await Promise.all([addMerchant(system.database), addMerchant(system.database)])
   await make(one.keys, [['success@test', 300]])
   expect(await statsOf(other.keys)).toMatchObject({ total_transactions: 0, total_amount: [] })

@@ -1,4 +1,4 @@
-// Two merchants cannot reach each other's objects: a table over every route of the API, which fails when there is a route that it does not know.
+// Merchants cannot reach each other's objects: a table of every route of the API, which fails for unlisted routes.
 import { randomBytes } from 'node:crypto'
 import { createPayment, createPublicPayment, getStats, listOrders, listPayments } from '@sluice/contracts'
 import {
@@ -18,7 +18,7 @@ import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 
 const SECRET = `whsec_${randomBytes(32).toString('base64')}`
-/** Well-formed, and of nobody: to be told the same as for these is to be told nothing. */
+/** Well-formed ids of no object. A response equal to theirs reveals nothing. */
 const unknown = {
   order: 'order_AAAAAAAAAAAAAAAA',
   payment: 'pay_AAAAAAAAAAAAAAAA',
@@ -33,7 +33,7 @@ let system: TestSystem
 let mine: Shop
 let theirs: Shop
 let theirMerchantId: string
-/** Merchant A's, of each kind in every state. */
+/** The ids of merchant A's objects, of each kind in every state. */
 let ids: Record<Kind, string[]>
 const theirKey = 'the-same-key-for-both'
 
@@ -56,7 +56,7 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-/** Ends with the worker stopped, so that something stays pending and nothing changes by itself. */
+/** Stops the worker at the end, so that pending objects stay pending. */
 async function fillShop(shop: Shop): Promise<Record<Exclude<Kind, 'webhook'>, string[]>> {
   const { headers } = shop
   const success = await shop.paid()
@@ -91,7 +91,7 @@ async function fillShop(shop: Shop): Promise<Record<Exclude<Kind, 'webhook'>, st
   }
 }
 
-/** One in every state; no worker is there any more to change them. */
+/** One webhook in every state. No worker runs that could change them. */
 async function addWebhooks(merchantId: string): Promise<string[]> {
   const rows = await system.database.query<{ id: string }>(
     `INSERT INTO webhook_logs (merchant_id, event, payload, status, attempts, attempt_number, next_retry_at, request_id, settled_at)
@@ -128,35 +128,35 @@ async function send(method: string, path: string, headers: Record<string, string
   return { status: response.status, headers: response.headers, text: await response.text() }
 }
 
-/** All of an answer but what counts requests: the request's id, which grows longer by and by, and the time. */
-const asTold = ({ status, headers, text }: Awaited<ReturnType<typeof send>>) => ({
+/** The parts of a response that do not vary between requests: without request id, its length and the time. */
+const comparable = ({ status, headers, text }: Awaited<ReturnType<typeof send>>) => ({
   status,
   headers: [...headers].filter(([name]) => !['date', 'keep-alive', 'content-length'].includes(name)),
   text: text.replace(/"request_id":"[^"]*"/, '"request_id":""'),
 })
 
-/** What is asked for with an id in it. */
-interface Asked {
+/** A request that contains an id. */
+interface RequestWithId {
   path: string
-  /** POST with a body, GET without, unless it says otherwise. */
+  /** Without it, POST with a body and GET without one. */
   method?: 'POST'
   body?: unknown
 }
-const methodOf = ({ method, body }: Asked) => method ?? (body === undefined ? 'GET' : 'POST')
+const methodOf = ({ method, body }: RequestWithId) => method ?? (body === undefined ? 'GET' : 'POST')
 interface WithId {
   kind: Kind
-  ask: (id: string) => Asked[]
-  /** A list that is narrowed down by the id; other routes say 404. */
+  ask: (id: string) => RequestWithId[]
+  /** A list that the id filters; other routes respond 404. */
   isList?: true
 }
 
-/** By operationId. A text says why no id of somebody else's can be asked for, or may be. */
+/** By operationId. A text explains why another merchant's id is impossible or allowed. */
 const routes: Record<string, WithId | string> = {
   getRoot: 'takes no id',
   getLive: 'takes no id',
   getHealth: 'takes no id',
   getApiHealth: 'takes no id',
-  postTransaction: 'a processor’s: signed, and answers nothing of what is known',
+  postTransaction: 'a processor’s: signed, and its response reveals nothing that is known',
   postPaymentEvent: 'a processor’s: signed',
   getTransaction: { kind: 'transaction', ask: (id) => [{ path: `/v1/transactions/${id}` }] },
   listTransactions: 'takes no id; what it lists is below, and in visibility.int.test.ts',
@@ -165,13 +165,13 @@ const routes: Record<string, WithId | string> = {
   streamExternalPayments: 'takes no id; see visibility.int.test.ts',
   listPaymentEvents: { kind: 'external', ask: (id) => [{ path: `/payments/${id}/events` }] },
   listConflicts: 'takes no id; see visibility.int.test.ts',
-  getMerchant: 'takes no id; what it answers is below',
+  getMerchant: 'takes no id; its response is below',
   createSession: 'takes no id; see sessions.int.test.ts',
   deleteSession: 'takes no id; see sessions.int.test.ts',
   createOrder: 'takes no id; its idempotency keys are below',
   listOrders: 'takes no id; what it lists is below',
   getOrder: { kind: 'order', ask: (id) => [{ path: `/api/v1/orders/${id}` }] },
-  getPublicOrder: 'its payers’: whoever knows the id may pay',
+  getPublicOrder: 'its payers’: a caller that knows the id may pay',
   createPayment: {
     kind: 'order',
     ask: (order_id) => [
@@ -192,7 +192,7 @@ const routes: Record<string, WithId | string> = {
       },
     ],
   },
-  createPublicPayment: 'its payers’: whoever knows the id may pay',
+  createPublicPayment: 'its payers’: a caller that knows the id may pay',
   listPayments: {
     kind: 'order',
     ask: (id) => [
@@ -203,7 +203,7 @@ const routes: Record<string, WithId | string> = {
     isList: true,
   },
   getPayment: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}` }] },
-  getPublicPayment: 'its payers’: whoever knows the id may see how it ended',
+  getPublicPayment: 'its payers’: a caller that knows the id may read the outcome',
   getPaymentTimeline: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}/timeline` }] },
   capturePayment: {
     kind: 'payment',
@@ -238,7 +238,7 @@ const withId = Object.entries(routes).filter(
   (entry): entry is [string, WithId] => typeof entry[1] !== 'string',
 )
 
-/** Everything that the gateway keeps. */
+/** All rows of the gateway's tables. */
 async function everything(): Promise<unknown> {
   const tables = [
     'orders',
@@ -257,7 +257,7 @@ async function everything(): Promise<unknown> {
   return Promise.all(dumps)
 }
 
-test('the table knows every route of the API, and those with an id as such', async () => {
+test('the table lists every route of the API, with an entry for each route with an id', async () => {
   const { paths } = JSON.parse((await send('GET', '/openapi.json', {})).text) as OpenApi
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.values(methods).map((operation) => ({ path, ...operation })),
@@ -275,34 +275,34 @@ test('the table knows every route of the API, and those with an id as such', asy
   }
 })
 
-describe('another merchant’s id is told apart from an unknown one by nothing, and does nothing', () => {
+describe('another merchant’s id gets the same response as an unknown one, without an effect', () => {
   for (const [operationId, { kind, ask, isList }] of withId) {
     const askAll = async (id: string, headers: Keys) => {
-      const answers = []
+      const responses = []
       for (const asked of ask(id)) {
-        answers.push(await send(methodOf(asked), asked.path, headers, asked.body))
-        // A key that is theirs, and one that nobody has used, change nothing in that.
+        responses.push(await send(methodOf(asked), asked.path, headers, asked.body))
+        // An idempotency key of the other merchant, or a new one, makes no difference.
         if (asked.body === undefined) continue
         for (const key of [theirKey, `fresh-${operationId}`]) {
           const keyed = { ...headers, 'idempotency-key': key }
-          answers.push(await send('POST', asked.path, keyed, asked.body))
+          responses.push(await send('POST', asked.path, keyed, asked.body))
         }
       }
-      return answers
+      return responses
     }
 
     test(operationId, async () => {
       const before = await everything()
-      const expected = (await askAll(unknown[kind], mine.headers)).map(asTold)
+      const expected = (await askAll(unknown[kind], mine.headers)).map(comparable)
       for (const { status } of expected) expect(status).toBe(isList ? 200 : 404)
       for (const id of ids[kind]) {
-        expect((await askAll(id, mine.headers)).map(asTold)).toEqual(expected)
+        expect((await askAll(id, mine.headers)).map(comparable)).toEqual(expected)
       }
       expect(await everything()).toEqual(before)
     })
   }
 
-  test('and A is told otherwise, everywhere: the questions were right', async () => {
+  test('merchant A gets another response on each route: the requests are valid', async () => {
     for (const [operationId, { kind, ask, isList }] of withId) {
       for (const id of ids[kind]) {
         const [first] = ask(id)
@@ -314,8 +314,8 @@ describe('another merchant’s id is told apart from an unknown one by nothing, 
   })
 })
 
-describe('what takes no id', () => {
-  test('lists, sums and the profile of B hold nothing of A’s', async () => {
+describe('routes without an id', () => {
+  test('lists, sums and the profile of B contain no data of A', async () => {
     const { headers } = mine
     expect(expectStatus(await system.call(listOrders, { headers }), 200)).toMatchObject({
       data: [],
@@ -353,7 +353,7 @@ describe('what takes no id', () => {
     expect(theirOrders.total).toBeGreaterThan(0)
   })
 
-  test('a replay of B’s, and B’s webhook settings, touch nothing of A’s', async () => {
+  test('a replay and the webhook settings of B do not change A’s webhooks', async () => {
     await addWebhooks(theirMerchantId)
     const settingsOfA = async () => (await send('GET', '/api/v1/merchant', theirs.headers)).text
     const profile = await settingsOfA()
@@ -394,7 +394,7 @@ describe('what takes no id', () => {
     }
   })
 
-  test('a merchant’s key, and the same one of a payer of each order, are keys of their own', async () => {
+  test('the same key of a merchant and of payers of each order is a separate key each time', async () => {
     const [order, other] = [await mine.order(), await mine.order()]
     const headers = { 'idempotency-key': 'merchant-and-payers' }
     const pay = (order_id: string) => ({ order_id, method: 'upi' as const, vpa: 'payer@bank' })

@@ -1,4 +1,4 @@
-// Payments and refunds end, each once, whatever dies on the way: workers and the API killed, Redis emptied. The verifier has the last word.
+// Each payment and refund ends once when workers or the API are killed, or Redis is emptied.
 import { randomUUID } from 'node:crypto'
 import { createClient, createPayment, putWebhook } from '@sluice/contracts'
 import {
@@ -25,7 +25,7 @@ afterEach(async () => {
   receiver = undefined
 })
 
-/** A bank that takes a moment, so that workers die before, at and after it, and that refuses some. */
+/** A bank with short delays and some refusals, so that workers die before, during and after a bank request. */
 const bank = {
   PROCESSING_DELAY_MIN: '0',
   PROCESSING_DELAY_MAX: '400',
@@ -46,18 +46,18 @@ const SETTLE_TIMEOUT_MS = 90_000
 const VPA_OF_CHANCE = 'payer@bank'
 const VPA_OF_FAILING_REFUNDS = 'refundfail@test'
 
-const randomMoment = () => new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 1500))
+const randomPause = () => new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 1500))
 
-/** Kills the worker with -9 at random moments, and starts another, so often. */
+/** Kills the worker with -9 at random times and starts another, `times` times. */
 async function killWorkers(times: number): Promise<void> {
   for (let kill = 0; kill < times; kill++) {
-    await randomMoment()
+    await randomPause()
     await system.workers.at(-1)!.stop('SIGKILL')
     await system.startWorker()
   }
 }
 
-/** As many at once as browsers would be. */
+/** Runs `work` for all items, with at most `atOnce` at the same time. */
 async function inTurns<T, R>(
   items: readonly T[],
   atOnce: number,
@@ -77,7 +77,7 @@ async function inTurns<T, R>(
 
 const range = (length: number) => Array.from({ length }, (_, i) => i)
 
-/** The merchant has a receiver from now on, which checks the signatures of what it gets. */
+/** Gives the merchant a receiver that checks the signatures of its webhooks. */
 async function openReceiver(): Promise<TestReceiver> {
   const opened = await startReceiver({ verify })
   receiver = opened
@@ -89,8 +89,8 @@ async function openReceiver(): Promise<TestReceiver> {
 }
 
 /**
- * Payments on fewer orders, so that many race; then refunds of those that succeeded, in parts, some of which the
- * bank refuses. Answers all their ids.
+ * Creates payments of fewer orders, so that many race, then partial refunds of the successful ones. The bank refuses
+ * some refunds. Returns all ids.
  */
 async function trade(shop: Shop): Promise<Set<string>> {
   const orders = await inTurns(range(ORDERS), 10, () => shop.order(1000))
@@ -117,10 +117,10 @@ const countOf = async (sql: string): Promise<number> => {
 
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`with the queue on ${backend}`, () => {
-    test(`workers killed with -9 during ${PAYMENTS} payments and ${REFUNDS} refunds: each ends, and is told of, once`, {
+    test(`with workers killed by -9, each of ${PAYMENTS} payments and ${REFUNDS} refunds ends once and is published once`, {
       timeout: 240_000,
     }, async () => {
-      // Long enough for two payments of an order to be made before one of them has paid it.
+      // Long enough to create two payments of an order before one of them has paid it.
       const env = { ...bank, PROCESSING_DELAY_MIN: '500', PROCESSING_DELAY_MAX: '900' }
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env })
       const { posts, problems } = await openReceiver()
@@ -130,7 +130,7 @@ for (const { backend, available } of queueBackends) {
       expect(await system.settle(ids, SETTLE_TIMEOUT_MS)).toEqual([])
       expect((await system.endings()).length).toBe(PAYMENTS + REFUNDS)
 
-      // The bank's refusals, and nothing else, release what was to be refunded, once.
+      // Only the bank's refusals release refunded amounts, each once.
       const refused = `payments p ON p.id = payment_id WHERE p.bank_scenario = 'refundfail'`
       expect(await countOf(`refunds r JOIN ${refused}`)).toBeGreaterThan(REFUNDS / 5)
       expect(await countOf(`refunds r JOIN ${refused} AND r.status <> 'failed'`)).toBe(0)
@@ -144,7 +144,7 @@ for (const { backend, available } of queueBackends) {
 
       expect(await findWronglyPublished(system.database)).toEqual([])
       const deliveries = await countOf('webhook_logs')
-      await waitFor('all of it to be delivered', () => posts.size === deliveries, { timeoutMs: 60_000 })
+      await waitFor('all webhooks to be delivered', () => posts.size === deliveries, { timeoutMs: 60_000 })
       expect(problems).toEqual([])
 
       const [one] = await system.database.query<{ id: string }>(
@@ -153,7 +153,7 @@ for (const { backend, available } of queueBackends) {
       expect((await shop.refund(one!.id, 1000)).status).toBe('pending')
     })
 
-    test('a worker killed while the bank is at work: another settles what it answered, as it answered', async () => {
+    test('after a kill during a bank request, another worker settles with the stored bank response', async () => {
       const slow = { ...bank, PROCESSING_DELAY_MIN: '1500', PROCESSING_DELAY_MAX: '1500' }
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1, env: slow })
       const shop = openShop(system.call)
@@ -161,20 +161,20 @@ for (const { backend, available } of queueBackends) {
         shop.pay((await shop.order()).id, VPA_OF_CHANCE),
       )
       await waitFor(
-        'the bank to have answered',
+        'all bank responses to be stored',
         async () => (await countOf('payments WHERE bank_answer IS NOT NULL')) === 40,
       )
-      const answers = () =>
+      const responses = () =>
         system.database.query<{ id: string; outcome: string; code: string | null }>(
           `SELECT id, bank_answer->>'outcome' AS outcome, bank_answer->>'errorCode' AS code FROM payments ORDER BY id`,
         )
-      const before = await answers()
+      const before = await responses()
       await system.workers[0]!.stop('SIGKILL')
       const killedAt = Date.now()
       await system.startWorker()
       expect(await system.settle(new Set(payments.map(({ id }) => id)), 15_000)).toEqual([])
       expect(Date.now() - killedAt).toBeLessThan(15_000)
-      expect(await answers()).toEqual(before)
+      expect(await responses()).toEqual(before)
       const statuses = await system.database.query<{ id: string; outcome: string; code: string | null }>(
         'SELECT id, status AS outcome, error_code AS code FROM payments ORDER BY id',
       )
@@ -183,8 +183,8 @@ for (const { backend, available } of queueBackends) {
   })
 }
 
-// Keys, payments and deliveries are all PostgreSQL's, whatever the queue is.
-test('an API killed with -9 under payments that are sent again until they are answered: one for each key, told of once', async () => {
+// Keys, payments and deliveries are in PostgreSQL, so one queue backend is enough.
+test('with an API killed by -9 and repeated requests, each key creates one payment, published once', async () => {
   system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 1, env: bank })
   await openReceiver()
   const shop = openShop(system.call)
@@ -192,21 +192,21 @@ test('an API killed with -9 under payments that are sent again until they are an
   let api = system.api
   const killApis = async () => {
     for (let kill = 0; kill < 5; kill++) {
-      await randomMoment()
+      await randomPause()
       await api.stop('SIGKILL')
       api = await system.startApi()
     }
   }
-  const payUntilAnswered = async (orderId: string): Promise<string> => {
+  const payUntilCreated = async (orderId: string): Promise<string> => {
     const headers = { ...seededKeys, 'idempotency-key': randomUUID() }
     const body = { order_id: orderId, method: 'upi' as const, vpa: VPA_OF_CHANCE }
     const ask = async () => {
       const result = await createClient(api.url)(createPayment, { headers, body })
       return result.status === 201 ? result.body.id : undefined
     }
-    return waitFor('an answer', ask, { timeoutMs: 60_000 })
+    return waitFor('a response', ask, { timeoutMs: 60_000 })
   }
-  const [ids] = await Promise.all([inTurns(orders, 4, ({ id }) => payUntilAnswered(id)), killApis()])
+  const [ids] = await Promise.all([inTurns(orders, 4, ({ id }) => payUntilCreated(id)), killApis()])
   expect(await system.settle(new Set(ids), SETTLE_TIMEOUT_MS)).toEqual([])
   expect(new Set(ids).size).toBe(200)
   expect(await countOf('payments')).toBe(200)
@@ -214,7 +214,7 @@ test('an API killed with -9 under payments that are sent again until they are an
 })
 
 describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
-  test('emptied while payments and refunds wait for the bank: each ends all the same, once', async () => {
+  test('emptied while payments and refunds wait for the bank: each still ends once', async () => {
     const slow = {
       PROCESSING_DELAY_MIN: '1000',
       PROCESSING_DELAY_MAX: '2000',
