@@ -1,3 +1,4 @@
+// The magic values of the sandbox, and the scenario of each.
 import { expect, test } from 'vitest'
 import { bankScenarios, findScenario, scenarioOf } from './bank-scenarios.ts'
 import { cardProblem, vpaProblem } from './payment-methods.ts'
@@ -38,7 +39,7 @@ test.each([
   expect(findScenario(name)).toMatchObject(behaviour)
 })
 
-test('a name that is no scenario has no behaviour', () => {
+test('an unknown scenario has no behaviour', () => {
   expect(['', 'retired', '__proto__', 'DECLINED'].map(findScenario)).toEqual(Array(4).fill(undefined))
 })
 
@@ -46,13 +47,13 @@ test.each(bankScenarios)('$method $value passes the checks of payments and can b
   const { method, value, name } = scenario
   const card = { number: value, expiry_month: '1', expiry_year: '30', cvv: '123', holder_name: 'Asha' }
   expect(method === 'card' ? cardProblem(card) : vpaProblem(value)).toBeUndefined()
-  // scenarioOf looks for the lower-cased value.
+  // scenarioOf compares the value in lower case.
   expect(value).toBe(value.toLowerCase())
   expect(name).toMatch(/^[a-z_]{1,40}$/)
   if (scenario.charge === 'failed') expect(scenario.errorDescription).not.toBe('')
 })
 
-test('values are listed once, and all values of a name behave alike', () => {
+test('each value is listed once, and values of one name behave the same', () => {
   expect(new Set(bankScenarios.map(({ method, value }) => `${method} ${value}`)).size).toBe(
     bankScenarios.length,
   )

@@ -1,9 +1,10 @@
+// Currencies with their decimals, and amounts in major units.
 import { data } from 'currency-codes'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { currencyDecimals, majorAmountProblem } from './money.ts'
 
-test('decimals are ISO 4217’s, not Intl’s', () => {
+test('decimals are those of ISO 4217, not of Intl', () => {
   expect(['JPY', 'INR', 'KWD', 'IQD', 'CLF', 'XCG'].map(currencyDecimals)).toEqual([0, 2, 3, 3, 4, 2])
   expect(['XYZ', 'inr', '', '__proto__', 'constructor'].map(currencyDecimals)).toEqual(
     Array(5).fill(undefined),
@@ -36,7 +37,7 @@ test.each([
   expect(majorAmountProblem(amount, currency)?.field).toBe(field)
 })
 
-test('every number of a currency’s smallest units is an amount, and one more decimal is not', () => {
+test('each number of minor units is an amount, and one more decimal is not', () => {
   const currency = fc.constantFrom(...data.filter((entry) => entry.digits < 4))
   fc.assert(
     fc.property(currency, fc.integer({ min: 1, max: 999_999_999 }), ({ code, digits }, units) => {

@@ -1,3 +1,4 @@
+// Checks of cards and VPAs.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
@@ -99,7 +100,7 @@ test.each(['', ' ', '-', 'abc', '0x10', '1e1', '-18', '18\n', '١٨'])('%j is no
   expect(isLuhnValid(text)).toBe(false)
 })
 
-test('every card number of 13 to 19 digits with its check digit is accepted, however it is spaced', () => {
+test('each card number of 13 to 19 digits with its check digit is accepted, with any spaces', () => {
   fc.assert(
     fc.property(cardNumber, fc.constantFrom('', ' ', '-', ' - '), (number, separator) => {
       const cvv = detectCardNetwork(number) === 'amex' ? '1234' : '123'
@@ -189,7 +190,7 @@ test.each([
   expect(problem?.code).toBe(isGood ? undefined : 'EXPIRED_CARD')
 })
 
-test('no text makes a check throw or gets into its description', () => {
+test('no text makes a check throw or appears in its description', () => {
   // Twelve characters that a description could only have by repeating them.
   const text = fc
     .string({ unit: 'binary', maxLength: 300 })

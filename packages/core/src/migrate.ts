@@ -1,4 +1,4 @@
-// `node packages/core/dist/migrate.js`: prepares the database that DATABASE_URL names and seeds its first merchant, then ends.
+// `node packages/core/dist/migrate.js`: prepares the database at DATABASE_URL, seeds its first merchant, then ends.
 import { seedMerchant } from './merchants/seed.ts'
 import { ConfigError, readServiceConfig } from './platform/config.ts'
 import { prepareDatabase } from './platform/migrate.ts'

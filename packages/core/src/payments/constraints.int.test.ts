@@ -1,4 +1,4 @@
-// What the database itself refuses of the gateway's tables, whoever writes: every column, key and reference, by the constraint's name. What moves and what must agree is in money-constraints.int.test.ts.
+// Constraints of the gateway's tables: each check, key and reference by name (triggers: money-constraints.int.test.ts).
 import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/testing'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest'
@@ -33,11 +33,11 @@ const refundId = (n: number) => `rfnd_${suffix(n)}`
 const OTHER = '11111111-1111-4111-8111-111111111111'
 const now = new Date()
 const settled = { settled_at: now }
-const answer = { bank_answer: '{"outcome":"success"}' }
+const response = { bank_answer: '{"outcome":"success"}' }
 
-/** Rows that are right; each case changes a little of one. */
+/** Valid rows; each case changes one of them a little. */
 const merchant_id = SEEDED_MERCHANT_ID
-const right: Record<string, Fields> = {
+const valid: Record<string, Fields> = {
   merchants: { id: OTHER, name: 'Other', email: 'other@x.example', api_key: 'key_o', api_secret: 's' },
   merchant_accounts: { account: 'acc_new', merchant_id },
   sessions: { token_hash: 'h', merchant_id, expires_at: new Date(Date.now() + 60_000) },
@@ -55,7 +55,7 @@ const right: Record<string, Fields> = {
 }
 
 function insert(table: string, over: Fields = {}) {
-  const row = { ...right[table], ...over }
+  const row = { ...valid[table], ...over }
   const places = Object.keys(row).map((_, i) => `$${i + 1}`)
   return client.query(
     `INSERT INTO ${table} (${Object.keys(row).join()}) VALUES (${places.join()})`,
@@ -67,7 +67,7 @@ const success = { status: 'success', ...settled }
 const failed = { status: 'failed', error_code: 'X', ...settled }
 const card = { method: 'card', vpa: null, card_network: 'visa', card_last4: '1111' }
 
-/** Order 1 is open; order 2 is paid by payment 2, of which 100 are pending as refund 1; payment 3 of order 1 is pending. */
+/** Payment 3 of the open order 1 is pending. Payment 2 has paid order 2, and has the pending refund 1 of 100. */
 beforeEach(async () => {
   await client.query('BEGIN')
   await insert('orders', { id: orderId(1) })
@@ -83,7 +83,7 @@ beforeEach(async () => {
 })
 afterEach(() => client.query('ROLLBACK'))
 
-type Case = [constraint: string, what: string, attempt: () => Promise<unknown>]
+type Case = [constraint: string, name: string, attempt: () => Promise<unknown>]
 const inserted = (constraint: string, table: string, ...rows: Fields[]): Case[] =>
   rows.map((row) => [constraint, `a row of ${table} with ${shown(row)}`, () => insert(table, row)])
 const shown = (row: Fields) => JSON.stringify(row).slice(0, 70)
@@ -183,7 +183,7 @@ const cases: Case[] = [
     { error_code: 'X' },
   ),
   ...inserted('payments_captured_check', 'payments', { captured: true }, { ...failed, captured: true }),
-  ...inserted('payments_bank_check', 'payments', answer),
+  ...inserted('payments_bank_check', 'payments', response),
   ...inserted('payments_settled_check', 'payments', { status: 'success' }, settled),
   ...inserted('payments_one_success', 'payments', { order_id: orderId(2), ...success }),
   run(
@@ -232,7 +232,7 @@ const cases: Case[] = [
     { status: 'processed', ...settled },
     { processed_at: now },
   ),
-  ...inserted('refunds_bank_check', 'refunds', answer),
+  ...inserted('refunds_bank_check', 'refunds', response),
   ...inserted('refunds_settled_check', 'refunds', settled, { status: 'processed', processed_at: now }),
   ...inserted('refunds_payment_fkey', 'refunds', {
     payment_id: payId(8),
@@ -294,11 +294,11 @@ const cases: Case[] = [
   ...inserted('idempotency_keys_merchant_id_fkey', 'idempotency_keys', { merchant_id: OTHER }),
 ]
 
-test.each(cases)('%s refuses %s', async (constraint, _what, attempt) => {
+test.each(cases)('%s refuses %s', async (constraint, _name, attempt) => {
   await expect(attempt()).rejects.toMatchObject({ constraint })
 })
 
-/** Cannot be met alone: what they refuse is refused by another one first. */
+/** No statement can violate these alone: another constraint refuses it first. */
 const impliedByOthers = [
   'payments_amount_check', // the order's amount is within the same bounds
   'payments_merchant_id_fkey', // of the order's merchant
@@ -308,7 +308,7 @@ const impliedByOthers = [
   'payments_of_order', // holds the primary key
 ]
 
-test('every constraint and unique index of the gateway’s tables is tried here', async () => {
+test('each constraint and unique index of the gateway’s tables has a case here', async () => {
   const { rows } = await client.query<{ name: string }>(
     `SELECT conname AS name FROM pg_constraint WHERE conrelid::regclass::text = ANY ($1) AND contype IN ('c', 'f', 'p', 'u', 'x')
      UNION SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid::regclass::text = ANY ($1) AND indisunique`,
@@ -318,7 +318,7 @@ test('every constraint and unique index of the gateway’s tables is tried here'
   expect([...tried].sort()).toEqual(rows.map(({ name }) => name).sort())
 })
 
-test('what is right is taken: every table’s row, and the edges', async () => {
+test('valid rows and edge cases are accepted', async () => {
   for (const table of tables) await insert(table)
   await insert('orders', {
     id: orderId(5),
@@ -335,7 +335,7 @@ test('what is right is taken: every table’s row, and the edges', async () => {
   await insert('idempotency_keys', { merchant_id: OTHER })
 })
 
-test('sessions and keys go with their merchant', async () => {
+test('sessions and keys are deleted with their merchant', async () => {
   await other()
   await insert('sessions', { merchant_id: OTHER })
   await insert('idempotency_keys', { merchant_id: OTHER })

@@ -1,4 +1,4 @@
-// What the database itself refuses to do to money, whoever writes: to move what is settled, to let an order and its payment disagree, to say something else of refunds than the refunds do.
+// Triggers for money: settled states stay, an order and its payment agree, and refund sums are counted.
 import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase } from '@sluice/testing'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
@@ -42,14 +42,14 @@ const refundFields = {
   processed: `status = 'processed', settled_at = now(), error_code = NULL, processed_at = now()`,
   failed: `status = 'failed', settled_at = now(), error_code = 'X', processed_at = NULL`,
 }
-/** What a commit would look at. */
+/** Runs the deferred checks of a commit. */
 const COMMIT = 'SET CONSTRAINTS ALL IMMEDIATE'
 
 async function run(...statements: string[]): Promise<void> {
   for (const statement of statements) await client.query(statement)
 }
 
-/** Order 1 is open, with the pending payment 3; orders 2 and 4 are paid by payments 2 and 4; of 2, 100 are pending as refund 1. */
+/** Order 1 is open, with the pending payment 3. Payments 2 and 4 have paid their orders. Payment 2 has the pending refund 1 of 100. */
 beforeEach(() =>
   run(
     'BEGIN',
@@ -61,7 +61,7 @@ beforeEach(() =>
 )
 afterEach(() => client.query('ROLLBACK'))
 
-describe('what is settled', () => {
+describe('a settled payment, refund or order', () => {
   test.each<[keyof typeof paymentFields, keyof typeof paymentFields]>([
     ['success', 'pending'],
     ['success', 'failed'],
@@ -88,7 +88,7 @@ describe('what is settled', () => {
     })
   })
 
-  test('may be written otherwise: nothing else hangs on the status', () =>
+  test('accepts updates that do not change its state', () =>
     run(
       set('payments', payId(2), `${paymentFields.success}, bank_scenario = 'success'`),
       set('orders', orderId(2), `status = 'paid', claimed_by = '${payId(2)}', updated_at = now()`),
@@ -120,7 +120,7 @@ describe('what is settled', () => {
     ['UPDATE payment_log SET amount = amount', 'payment_log is append-only'],
     ['DELETE FROM payment_log', 'payment_log is append-only'],
     ['TRUNCATE payment_log', 'payment_log is append-only'],
-  ])('stays as it was: %s', async (statements, message) => {
+  ])('refuses a change of its state: %s', async (statements, message) => {
     await expect(run(statements)).rejects.toMatchObject({ code: '23000', message })
   })
 })
@@ -128,47 +128,48 @@ describe('what is settled', () => {
 describe('a capture', () => {
   const capture = (payment: number) => set('payments', payId(payment), 'captured = true')
 
-  test('comes before refunds, and they come after it', () => run(capture(4), insertRefund(2, 4, 1000)))
+  test('is possible before refunds, and refunds are possible after it', () =>
+    run(capture(4), insertRefund(2, 4, 1000)))
 
   test.each([
     ['pending', []],
     ['processed', [set('refunds', refundId(1), refundFields.processed)]],
-  ])('is refused while something is refunded: %s', async (_status, statements) => {
+  ])('is refused with a refund that is %s', async (_status, statements) => {
     await run(...statements)
     await expect(run(capture(2))).rejects.toMatchObject({ constraint: 'captured_whole' })
   })
 
-  test('is possible again when the refund has failed', () =>
+  test('is possible when the only refund has failed', () =>
     run(set('refunds', refundId(1), refundFields.failed), capture(2)))
 })
 
-describe('an order and its payment agree by the commit', () => {
+describe('an order and its payment agree at the commit', () => {
   test.each([
     ['the order first', [payOrder(1, 3), set('payments', payId(3), paymentFields.success)]],
     ['the payment first', [set('payments', payId(3), paymentFields.success), payOrder(1, 3)]],
     ['a payment that failed', [set('payments', payId(3), paymentFields.failed)]],
-    ['a claim alone', [set('orders', orderId(1), `claimed_by = '${payId(3)}'`)]],
+    ['only a claim', [set('orders', orderId(1), `claimed_by = '${payId(3)}'`)]],
     [
-      'a successful payment and the order it pays, new',
+      'a new successful payment with its new order',
       [insertOrder(5), insertPayment(5, 5, 'success'), payOrder(5, 5)],
     ],
-  ])('as they do: %s', (_what, statements) => run(...statements, COMMIT))
+  ])('the commit accepts %s', (_name, statements) => run(...statements, COMMIT))
 
   test.each([
     ['paid_by_its_payment', 'an order paid by a pending payment', [payOrder(1, 3)]],
     [
       'paid_by_its_payment',
-      'an order paid by a failed one',
+      'an order paid by a failed payment',
       [set('payments', payId(3), paymentFields.failed), payOrder(1, 3)],
     ],
     [
       'paid_by_its_payment',
-      'an order paid by another than the successful one',
+      'an order paid by another payment than the successful one',
       [insertPayment(5, 1), payOrder(1, 5), set('payments', payId(3), paymentFields.success)],
     ],
     [
       'paid_by_its_payment',
-      'an order that claims what is paid already',
+      'a paid order with a pending claimant',
       [set('orders', orderId(1), `claimed_by = '${payId(3)}'`), set('orders', orderId(1), `status = 'paid'`)],
     ],
     [
@@ -178,47 +179,44 @@ describe('an order and its payment agree by the commit', () => {
     ],
     [
       'success_pays_its_order',
-      'a success of an order that it holds only',
+      'a success of an order that is only claimed',
       [
         set('orders', orderId(1), `claimed_by = '${payId(3)}'`),
         set('payments', payId(3), paymentFields.success),
       ],
     ],
     ['success_pays_its_order', 'a new success', [insertPayment(5, 1, 'success')]],
-  ])('%s refuses %s', async (constraint, _what, statements) => {
+  ])('%s refuses %s', async (constraint, _name, statements) => {
     await run(...statements)
     await expect(run(COMMIT)).rejects.toMatchObject({ code: '23000', constraint })
   })
 })
 
-describe('what is refunded', () => {
+describe('the refunded amount', () => {
   test.each([
-    ['nothing', [set('payments', payId(2), 'refunded_amount = 0'), insertRefund(2, 2, 1000)]],
-    ['less', [set('payments', payId(2), 'refunded_amount = refunded_amount - 1')]],
-    ['more', [set('payments', payId(2), 'refunded_amount = 1000')]],
-    ['something where nothing is', [set('payments', payId(4), 'refunded_amount = 1')]],
-    [
-      'nothing, so that it can be captured',
-      [set('payments', payId(2), 'captured = true, refunded_amount = 0')],
-    ],
-    ['something in a new payment', [insertOrder(5), insertPayment(5, 5, 'success', '1, false')]],
-  ])('is not written by hand: %s', async (_what, statements) => {
+    ['zero', [set('payments', payId(2), 'refunded_amount = 0'), insertRefund(2, 2, 1000)]],
+    ['a lower amount', [set('payments', payId(2), 'refunded_amount = refunded_amount - 1')]],
+    ['a higher amount', [set('payments', payId(2), 'refunded_amount = 1000')]],
+    ['an amount without refunds', [set('payments', payId(4), 'refunded_amount = 1')]],
+    ['zero together with a capture', [set('payments', payId(2), 'captured = true, refunded_amount = 0')]],
+    ['an amount in a new payment', [insertOrder(5), insertPayment(5, 5, 'success', '1, false')]],
+  ])('cannot be set to another value: %s', async (_name, statements) => {
     await expect(run(...statements)).rejects.toMatchObject({
       code: '23000',
       constraint: expect.stringMatching(/^refunded_(is|stays)_counted$/),
     })
   })
 
-  test('may be written as it is', () => run(set('payments', payId(2), 'refunded_amount = 100')))
+  test('may be set to its own value', () => run(set('payments', payId(2), 'refunded_amount = 100')))
 
   test.each([
-    ['above what is left', insertRefund(2, 2, 901)],
+    ['above the available amount', insertRefund(2, 2, 901)],
     ['of a pending payment', insertRefund(2, 3, 100)],
-  ])('is within a successful payment: no refund %s', async (_what, statement) => {
+  ])('stays within a successful payment: no refund %s', async (_name, statement) => {
     await expect(run(statement)).rejects.toMatchObject({ constraint: 'payments_refunded_check' })
   })
 
-  test('moves the payment’s updated_at by at least a millisecond, and nothing else does', async () => {
+  test('moves the payment’s updated_at by at least a millisecond when it changes, and only then', async () => {
     const updatedAt = async () =>
       (
         await client.query<{ at: Date }>('SELECT updated_at AS at FROM payments WHERE id = $1', [payId(2)])
@@ -233,7 +231,7 @@ describe('what is refunded', () => {
   })
 })
 
-test('what other programs write needs no request', async () => {
+test('rows of other programs need no request id', async () => {
   await run(
     `INSERT INTO webhook_logs (merchant_id, event, payload) VALUES ('${SEEDED_MERCHANT_ID}', 'webhook.test', '{}')`,
   )

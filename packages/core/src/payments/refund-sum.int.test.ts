@@ -1,4 +1,4 @@
-// The sum of a payment's refunds, kept by the database: right after any writes, of anybody, at once or one after another.
+// The sum of a payment's refunds, which the database keeps correct after any concurrent or sequential writes.
 import { createDatabase, SEEDED_MERCHANT_ID, type TestDatabase, volume } from '@sluice/testing'
 import fc from 'fast-check'
 import type pg from 'pg'
@@ -55,7 +55,7 @@ const endRefund = (id: string, status: Refund['status']) =>
 const sumOf = (refunds: readonly Refund[]) =>
   refunds.reduce((sum, { amount, status }) => sum + (status === 'failed' ? 0 : amount), 0)
 
-/** As the payment says, and as its refunds say. */
+/** The payment's refunded amount, and the sum of its refunds. */
 async function sums(payment: string): Promise<{ kept: number; counted: number }> {
   const { rows } = await client.query<{ kept: number; counted: number }>(
     `SELECT refunded_amount::int AS kept, (SELECT coalesce(sum(amount), 0)::int FROM refunds r
@@ -87,7 +87,7 @@ const operation = fc.oneof(
   fc.record({ is: fc.constant('write the sum' as const), to: fc.nat(AMOUNT) }),
 )
 
-/** What is written, what there is after it, and by what it is refused when it is. */
+/** A statement, the expected refunds after it, and the constraint that refuses it, if any. */
 interface Step {
   text: string
   next: Refund[]
@@ -133,11 +133,11 @@ function stepOf(
   }
 }
 
-test('is kept, and within the payment, after any writes; what would break it is refused whole', async () => {
+test('the sum stays correct and within the payment after any writes; a wrong statement is refused as a whole', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 30 }), async (operations) => {
       const payment = await insertPaidPayment()
-      /** What there should be. */
+      /** The expected refunds. */
       let model: Refund[] = []
       for (const op of operations) {
         const step = stepOf(payment, model, op)
@@ -155,7 +155,7 @@ test('is kept, and within the payment, after any writes; what would break it is 
   )
 })
 
-test('is right from 20 sessions at once: as much as fits is taken, the rest refused, what is rolled back never was, and nobody writes another sum', async () => {
+test('the sum stays correct with 20 concurrent sessions: refunds that fit are accepted, all others refused', async () => {
   const payment = await insertPaidPayment()
   const sessions = await Promise.all(Array.from({ length: 20 }, () => database.session()))
   const outcomes: string[] = []
@@ -164,7 +164,7 @@ test('is right from 20 sessions at once: as much as fits is taken, the rest refu
       const attempt = async (text: string) =>
         outcomes.push(
           await session.query(text).then(
-            () => 'taken',
+            () => 'accepted',
             (error) => String(error.constraint),
           ),
         )
@@ -181,7 +181,7 @@ test('is right from 20 sessions at once: as much as fits is taken, the rest refu
         () => outcomes.push('another sum'),
         (error) => expect(error.constraint).toBe('refunded_stays_counted'),
       )
-      // One in four is refused by its bank, and so makes room.
+      // In every fourth session one refund fails, and its amount is available again.
       if (s % 4 === 0) {
         await session.query(endRefund(refunds[0]!.id, 'failed'))
         await attempt(refund().insert)
@@ -192,7 +192,7 @@ test('is right from 20 sessions at once: as much as fits is taken, the rest refu
   const { kept, counted } = await sums(payment)
   expect(kept).toBe(counted)
   expect(counted).toBeLessThanOrEqual(AMOUNT)
-  expect(new Set(outcomes)).toEqual(new Set(['taken', 'payments_refunded_check']))
-  const taken = outcomes.filter((outcome) => outcome === 'taken').length
-  expect(taken).toBeGreaterThanOrEqual(Math.floor(AMOUNT / 70))
+  expect(new Set(outcomes)).toEqual(new Set(['accepted', 'payments_refunded_check']))
+  const accepted = outcomes.filter((outcome) => outcome === 'accepted').length
+  expect(accepted).toBeGreaterThanOrEqual(Math.floor(AMOUNT / 70))
 })

@@ -28,13 +28,9 @@ const webhooks = {
 
 /**
  * A payment at a bank that takes ten days, one that waits for the order, one that waits for a notification, and a refund.
- * Webhooks:
- *   - one that succeeded at the second attempt, with the first recorded late
- *   - one that failed after its attempts, and one that failed without a URL
- *   - one that waits for a retry after a lease without a record
- *   - one whose lease belongs to a worker that died
- *   - one that waits for its first attempt
- *   - one so old that its attempts were removed
+ * Webhooks: `landed` succeeded at the second attempt, and the first was recorded late. `givenUp` failed after its attempts,
+ * `withoutUrl` failed without a URL. `retried` waits for a retry after a lease without a record. The lease of `claimed`
+ * belongs to a worker that died. `forgotten` waits for its first attempt. The attempts of `old` were removed.
  */
 const healthy = `
   INSERT INTO worker_heartbeats (worker_id, hostname, pid, started_at) VALUES ('w', 'h', 1, now() - interval '2 minutes');
