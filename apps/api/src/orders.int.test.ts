@@ -176,7 +176,7 @@ describe('creating', () => {
   })
 
   test.each(['12345678901234567890', '9007199254740992', '-9007199254740993', '1e400', '-1e400'])(
-    'a number in notes that reading would change is 400, however deep: %s',
+    'a number in notes that a double cannot hold exactly is 400, at any depth: %s',
     async (number) => {
       for (const notes of [`{"n":${number}}`, `{"list":[1,[{"deep":[${number}]}]]}`]) {
         const response = await post(`{"amount":100,"notes":${notes}}`)
@@ -187,7 +187,7 @@ describe('creating', () => {
   )
 
   test.each(['9007199254740991', '-9007199254740991', '0.1', '-0', '1e15'])(
-    'a number in notes that is exact is kept: %s',
+    'an exact number in notes is kept: %s',
     async (number) => {
       const { status, body } = await post(`{"amount":100,"notes":{"list":[${number}]}}`)
       expect(status).toBe(201)

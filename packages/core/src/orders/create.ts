@@ -54,7 +54,7 @@ function notesAsText(notes: object): string {
   if (hasInexactNumber(notes)) {
     throw badRequest({
       field: 'notes',
-      description: `notes must have numbers between -${Number.MAX_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER} only; send others as strings`,
+      description: `numbers in notes must be between -${Number.MAX_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER}; send others as strings`,
     })
   }
   const text = JSON.stringify(notes)
