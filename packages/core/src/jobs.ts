@@ -1,7 +1,7 @@
 // Every job there is, named by what its handler does.
 import { publishPaymentEventJob } from './payment-events/jobs.ts'
 import { processPaymentJob, processRefundJob } from './payments/jobs.ts'
-import type { JobHandler } from './platform/queue.ts'
+import type { JobHandler } from './platform/job.ts'
 import { processTransactionJob } from './transactions/jobs.ts'
 import { webhookWork } from './webhooks/jobs.ts'
 

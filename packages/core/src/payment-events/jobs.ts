@@ -1,5 +1,5 @@
 // The job of a payment event, which publishes it, and its table as the dispatcher sees it.
-import { defineJob } from '../platform/queue.ts'
+import { defineJob } from '../platform/job.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 
 export const publishPaymentEventJob = defineJob({ queue: 'payment-events' })

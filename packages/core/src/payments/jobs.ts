@@ -1,5 +1,5 @@
 // The jobs of payments and refunds, and their work tables.
-import { defineJob } from '../platform/queue.ts'
+import { defineJob } from '../platform/job.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 
 /** Payments and refunds each hold a database connection while a handler works on them. */

@@ -1,7 +1,7 @@
 // Processing a refund: it asks the bank, and settles once the bank's response is due.
 import type { ScenarioName } from '@sluice/contracts'
 import type { Tx } from '../platform/database.ts'
-import type { JobHandler } from '../platform/queue.ts'
+import type { JobHandler } from '../platform/job.ts'
 import { type Publishing, publish } from '../webhooks/index.ts'
 import { refundWork } from './jobs.ts'
 import { readPayment } from './payment.ts'

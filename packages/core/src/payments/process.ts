@@ -1,7 +1,7 @@
 // Processing a payment: it claims its order, asks the bank, and settles payment and order together (decision 0016).
 import type { ScenarioName } from '@sluice/contracts'
 import type { Tx } from '../platform/database.ts'
-import type { JobHandler } from '../platform/queue.ts'
+import type { JobHandler } from '../platform/job.ts'
 import { type Publishing, publish } from '../webhooks/index.ts'
 import { paymentWork } from './jobs.ts'
 import { type PaymentRow, paymentOnTheWire } from './payment.ts'

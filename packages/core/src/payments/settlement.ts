@@ -7,9 +7,9 @@
 //   4. Otherwise end the job, or snooze it until the row is due.
 import type { Database, Tx } from '../platform/database.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
+import type { JobHandler } from '../platform/job.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import type { JobHandler } from '../platform/queue.ts'
 import type { Tracing } from '../platform/tracing.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 import type { Publishing } from '../webhooks/index.ts'

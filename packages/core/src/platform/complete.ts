@@ -1,9 +1,9 @@
 // Completing work: a worker marks due rows as done, each once, in one guarded update for a group of them.
 import type { Database, Statement } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
+import type { JobHandler } from './job.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
-import type { JobHandler } from './queue.ts'
 import { textArray } from './text-array.ts'
 import type { Tracing } from './tracing.ts'
 import type { WorkTable } from './work-table.ts'

@@ -5,8 +5,9 @@ import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { transactionWork } from '../transactions/jobs.ts'
 import { type Database, openDatabase } from './database.ts'
 import { createDispatcher } from './dispatcher.ts'
+import type { JobEntry } from './job.ts'
 import { createMetrics } from './metrics.ts'
-import type { JobEntry, Queueing } from './queue.ts'
+import type { Queueing } from './queue.ts'
 
 const log = pino({ level: 'silent' })
 /** A busy machine takes its time. */

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { createEnqueuer } from './enqueue.ts'
+import { defineJob, type JobEntry, type JobKind } from './job.ts'
 import { createMetrics } from './metrics.ts'
-import { defineJob, type JobEntry, type JobKind, type Queueing } from './queue.ts'
+import type { Queueing } from './queue.ts'
 import type { Tracing } from './tracing.ts'
 
 const job = defineJob({ queue: 'rows' })

@@ -1,7 +1,9 @@
 // Enqueues the jobs of rows that were just committed, in the background: the dispatcher finds rows whose job is not added.
+
+import type { JobEntry } from './job.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
-import type { JobEntry, Queueing } from './queue.ts'
+import type { Queueing } from './queue.ts'
 import type { Tracing } from './tracing.ts'
 import type { WorkTable } from './work-table.ts'
 

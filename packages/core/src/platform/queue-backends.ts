@@ -1,4 +1,4 @@
-// The two places a queue can live: Redis, or the same PostgreSQL. What they share is that BullMQ must not be started on one that has never answered.
+// The queue's two backends: Redis, or the same PostgreSQL. BullMQ is started once a backend's server has connected.
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   type BackendFactory,
@@ -14,6 +14,7 @@ import {
 } from 'bullmq'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { isUnavailable } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { Tracing } from './tracing.ts'
 
@@ -22,7 +23,7 @@ export type RedisState = 'connected' | 'disconnected' | 'not_configured'
 export interface QueueingOptions {
   databaseUrl: string
   redisUrl: string | undefined
-  /** The part of Redis's keys before the queue's name. */
+  /** The beginning of Redis's keys, before the queue's name. */
   prefix?: string
   log: Logger
   tracing?: Tracing | undefined
@@ -32,7 +33,7 @@ export interface QueueingOptions {
 export const COMMAND_TIMEOUT_MS = 2000
 
 const jobOptions = {
-  // Kept ids would silently swallow a later add of the same row.
+  // A finished job that stays would silently swallow a later add of the same row.
   removeOnComplete: true,
   removeOnFail: true,
   attempts: 10,
@@ -53,7 +54,7 @@ type WorkerSettings = {
 }
 
 export interface Backend {
-  /** Resolves when the server has answered for the first time. */
+  /** Resolves when the server is connected for the first time. */
   up: Promise<void>
   isUp: () => boolean
   /** The least time between enqueues of a few jobs each. */
@@ -62,6 +63,21 @@ export interface Backend {
   openQueue: (name: string) => Queue
   openWorker: (name: string, process: Process, settings: WorkerSettings) => Worker
   close: () => Promise<void>
+}
+
+/** What producer and consumer share. */
+export interface QueueParts {
+  backend: Backend
+  /** Aborted when the queueing is closed. */
+  closing: AbortSignal
+  log: Logger
+  tracing?: Tracing | undefined
+}
+
+/** The backend logs once that its server is away; any other error is a fault. */
+export function logQueueError(log: Logger, queue: string, err: Error): void {
+  if (isUnavailable(err)) log.debug({ err, queue }, 'the queue is away')
+  else log.warn({ err, queue }, 'queue error')
 }
 
 const telemetryOf = ({ tracing }: QueueingOptions) =>
@@ -93,7 +109,7 @@ export function redisBackend(options: QueueingOptions, url: string): Backend {
     })
   })
   const down = (err?: Error) => {
-    if (isUp) log.warn({ err }, 'Redis is away; deliveries are taken all the same')
+    if (isUp) log.warn({ err }, 'Redis is away; events are still recorded')
     isUp = false
   }
   producer.on('error', down)
@@ -127,7 +143,7 @@ export function postgresBackend(options: QueueingOptions): Backend {
     max: 12,
     keepAlive: true,
     connectionTimeoutMillis: 2000,
-    // A lost route answers nothing: without this the connections would be waited on for minutes.
+    // On a lost route no error arrives: without this limit a query would wait for minutes.
     query_timeout: 10_000,
     application_name: 'sluice-queue',
     options: `-c search_path=${DEFAULT_SCHEMA}`,
@@ -145,7 +161,7 @@ export function postgresBackend(options: QueueingOptions): Backend {
         isUp = true
         return
       } catch (err) {
-        log.debug({ err }, 'the queue is not there yet')
+        log.debug({ err }, 'the queue is not available yet')
         await new Promise((resolve) => setTimeout(resolve, 300))
       }
     }
@@ -153,7 +169,7 @@ export function postgresBackend(options: QueueingOptions): Backend {
   return {
     up,
     isUp: () => isUp,
-    // A bulk add makes temporary tables, which takes 6 ms of the server's time however few the jobs are (measured).
+    // A bulk add makes temporary tables: 6 ms of the server's time, also for a few jobs (measured).
     enqueueGapMs: 50,
     redisState: () => 'not_configured',
     openQueue: (name) =>
@@ -215,7 +231,7 @@ function pauseAfterErrors(backend: IQueueBackend): IQueueBackend {
 
 const pausingRedisBackend: BackendFactory = (...options) => pauseAfterErrors(createRedisBackend(...options))
 
-/** While the connection that LISTENs is refused, the worker polls: BullMQ's would sleep until it hears of a job. */
+/** While the LISTEN connection is refused, the worker polls; BullMQ's own would sleep until a notification. */
 const pausingPostgresBackend: typeof createPostgresBackend = (...options) => {
   const backend = createPostgresBackend(...options)
   pauseAfterErrors(backend)

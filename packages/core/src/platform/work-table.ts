@@ -1,5 +1,5 @@
 // A table whose rows are work: how the dispatcher finds open rows, and how workers complete them.
-import type { JobKind } from './queue.ts'
+import type { JobKind } from './job.ts'
 
 /** The names are ours, never input. */
 export interface WorkTable {

@@ -1,5 +1,5 @@
 // The job of a webhook: it wakes the delivery loop up for one merchant's endpoint. The delivery itself is a row.
-import { defineJob } from '../platform/queue.ts'
+import { defineJob } from '../platform/job.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 
 const deliverWebhookJob = defineJob({ queue: 'webhooks' })
