@@ -17,6 +17,8 @@ const WORDS = new Map([
   ['made again', /\bmade again\b/],
   ['look again', /\blook(s|ed|ing)? again\b/],
   ['follow up', /\bfollow(s|ed|ing)? ups?\b/],
+  ['answer', /\b(answer|answers|answered|answering)\b/],
+  ['answer', /\b(answer|answers|answered|answering)\b/],
   ['he', /\b(he|him|his|himself)\b/],
   ['SPEC n', /\bspec \d/],
   ["the seed's", /\bseed ?['’]s\b/],
@@ -33,6 +35,9 @@ const ALLOWED = [
   { text: /['`"]nobody['`"]/, word: 'nobody' },
   // The column keeps its name until the schema changes.
   { text: /followed_?up_?at/i, word: 'follow up' },
+  // A name server answers questions; the simulated bank's answer is a column of payments and refunds.
+  { text: /\b(dns|server|nameServer)\.answer\(|DnsAnswer|bank_?answer|bank's answer/i, word: 'answer' },
+  { file: /^packages\/testing\/src\/dns-server\.ts$/, word: 'answer' },
   // CSS draws a ring, a line around what has the focus.
   { file: /\.css$/, word: 'ring, rung, bell' },
 ]

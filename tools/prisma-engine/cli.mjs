@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What PRISMA_SCHEMA_ENGINE_BINARY points at: answers Prisma's CLI over JSON-RPC, in place of the downloaded engine.
+// What PRISMA_SCHEMA_ENGINE_BINARY points at: serves Prisma's CLI over JSON-RPC, in place of the downloaded engine.
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { createDatabase, dropDatabase, openSchemaEngine, runSql } from './engine.mjs'
@@ -78,7 +78,7 @@ async function call(method, params) {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, method, params } = JSON.parse(line)
-  if (!method) continue // an answer to one of our `print` calls
+  if (!method) continue // a response to one of our `print` calls
   try {
     await send({ id, result: (await call(method, params)) ?? null })
   } catch (error) {

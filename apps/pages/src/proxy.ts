@@ -59,7 +59,7 @@ export async function proxyRoutes(
       dropBody()
       if (reply.sent || browser.destroyed) return
       reply.send(
-        new SluiceError('SERVICE_UNAVAILABLE', 'The API does not answer right now; try again', { cause }),
+        new SluiceError('SERVICE_UNAVAILABLE', 'The API does not respond right now; try again', { cause }),
       )
     })
     upstream.once('response', (response) => {

@@ -179,7 +179,7 @@ function errorExample(route: RouteContract, code: ErrorCode): { description: str
         description:
           route.method === 'POST'
             ? 'The service cannot store this right now; send it again'
-            : 'The database does not answer right now; try again',
+            : 'The database does not respond right now; try again',
       }
     default:
       return { description: 'Something went wrong on our side' }

@@ -119,7 +119,7 @@ function problemOf(error: FastifyError, { method }: FastifyRequest): Problem {
   if (isUnavailable(error)) {
     const isRead = method === 'GET' || method === 'HEAD'
     const description = isRead
-      ? 'The database does not answer right now; try again'
+      ? 'The database does not respond right now; try again'
       : 'The service cannot store this right now; send it again'
     return { code: 'SERVICE_UNAVAILABLE', description }
   }

@@ -1,4 +1,4 @@
-// The root answer, and the routes of operation as the contracts describe them.
+// The root route, and the routes of operation as the contracts describe them.
 import { getApiHealth, getHealth, getLive, getRoot, type RouteContract, routeSchema } from '@sluice/contracts'
 import { checkHealth } from '@sluice/core'
 import { addOperationRoutes } from '@sluice/http'

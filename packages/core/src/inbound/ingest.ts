@@ -76,7 +76,7 @@ interface CommittedGroup<E, S> {
 }
 
 /**
- * The limits of a commit of inbound events. An event that is not durable within the deadline is answered 503. A 202
+ * The limits of a commit of inbound events. An event that is not durable within the deadline gets a 503. A 202
  * may take half a second, and recording a conflict as much again, so that every response comes within a second.
  */
 const INGEST_LIMITS = {
@@ -134,12 +134,12 @@ export function createIngest<E extends InboundEvent, S extends Stored>(
   }
 }
 
-/** Answers 503 for every failure, except for data errors and deadlocks, which the group commit handles. */
+/** Turns every failure into a 503, except for data errors and deadlocks, which the group commit handles. */
 function failCommit({ log }: IngestDeps, rows: readonly unknown[], err: unknown): never {
   if (isTransientConflict(err) || isDataError(err)) throw err
   if (performance.now() >= nextFailureLogAt) {
     nextFailureLogAt = performance.now() + FAILURE_LOG_INTERVAL_MS
-    log.warn({ err, rows: rows.length }, 'a commit failed; its events are answered 503')
+    log.warn({ err, rows: rows.length }, 'a commit failed; its events get a 503')
   }
   throw unavailable(err)
 }

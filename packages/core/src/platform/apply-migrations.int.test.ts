@@ -49,7 +49,7 @@ async function apply(directory = migrations): Promise<string[]> {
   }
 }
 
-/** Prisma's CLI with its own engine (WebAssembly), on the migrations in `directory`; answers all that it prints. */
+/** Prisma's CLI with its own engine (WebAssembly), on the migrations in `directory`; returns all that it prints. */
 async function prisma(directory: string, ...args: string[]): Promise<string> {
   const config = path.join(folder, 'prisma.config.ts')
   const settings = {

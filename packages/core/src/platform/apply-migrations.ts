@@ -44,7 +44,7 @@ export async function lockMigrations(client: pg.ClientBase): Promise<void> {
 }
 
 /**
- * Applies the pending migrations of `directory` on a session that holds the lock. Answers their names.
+ * Applies the pending migrations of `directory` on a session that holds the lock. Returns their names.
  * @throws MigrationError if the database and the migrations do not go together, or a migration fails
  */
 export async function applyMigrations(client: pg.ClientBase, directory: string): Promise<string[]> {

@@ -23,7 +23,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-/** A queue that keeps what it is given; what a dispatcher does with a failing or full one is decided by these answers. */
+/** A queue that stores the jobs it gets; a test makes it fail or report a backlog. */
 function recordingQueue({ waiting = 0, fails = false, ready = true } = {}) {
   const entries: JobEntry[] = []
   const queueing = {

@@ -15,7 +15,7 @@ interface Add {
   ids: string[]
   entries: readonly JobEntry[]
   at: number
-  answer: () => void
+  complete: () => void
   refuse: (error: Error) => void
 }
 
@@ -27,8 +27,15 @@ function enqueuerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
     isReady: () => true,
     enqueueGapMs: 0,
     enqueue: (kind: JobKind, entries: readonly JobEntry[]) =>
-      new Promise<void>((answer, refuse) => {
-        adds.push({ kind, ids: entries.map(({ id }) => id), entries, at: performance.now(), answer, refuse })
+      new Promise<void>((complete, refuse) => {
+        adds.push({
+          kind,
+          ids: entries.map(({ id }) => id),
+          entries,
+          at: performance.now(),
+          complete,
+          refuse,
+        })
       }),
     ...over,
   } as Queueing
@@ -42,7 +49,7 @@ function enqueuerOn(over: Partial<Queueing> = {}, tracing?: Tracing) {
         value,
       ]),
     )
-  /** The add under way is answered, and the next one, if there is one, has begun. */
+  /** Completes the add under way, and waits until the next one has begun. */
   async function nextAdd(number: number): Promise<Add> {
     await expect.poll(() => adds.length, { interval: 1, timeout: 15_000 }).toBe(number)
     return adds[number - 1]!
@@ -63,7 +70,7 @@ test('jobs that arrive during an add share the next one', async () => {
   enqueuer.enqueue('a')
   for (const id of ['b', 'c', 'd']) enqueuer.enqueue(id)
   expect(adds.map((add) => add.ids)).toEqual([['a']])
-  adds[0]!.answer()
+  adds[0]!.complete()
   expect((await nextAdd(2)).ids).toEqual(['b', 'c', 'd'])
 })
 
@@ -105,7 +112,7 @@ test('a failed add is counted and logged, and later jobs are still added', async
   enqueuer.enqueue('b')
   enqueuer.enqueue('c')
   adds[0]!.refuse(new Error('the queue is away'))
-  ;(await nextAdd(2)).answer()
+  ;(await nextAdd(2)).complete()
   await enqueuer.drain()
   expect(adds.map((add) => add.ids)).toEqual([['a'], ['b', 'c']])
   expect(await counted()).toEqual({ 'row failed': 1, 'row ok': 2 })
@@ -120,7 +127,7 @@ test('the next add for jobs that arrived meanwhile comes after the queue’s gap
   enqueuer.enqueue('a')
   enqueuer.enqueue('b')
   const answeredAt = performance.now()
-  adds[0]!.answer()
+  adds[0]!.complete()
   await Promise.resolve()
   enqueuer.enqueue('c')
   const second = await nextAdd(2)
@@ -138,13 +145,13 @@ test('drain waits until all jobs are added, later arrivals included', async () =
     drained = true
   })
   enqueuer.enqueue('b')
-  adds[0]!.answer()
+  adds[0]!.complete()
   const second = await nextAdd(2)
   enqueuer.enqueue('c')
-  second.answer()
+  second.complete()
   const third = await nextAdd(3)
   expect(drained).toBe(false)
-  third.answer()
+  third.complete()
   await draining
   expect(adds.flatMap((add) => add.ids)).toEqual(['a', 'b', 'c'])
 })
@@ -166,7 +173,7 @@ test('while the queue is not ready, or 5000 jobs wait, rows are left to the disp
   expect(enqueuer.willEnqueue()).toBe(true)
   enqueuer.enqueue('one more')
   expect(enqueuer.willEnqueue()).toBe(false)
-  adds[0]!.answer()
+  adds[0]!.complete()
   await nextAdd(2)
   expect(enqueuer.willEnqueue()).toBe(true)
 })
@@ -177,7 +184,7 @@ test('each job carries the trace in which it was enqueued', async () => {
   const { enqueuer, adds, nextAdd } = enqueuerOn({}, tracing)
   for (const id of ['a', 'b', 'c']) enqueuer.enqueue(id)
   expect(adds[0]!.entries).toEqual([{ id: 'a', delayMs: 0, trace: 'trace-a' }])
-  adds[0]!.answer()
+  adds[0]!.complete()
   expect((await nextAdd(2)).entries).toEqual([
     { id: 'b', delayMs: 0, trace: undefined },
     { id: 'c', delayMs: 0, trace: 'trace-c' },

@@ -7,7 +7,7 @@ import type { Config } from './config.ts'
 const migrationsDirectory = path.resolve(import.meta.dirname, '../../../../prisma/migrations')
 
 /**
- * Applies pending migrations, then lets `seed` insert what a new database begins with. Answers the names of the applied
+ * Applies pending migrations, then lets `seed` insert what a new database begins with. Returns the names of the applied
  * migrations, and the result of `seed`.
  * @throws MigrationError if the database and the migrations do not go together, or a migration fails
  */

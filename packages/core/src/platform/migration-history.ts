@@ -44,7 +44,7 @@ export function compareNames(a: string, b: string): number {
 export const checksumOf = (sql: string): string => createHash('sha256').update(sql).digest('hex')
 
 /**
- * Answers the migrations that the database lacks, in the order in which they apply.
+ * Returns the migrations that the database lacks, in the order in which they apply.
  * @throws MigrationError if one failed before, is unknown to this version, or differs from the one that was applied
  */
 export function pendingMigrations(migrations: Migration[], recorded: RecordedMigration[]): Migration[] {

@@ -63,7 +63,7 @@ async function expectRecovery(
   refuse: () => Promise<unknown>,
   accept: () => Promise<unknown>,
 ): Promise<void> {
-  await waitFor('the queue to answer', () => reports.at(-1)?.up)
+  await waitFor('the queue to respond', () => reports.at(-1)?.up)
   await refuse()
   child.send('begin')
   const atFirst = reports.at(-1)!
@@ -103,7 +103,7 @@ describe.concurrent('on PostgreSQL', () => {
     await expectRecovery(startQueueProcess(onTestFinished, { DATABASE_URL: url }), refuse, accept)
   })
 
-  test('a server that does not answer', async ({ onTestFinished }) => {
+  test('a server that does not respond', async ({ onTestFinished }) => {
     const database = await createDatabase(inject('postgresUrl'))
     onTestFinished(database.drop)
     const proxy = await startProxy(new URL(database.url))
@@ -150,7 +150,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
   })
 })
 
-/** Forwards connections; while silent, it breaks the open ones and accepts new ones without an answer. */
+/** Forwards connections; while silent, it breaks the open ones and accepts new ones without a response. */
 async function startProxy(target: URL) {
   let silent = false
   const sockets = new Set<net.Socket>()

@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** A sequence that is asked for: how often, and what it answers after how long. */
+/** A sequence that counts its reads; the test decides its value and its delay. */
 function sequence({ takesMs = 0 } = {}) {
   const asked = { times: 0, value: 1, fails: false }
   const batch = async () => {
