@@ -1,6 +1,6 @@
 // Starts the process of the merchants' endpoints, and reads from it which webhooks arrived.
 import { once } from 'node:events'
-import { startDeafServer } from '@sluice/testing'
+import { startStoppedServer } from '@sluice/testing'
 import { startChild } from './child.ts'
 import type { Janitor } from './janitor.ts'
 
@@ -29,7 +29,7 @@ export type Receivers = Endpoints & {
 }
 
 export async function startReceivers(janitor: Janitor): Promise<Receivers> {
-  const startingDeaf = startDeafServer()
+  const startingDeaf = startStoppedServer()
   const stopDeaf = janitor.defer(async () => (await startingDeaf.catch(() => undefined))?.close())
   const deaf = await startingDeaf
   const child = await startChild(janitor, { name: 'receivers', module: 'bench/dist/webhook-receivers.js' })

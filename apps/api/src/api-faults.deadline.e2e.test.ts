@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { getHealth, getTransaction } from '@sluice/contracts'
 import {
-  countEndings,
+  countCompletions,
   type Ledger,
   openShop,
-  postDeliveries,
+  postEvents,
   queueBackends,
   seededKeys,
   startPostgres,
@@ -50,7 +50,7 @@ for (const { backend, available } of queueBackends) {
     test('SIGTERM under load: it exits with 0 in time and what it acknowledged is there', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       const stop = new AbortController()
-      const load = postDeliveries({ url: () => system.api.url, signal: stop.signal, connections: 50 })
+      const load = postEvents({ url: () => system.api.url, signal: stop.signal, connections: 50 })
       await new Promise((resolve) => setTimeout(resolve, 1000))
       const startedAt = Date.now()
       expect(await system.api.stop()).toEqual({ code: 0, signal: null })
@@ -66,7 +66,7 @@ for (const { backend, available } of queueBackends) {
     let server: TestServer
     beforeAll(async () => {
       server = await startPostgres()
-      await countEndings(server)
+      await countCompletions(server)
       system = await startSystemOn(server, { backend })
     })
     afterAll(() => system?.stop())
@@ -75,7 +75,7 @@ for (const { backend, available } of queueBackends) {
     async function underLoad(what: () => Promise<void>): Promise<Ledger> {
       const stop = new AbortController()
       const longestPauseMs = watchPauses()
-      const load = postDeliveries({
+      const load = postEvents({
         url: () => system.api.url,
         signal: stop.signal,
         connections: 20,

@@ -2,7 +2,7 @@
 import {
   type AppProcess,
   type Ledger,
-  postDeliveries,
+  postEvents,
   queueBackends,
   startSystem,
   type TestSystem,
@@ -30,7 +30,7 @@ for (const { backend, available } of queueBackends) {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       let api: AppProcess = system.api
       const stop = new AbortController()
-      const load = postDeliveries({ url: () => api.url, signal: stop.signal, connections: 50 })
+      const load = postEvents({ url: () => api.url, signal: stop.signal, connections: 50 })
       for (let kill = 0; kill < 3; kill++) {
         await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 500))
         await api.stop('SIGKILL')
@@ -53,7 +53,7 @@ for (const { backend, available } of queueBackends) {
       const session = await system.database.session()
       await session.query('BEGIN')
       await session.query('LOCK TABLE transactions IN EXCLUSIVE MODE')
-      const load = postDeliveries({
+      const load = postEvents({
         url: () => system.api.url,
         count: 100,
         connections: 100,

@@ -3,7 +3,6 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { isLuhnValid } from '@sluice/contracts'
 import {
   addMerchant,
-  askRedis,
   dumpRedis,
   type Keys,
   type MisbehavingServer,
@@ -11,6 +10,7 @@ import {
   openShop,
   paymentEventBody,
   queueBackends,
+  runRedisCommand,
   type Shop,
   seededRandom,
   startMisbehavingServer,
@@ -334,7 +334,7 @@ for (const { backend, available } of queueBackends) {
         ]),
       ]
       if (system.redis) places.push(['Redis', await dumpRedis(system.redis.url), secretsOf(keys)])
-      if (monitor) places.push(['what was sent to Redis', monitor.heard(), secretsOf(keys)])
+      if (monitor) places.push(['what was sent to Redis', monitor.output(), secretsOf(keys)])
       for (const { head, body } of endpoint.requests) {
         places.push(['a webhook', `${head}\n\n${body}`, secretsOf(keys)])
       }
@@ -419,7 +419,8 @@ for (const { backend, available } of queueBackends) {
       await untilKnown(async () => ({
         status: await send(order, { ...asJson(body), path: '/api/v1/orders' }),
       }))
-      if (system.redis) await askRedis(system.redis.url, ['LPUSH', 'planted', JSON.stringify({ card })])
+      if (system.redis)
+        await runRedisCommand(system.redis.url, ['LPUSH', 'planted', JSON.stringify({ card })])
       const found = await findCanaries()
       for (const where of [
         'public.orders',

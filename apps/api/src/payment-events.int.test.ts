@@ -13,7 +13,7 @@ import {
 import { unpackSnapshot } from '@sluice/core'
 import {
   type AppProcess,
-  findBroken,
+  findViolatedInvariants,
   paymentEventBody,
   seededRandom,
   shuffled,
@@ -249,7 +249,7 @@ test('any multiset of events, in any order, concurrent or not, gives the payment
       )
       if (concurrent) await Promise.all(sends.map((send) => send()))
       else for (const send of sends) await send()
-      expect(await findBroken(system.database.url)).toEqual([])
+      expect(await findViolatedInvariants(system.database.url)).toEqual([])
     }),
     { numRuns: volume(60) },
   )
@@ -275,7 +275,7 @@ test(`20 concurrent events of one payment: the right final state, ${ROUNDS} time
     `SELECT count(*)::int AS payments, sum(events_count)::int AS events FROM external_payments WHERE payment_id LIKE 'pay_m%'`,
   )
   expect(row).toEqual({ payments: ROUNDS, events: 20 * ROUNDS })
-  expect(await findBroken(system.database.url)).toEqual([])
+  expect(await findViolatedInvariants(system.database.url)).toEqual([])
 }, 180_000)
 
 describe('reading', () => {

@@ -151,7 +151,7 @@ test('a refund that the bank refuses fails, and its amount is available again, o
   await shop.refundSettled(whole.id)
   // Both refunds have failed. A second release of the first one would make the sum negative.
   expect(await refundedAmount(id)).toBe(0)
-  const endings = await system.endings()
+  const endings = await system.completions()
   for (const ended of [refundId, whole.id]) expect(endings).toContainEqual({ id: ended, times: 1 })
 })
 

@@ -147,11 +147,11 @@ test.concurrent.for(brokenCollectors)(
     })
     expect(posted.status).toBe(202)
     expect(posted.tookMs).toBeLessThan(1000)
-    await waitFor('the processing', async () => (await system.endings()).length === 1)
+    await waitFor('the processing', async () => (await system.completions()).length === 1)
     await waitFor('both to tell of it', () => apps(system).every((app) => reports(app.output()) === 1))
 
     expect((await post(system, 'txn_after')).status).toBe(202)
-    await waitFor('the processing', async () => (await system.endings()).length === 2)
+    await waitFor('the processing', async () => (await system.completions()).length === 2)
     const stoppingAt = performance.now()
     const ends = await Promise.all(apps(system).map((app) => app.stop()))
     expect(ends).toEqual(ends.map(() => ({ code: 0, signal: null })))

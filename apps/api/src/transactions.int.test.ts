@@ -63,7 +63,7 @@ for (const { backend, available } of queueBackends) {
       expect(
         await system.database.query('SELECT 1 FROM transactions WHERE transaction_id = $1', [id]),
       ).toHaveLength(1)
-      expect((await system.endings()).find((row) => row.id === id)).toMatchObject({ times: 1 })
+      expect((await system.completions()).find((row) => row.id === id)).toMatchObject({ times: 1 })
     })
 
     const oddIds = [

@@ -128,7 +128,7 @@ for (const { backend, available } of queueBackends) {
       const [ids] = await Promise.all([trade(shop), killWorkers(volume(8, 4))])
       expect(ids.size).toBe(PAYMENTS + REFUNDS)
       expect(await system.settle(ids, SETTLE_TIMEOUT_MS)).toEqual([])
-      expect((await system.endings()).length).toBe(PAYMENTS + REFUNDS)
+      expect((await system.completions()).length).toBe(PAYMENTS + REFUNDS)
 
       // Only the bank's refusals release refunded amounts, each once.
       const refused = `payments p ON p.id = payment_id WHERE p.bank_scenario = 'refundfail'`
@@ -200,11 +200,11 @@ test('with an API killed by -9 and repeated requests, each key creates one payme
   const payUntilCreated = async (orderId: string): Promise<string> => {
     const headers = { ...seededKeys, 'idempotency-key': randomUUID() }
     const body = { order_id: orderId, method: 'upi' as const, vpa: VPA_OF_CHANCE }
-    const ask = async () => {
+    const payOnce = async () => {
       const result = await createClient(api.url)(createPayment, { headers, body })
       return result.status === 201 ? result.body.id : undefined
     }
-    return waitFor('a response', ask, { timeoutMs: 60_000 })
+    return waitFor('a response', payOnce, { timeoutMs: 60_000 })
   }
   const [ids] = await Promise.all([inTurns(orders, 4, ({ id }) => payUntilCreated(id)), killApis()])
   expect(await system.settle(new Set(ids), SETTLE_TIMEOUT_MS)).toEqual([])

@@ -60,7 +60,7 @@ test('a worker killed while it writes deliveries commits neither them nor their 
   expectStatus(await call(postPaymentEvent, { body: paymentEventBody('evt', 'pay_ext') }), 202)
   const payment = await shop.pay((await shop.order()).id)
   const refund = await shop.refund(paid.id, 100)
-  const before = await system.endings()
+  const before = await system.completions()
 
   const release = await lockDeliveries(system)
   const worker = await system.startWorker()
@@ -68,14 +68,14 @@ test('a worker killed while it writes deliveries commits neither them nor their 
     'all four to be about to be published',
     async () => (await workerSessions(system, 'publishing')).length === 4,
   )
-  expect(await system.endings()).toEqual(before)
+  expect(await system.completions()).toEqual(before)
   await worker.stop('SIGKILL')
   // Its sessions would still commit after the release.
   const orphans = await workerSessions(system, 'all')
   await database.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [orphans])
   await waitFor('its sessions to end', async () => (await workerSessions(system, 'all')).length === 0)
   await release()
-  expect(await system.endings()).toEqual(before)
+  expect(await system.completions()).toEqual(before)
 
   await system.startWorker()
   expect(await system.settle(new Set(['txn', 'evt', payment.id, refund.id]))).toEqual([])

@@ -1,14 +1,7 @@
 // A worker that may open only six connections at first: it waits, stays calm and reachable, and processes later.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import {
-  type AppProcess,
-  postDeliveries,
-  startApp,
-  startSystem,
-  type TestSystem,
-  waitFor,
-} from '@sluice/testing'
+import { type AppProcess, postEvents, startApp, startSystem, type TestSystem, waitFor } from '@sluice/testing'
 import { afterAll, beforeAll, describe, expect, inject, type TestContext, test } from 'vitest'
 
 describe.concurrent('a worker whose first connections to the queue are refused', () => {
@@ -38,7 +31,7 @@ describe.concurrent('a worker whose first connections to the queue are refused',
   }
 
   test('uses little CPU, and processes jobs within 20 s of the end of the limit', async (context) => {
-    const ledger = await postDeliveries({ url: () => system.api.url, count: 20 })
+    const ledger = await postEvents({ url: () => system.api.url, count: 20 })
     const { worker, lift } = await startLimitedWorker(context)
     const before = await cpuSeconds(worker)
     await pause(2500)
@@ -55,7 +48,7 @@ describe.concurrent('a worker whose first connections to the queue are refused',
   })
 })
 
-/** CPU time so far, by the worker's own metrics: an answer shows that its event loop runs. */
+/** CPU time so far, from the worker's own metrics: a response shows that its event loop runs. */
 async function cpuSeconds({ url }: AppProcess): Promise<number> {
   const metrics = await (await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(5000) })).text()
   return Number(/^\S*process_cpu_seconds_total (\S+)$/m.exec(metrics)?.[1])

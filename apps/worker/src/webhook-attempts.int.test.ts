@@ -6,8 +6,8 @@ import {
   type MisbehaviourName,
   misbehaviours,
   refusedUrl,
-  startDeafServer,
   startMisbehavingServer,
+  startStoppedServer,
   startSystem,
   type TestSystem,
   waitFor,
@@ -51,7 +51,7 @@ const EXPECTED: Record<MisbehaviourName, Expected> = {
   'close-ends-body': [200, 'all of it'],
   'reset-second-request': [200, 'ok'],
   'close-when-idle': [200, 'ok'],
-  'speak-when-idle': [200, 'ok'],
+  'write-when-idle': [200, 'ok'],
   'hang-before-header': ['timeout'],
   'hang-mid-header': ['timeout'],
   'hang-mid-body': [200, 'part'],
@@ -74,7 +74,7 @@ const EXPECTED: Record<MisbehaviourName, Expected> = {
   'bad-chunk': [200, ''],
   'two-lengths': ['invalid_response'],
   'longer-than-its-length': [200, 'ok'],
-  'two-answers': [200, 'ok'],
+  'two-responses': [200, 'ok'],
   trailers: [200, 'ok'],
   'early-hints': [200, 'ok'],
   continue: ['invalid_response'],
@@ -142,9 +142,9 @@ test('every misbehaviour is one attempt with the right outcome, within 5.5 s, an
     ['another protocol', `ftp://127.0.0.1:${server.port}/ftp`, ['invalid_url']],
   ]
   if (process.platform === 'linux') {
-    const deaf = await startDeafServer()
-    stops.push(deaf.close)
-    cases.push(['a listener that accepts no connection', deaf.url, ['timeout']])
+    const stopped = await startStoppedServer()
+    stops.push(stopped.close)
+    cases.push(['a listener that accepts no connection', stopped.url, ['timeout']])
   }
   expect(Object.keys(EXPECTED).sort()).toEqual(Object.keys(misbehaviours).sort())
 

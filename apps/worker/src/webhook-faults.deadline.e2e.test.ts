@@ -1,5 +1,12 @@
 // Every webhook arrives although processes die, and outside a crash each is sent once: the receiver counts.
-import { findBroken, queueBackends, startPostgres, type TestServer, volume, waitFor } from '@sluice/testing'
+import {
+  findViolatedInvariants,
+  queueBackends,
+  startPostgres,
+  type TestServer,
+  volume,
+  waitFor,
+} from '@sluice/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import {
   afterShortDelay,
@@ -46,7 +53,7 @@ for (const { backend, available } of queueBackends) {
         on: inject('postgresUrl'),
         backend,
         workers: 2,
-        answer: (_endpoint, respond) => respond(),
+        respond: (_endpoint, send) => send(),
       })
       await writeDeliveries(load, DELIVERIES - PUBLISHED)
       const publishing = publish(load, PUBLISHED)
@@ -62,7 +69,7 @@ for (const { backend, available } of queueBackends) {
       load = await startWebhookLoad({
         on: inject('postgresUrl'),
         backend,
-        answer: (_endpoint, respond) => (isHolding ? held.push(respond) : respond()),
+        respond: (_endpoint, send) => (isHolding ? held.push(send) : send()),
       })
       await writeDeliveries(load, 2000)
       // Two of each of ten endpoints, which the worker has not tried yet.
@@ -72,7 +79,7 @@ for (const { backend, available } of queueBackends) {
       const stopped = worker!.stop()
       await soon('the worker to be stopping', () => worker!.output().includes('stopping'))
       isHolding = false
-      for (const respond of held) respond()
+      for (const send of held) send()
       expect(await stopped).toEqual({ code: 0, signal: null })
       expect(Date.now() - startedAt).toBeLessThan(10_000)
       const after = await readDeliveries(load)
@@ -91,7 +98,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
     load = await startWebhookLoad({
       on: inject('postgresUrl'),
       backend: 'redis',
-      answer: (_endpoint, respond) => respond(),
+      respond: (_endpoint, send) => send(),
     })
     const withWakeUps = Math.round(DELIVERIES * 0.4)
     const without = DELIVERIES - withWakeUps
@@ -138,8 +145,8 @@ test('a hanging endpoint delays only its own webhooks, and gets them once it res
   const hanging = new Set<string>()
   load = await startWebhookLoad({
     on: inject('postgresUrl'),
-    answer: (endpoint, respond) =>
-      isHanging && hanging.has(endpoint) ? held.push(respond) : afterShortDelay(endpoint, respond),
+    respond: (endpoint, send) =>
+      isHanging && hanging.has(endpoint) ? held.push(send) : afterShortDelay(endpoint, send),
   })
   const [slow, well] = [load.merchants.slice(0, 3), load.merchants.slice(3)]
   for (const { id } of slow) hanging.add(id)
@@ -153,15 +160,15 @@ test('a hanging endpoint delays only its own webhooks, and gets them once it res
     )
     return row!.open
   }
-  await waitFor('the others to be done', async () => (await openOf(well)) === 0)
+  await waitFor('the deliveries of the other endpoints', async () => (await openOf(well)) === 0)
   expect(await openOf(slow)).toBe(300)
   expect(slow.map(({ id }) => load.receiver.waiting(id) <= 8)).toEqual([true, true, true])
   isHanging = false
-  for (const respond of held) respond()
+  for (const send of held) send()
   await allSettled(load, 40_000)
   expect((await readDeliveries(load)).filter(({ status }) => status !== 'success')).toEqual([])
   expect(load.receiver.problems).toEqual([])
-  expect(await findBroken(load.system.database.url)).toEqual([])
+  expect(await findViolatedInvariants(load.system.database.url)).toEqual([])
 })
 
 test('hundreds of hanging endpoints do not hold all slots: endpoints known to respond are served meanwhile', async () => {
@@ -169,22 +176,22 @@ test('hundreds of hanging endpoints do not hold all slots: endpoints known to re
   load = await startWebhookLoad({
     on: inject('postgresUrl'),
     merchants: 303,
-    answer: (endpoint, respond) => hanging.has(endpoint) || afterShortDelay(endpoint, respond),
+    respond: (endpoint, send) => hanging.has(endpoint) || afterShortDelay(endpoint, send),
   })
-  const [known, silent] = [load.merchants.slice(0, 3), load.merchants.slice(3)]
+  const [known, hangingMerchants] = [load.merchants.slice(0, 3), load.merchants.slice(3)]
   await writeDeliveries(load, 30, known)
   await allSettled(load, 10_000)
-  for (const { id } of silent) hanging.add(id)
-  await writeDeliveries(load, 2 * silent.length, silent)
+  for (const { id } of hangingMerchants) hanging.add(id)
+  await writeDeliveries(load, 2 * hangingMerchants.length, hangingMerchants)
   await soon('as many to hang as may', () => load.receiver.waiting() >= SLOTS / 4)
   await writeDeliveries(load, 300, known)
-  const open = await waitFor('the known ones to be served', async () => {
+  const open = await waitFor('the deliveries of the known endpoints', async () => {
     const rows = await load.system.database.query<{ merchant_id: string }>(
       'SELECT merchant_id FROM webhook_logs WHERE settled_at IS NULL',
     )
     return known.some(({ id }) => rows.some(({ merchant_id }) => merchant_id === id)) ? undefined : rows
   })
-  expect(open).toHaveLength(2 * silent.length)
+  expect(open).toHaveLength(2 * hangingMerchants.length)
   // No hanging attempt had ended by then, so none of their slots was free in between.
   expect(await load.system.database.query('SELECT FROM webhook_attempts WHERE error IS NOT NULL')).toEqual([])
   expect(load.receiver.problems).toEqual([])

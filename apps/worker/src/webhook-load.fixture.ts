@@ -2,10 +2,10 @@
 import { putWebhook, testWebhook } from '@sluice/contracts'
 import {
   addMerchant,
-  countEndings,
+  countCompletions,
   createDatabase,
   expectStatus,
-  findBroken,
+  findViolatedInvariants,
   type Keys,
   startReceiver,
   startSystemOn,
@@ -37,7 +37,7 @@ interface LoadOptions {
   backend?: 'postgresql' | 'redis'
   workers?: number
   merchants?: number
-  answer?: (endpoint: string, respond: () => void) => void
+  respond?: (endpoint: string, send: () => void) => void
 }
 
 export interface WebhookLoad {
@@ -48,15 +48,15 @@ export interface WebhookLoad {
 }
 
 /** Responds late enough for many attempts to be in flight. */
-export const afterShortDelay = (_endpoint: string, respond: () => void) => setTimeout(respond, 30)
+export const afterShortDelay = (_endpoint: string, send: () => void) => setTimeout(send, 30)
 
 /** Starts a system without deliveries, and one receiver with an endpoint for each merchant, named by its id. */
 export async function startWebhookLoad(options: LoadOptions): Promise<WebhookLoad> {
-  const { backend = 'postgresql', workers = 1, answer = afterShortDelay } = options
+  const { backend = 'postgresql', workers = 1, respond = afterShortDelay } = options
   const database = typeof options.on === 'string' ? await createDatabase(options.on) : options.on
-  await countEndings(database)
+  await countCompletions(database)
   await countSuccesses(database)
-  const receiver = await startReceiver({ verify, answer })
+  const receiver = await startReceiver({ verify, respond })
   // A failed attempt must not delay a test by a minute.
   const env = { WEBHOOK_RETRY_INTERVALS_TEST: 'true' }
   const system = await startSystemOn(database, { backend, workers, env })
@@ -146,7 +146,7 @@ export const morePosts = (load: WebhookLoad, more: number) => {
 /** Waits until no delivery is open; the error shows some that are. */
 export const allSettled = (load: WebhookLoad, timeoutMs: number) =>
   waitFor(
-    'nothing to be open',
+    'no delivery to be open',
     async () => {
       const open = await load.system.database.query(
         `SELECT id, attempts, attempt_number, claimed_until, next_retry_at, response_code, now(),
@@ -206,7 +206,7 @@ export async function expectAllDelivered(
   const unrecorded = deliveries.reduce((sum, { leased, recorded }) => sum + leased - recorded, 0)
   expect(unrecorded).toBeLessThanOrEqual(SLOTS * crashes.length)
   if (areVisible) expect(unrecorded).toBeGreaterThan(0)
-  expect(await findBroken(load.system.database.url)).toEqual([])
+  expect(await findViolatedInvariants(load.system.database.url)).toEqual([])
 }
 
 function faultsOf(
@@ -221,19 +221,19 @@ function faultsOf(
   }
   const faults = [
     status === 'success' ? '' : `is ${status}`,
-    posts.length > 0 ? '' : 'never came',
+    posts.length > 0 ? '' : 'never arrived',
     errors.length === 0 ? '' : `got no response: ${errors}`,
-    posts.length <= leased ? '' : `came ${posts.length} times, for ${leased} leases`,
+    posts.length <= leased ? '' : `arrived ${posts.length} times, for ${leased} leases`,
     successful === 1 && successes === 1
       ? ''
       : `${successful} successful attempts are recorded, ${successes} changes to success`,
     crashes.length > 0 || recorded === leased ? '' : `${leased - recorded} attempts are not recorded`,
-    posts.slice(1).every((_, i) => isExcused(i + 1)) ? '' : 'came twice without a crash between',
+    posts.slice(1).every((_, i) => isExcused(i + 1)) ? '' : 'arrived twice without a crash between',
   ]
   return faults.filter((fault) => fault !== '').map((fault) => `${id} ${fault}`)
 }
 
-/** Requests of a dead sender may still lie in the receiver's sockets. */
+/** Requests of a killed sender may still be in the receiver's socket buffers. */
 const RECEIVED_LATE_MS = 1000
 
 export async function during(what: () => Promise<unknown>): Promise<Crash> {

@@ -1,6 +1,6 @@
-// Acknowledged work takes effect exactly once, also when workers are killed, share the work, or start without Redis.
+// Acknowledged events are processed exactly once: with killed workers, several workers, or a start without Redis.
 import {
-  postDeliveries,
+  postEvents,
   queueBackends,
   SEEDED_MERCHANT_ID,
   startSystem,
@@ -12,29 +12,29 @@ import { afterEach, describe, expect, inject, onTestFinished, test } from 'vites
 import { startEndpoint } from './merchant-endpoint.fixture.ts'
 import { findWronglyPublished } from './published-once.fixture.ts'
 
-/** No promise, only an end: other tests run at the same time. */
+/** A limit of the test, not a guarantee: other tests run at the same time. */
 const SETTLE_TIMEOUT_MS = 90_000
 
 let system: TestSystem
 afterEach(() => system?.stop())
 
-/** Everything acknowledged took effect, once. */
+/** Every acknowledged event is processed once. */
 async function expectAllProcessedOnce(acknowledged: ReadonlySet<string>): Promise<void> {
   expect(await system.settle(acknowledged, SETTLE_TIMEOUT_MS)).toEqual([])
 }
 
 for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`with the queue on ${backend}`, () => {
-    test('workers killed with -9 again and again under load: nothing is lost, processed or told twice', async () => {
+    test('workers killed repeatedly by SIGKILL under load: each event is processed once and published once', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, workers: 1 })
-      // It never answers, so that what matters here, the rows, cost little to deliver.
+      // The endpoint never responds, so that deliveries cost little: this test is about rows.
       const { url } = await startEndpoint(onTestFinished, () => {})
       await system.database.query('UPDATE merchants SET webhook_url = $2 WHERE id = $1', [
         SEEDED_MERCHANT_ID,
         url,
       ])
       const stop = new AbortController()
-      const load = postDeliveries({
+      const load = postEvents({
         url: () => system.api.url,
         signal: stop.signal,
         connections: 10,
@@ -52,14 +52,14 @@ for (const { backend, available } of queueBackends) {
       expect(await findWronglyPublished(system.database)).toEqual([])
     })
 
-    test('three workers at once share the work without doing any of it twice', async () => {
+    test('three workers at once process each event once', async () => {
       system = await startSystem({
         postgresUrl: inject('postgresUrl'),
         backend,
         workers: 3,
         env: { TRANSACTION_PROCESSING_DELAY_MS: '0', DISPATCH_INTERVAL_MS: '50' },
       })
-      const ledger = await postDeliveries({
+      const ledger = await postEvents({
         url: () => system.api.url,
         count: volume(3000),
         connections: 100,
@@ -70,18 +70,18 @@ for (const { backend, available } of queueBackends) {
   })
 }
 
-describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('Redis', () => {
-  test('away when API and worker start: deliveries are taken, and processed once it comes', async () => {
+describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.available)('with Redis', () => {
+  test('an API and a worker that start without Redis accept events, and process them once Redis runs', async () => {
     system = await startSystem({ postgresUrl: inject('postgresUrl'), backend: 'redis', workers: 0 })
     await system.redis!.stop()
     const [api] = await Promise.all([system.startApi(), system.startWorker()])
     const health = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
     expect(health).toMatchObject({ redis: 'disconnected', status: 'degraded' })
-    const ledger = await postDeliveries({ url: () => api.url, count: 200, resend: true })
+    const ledger = await postEvents({ url: () => api.url, count: 200, resend: true })
     expect(ledger.acknowledged.size).toBe(200)
     await system.redis!.start()
     await expectAllProcessedOnce(ledger.acknowledged)
-    await waitFor('the API to have found it, too', async () => {
+    await waitFor('the API to be connected to Redis', async () => {
       const after = (await (await fetch(`${api.url}/health`)).json()) as { redis: string; status: string }
       return after.redis === 'connected' && after.status === 'healthy'
     })

@@ -1,4 +1,4 @@
-// The API, the worker and the page server as their users run them: built, each a process of its own.
+// Starts the built API, worker or page server as a process of its own, as operators run them.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
@@ -7,17 +7,17 @@ const repository = path.resolve(import.meta.dirname, '../../..')
 const READY_TIMEOUT_MS = 45_000
 
 export interface AppProcess {
-  /** The API's or the pages' address, or that of the worker's metrics. */
+  /** The URL of the API or the pages, or of the worker's metrics. */
   url: string
   pid: number
-  /** What it has written so far. */
+  /** The output so far, stdout and stderr. */
   output: () => string
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
-  /** Sends a signal, SIGTERM by default, and waits for the end. */
+  /** Sends a signal, SIGTERM by default, and waits for the exit. */
   stop: (signal?: NodeJS.Signals) => Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
-/** Starts `apps/<name>/dist/main.js` with just these variables and the PATH, on ports of its own; resolves when it serves. */
+/** Starts `apps/<name>/dist/main.js` with only these variables and the PATH, on free ports; resolves when it serves. */
 export async function startApp(
   name: 'api' | 'worker' | 'pages',
   env: Record<string, string | undefined>,

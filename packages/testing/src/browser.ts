@@ -1,4 +1,4 @@
-// The browser that tests of the pages run in: the machine's own Chromium, found once; such tests are skipped without one.
+// The browser for tests of pages: the machine's own Chromium. Without one these tests are skipped.
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
 import { type Browser, chromium, selectors } from 'playwright-core'
@@ -11,12 +11,12 @@ const candidates = [
   '/usr/bin/chromium',
 ]
 
-/** Where the browser is: `CHROMIUM_PATH`, then the PATH; undefined when there is none that may be run. */
+/** The path of the browser: `CHROMIUM_PATH`, then the PATH; undefined without an executable one. */
 export const browserPath: string | undefined = candidates.find(
   (file) => file !== undefined && file !== '' && isExecutable(file),
 )
 
-/** A headless browser that works as root and in containers, and renders alike everywhere; test ids are `data-test-id`. */
+/** A headless browser that runs as root and in containers, and renders the same everywhere. Test ids are `data-test-id`. */
 export function launchBrowser(): Promise<Browser> {
   if (browserPath === undefined) throw new Error('There is no browser: set CHROMIUM_PATH')
   selectors.setTestIdAttribute('data-test-id')

@@ -1,4 +1,4 @@
-// A small name server of the test's own, over UDP on loopback, that answers as the test says, lies, or keeps silent.
+// A small name server for tests, over UDP on loopback: the test sets the answer to each name, or no answer.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import net from 'node:net'
@@ -11,17 +11,17 @@ const SERVER_FAILURE = 2
 const NO_SUCH_NAME = 3
 
 /**
- * What is said of a name: its addresses (those of the asked family; none is an empty answer), that it doesn't exist, that
- * the server failed, or nothing at all.
+ * The answer for a name: its addresses, "no such name", a failure of the server, or no answer.
+ * Only addresses of the requested family are sent; without one the answer is empty.
  */
 export type DnsAnswer = string[] | 'no such name' | 'failure' | 'silence'
 
 export interface TestDnsServer {
-  /** `127.0.0.1:port`, as a resolver's `servers` wants it. */
+  /** `127.0.0.1:port`, for a resolver's `servers`. */
   address: string
   /** Every question, in order, as `A name` or `AAAA name`. */
   questions: string[]
-  /** How a name is answered from now on: always alike, or anew for each question. Unknown names don't exist. */
+  /** Sets the answer for a name: a fixed one, or a function called for each question. Other names do not exist. */
   answer: (name: string, how: DnsAnswer | ((family: 4 | 6) => DnsAnswer)) => void
   close: () => Promise<void>
 }
@@ -54,7 +54,7 @@ export async function startDnsServer(): Promise<TestDnsServer> {
   }
 }
 
-/** The one question of a query (RFC 1035, 4.1.2): its name in lower case, its type, and where it ends. */
+/** The single question of a query (RFC 1035, 4.1.2): its name in lower case, its type, and the offset of its end. */
 function readQuestion(query: Buffer): { name: string; type: number; end: number } {
   const labels: string[] = []
   let at = 12
@@ -75,13 +75,13 @@ function writeAnswer(
   const code = answer === 'no such name' ? NO_SUCH_NAME : answer === 'failure' ? SERVER_FAILURE : NO_ERROR
   const header = Buffer.alloc(12)
   query.copy(header, 0, 0, 2)
-  header.writeUInt16BE(0x8180 | code, 2) // An answer, of a server that recurses.
+  header.writeUInt16BE(0x8180 | code, 2) // An answer from a recursive server.
   header.writeUInt16BE(1, 4)
   header.writeUInt16BE(addresses.length, 6)
   return Buffer.concat([header, query.subarray(12, questionEnd), ...addresses.map(writeRecord)])
 }
 
-/** A record about the question's name (a pointer to offset 12) that nobody may keep: its time to live is 0. */
+/** A record about the question's name (a pointer to offset 12). Its time to live is 0, so no resolver caches it. */
 function writeRecord(address: string): Buffer {
   const bytes = net.isIPv4(address) ? bytesOfIPv4(address) : bytesOfIPv6(address)
   const head = Buffer.alloc(12)

@@ -1,4 +1,4 @@
-// Merchants, orders and payments for tests of the gateway, over the API as merchants use it.
+// Creates merchants, orders, payments and refunds for tests, through the API as merchants do.
 import { randomBytes, randomUUID } from 'node:crypto'
 import {
   type CallInput,
@@ -13,23 +13,23 @@ import {
   type Refund,
   type RouteContract,
 } from '@sluice/contracts'
-import { untilKnown } from './answers.ts'
 import type { TestDatabase } from './postgres.ts'
+import { untilKnown } from './responses.ts'
 import { waitFor } from './wait.ts'
 
 type Call = ReturnType<typeof createClient>
 
-/** What a merchant authenticates with. */
+/** The API keys of a merchant. */
 export interface Keys extends Record<string, string> {
   'x-api-key': string
   'x-api-secret': string
 }
 
-/** Of the merchant that is seeded in the sandbox. */
+/** The keys of the merchant that the sandbox seeds. */
 export const seededKeys: Keys = { 'x-api-key': 'key_test_abc123', 'x-api-secret': 'secret_test_xyz789' }
 export const SEEDED_MERCHANT_ID = '550e8400-e29b-41d4-a716-446655440000'
 
-/** Taken, and paid in the sandbox. */
+/** A card that is accepted, and paid in the sandbox. */
 export const goodCard = {
   number: '4111111111111111',
   expiry_month: '12',
@@ -38,7 +38,7 @@ export const goodCard = {
   holder_name: 'John Doe',
 }
 
-/** Another merchant, straight into the database. */
+/** Inserts another merchant into the database. */
 export async function addMerchant(
   database: Pick<TestDatabase, 'query'>,
   { accounts = [] }: { accounts?: readonly string[] } = {},
@@ -60,7 +60,7 @@ export async function addMerchant(
   return { id, email, keys }
 }
 
-/** The body of an answer that must have this status; else the whole answer is told. */
+/** The body of a response that must have this status; otherwise the error shows the whole response. */
 export function expectStatus<T extends { status: number; body: unknown }, S extends T['status']>(
   result: T,
   status: S,
@@ -71,11 +71,11 @@ export function expectStatus<T extends { status: number; body: unknown }, S exte
   return result.body as Extract<T, { status: S }>['body']
 }
 
-/** A test's way to orders, payments and refunds of one merchant. */
+/** Creates and reads orders, payments and refunds of one merchant. */
 export function openShop(call: Call, keys: Keys = seededKeys) {
   const headers = keys
 
-  /** As merchants do: with a key, and sent again when the answer is "unknown, send again". */
+  /** As merchants do: with an idempotency key, and sent again after a 503. */
   function create<R extends RouteContract>(route: R, input: CallInput<R>) {
     const keyed = { ...input, headers: { ...headers, 'idempotency-key': randomUUID() } }
     return untilKnown(() => call(route, keyed))
@@ -86,7 +86,7 @@ export function openShop(call: Call, keys: Keys = seededKeys) {
     return expectStatus(await create(createOrder, { body }), 201)
   }
 
-  /** By UPI, with a VPA that scripts the bank in the sandbox. */
+  /** Pays by UPI, with a VPA that sets the result of the sandbox bank. */
   async function pay(orderId: string, vpa = 'success@test'): Promise<Payment> {
     const body = { order_id: orderId, method: 'upi' as const, vpa }
     return expectStatus(await create(createPayment, { body }), 201)
@@ -108,17 +108,17 @@ export function openShop(call: Call, keys: Keys = seededKeys) {
   const readRefund = async (id: string): Promise<Refund> =>
     expectStatus(await untilKnown(() => call(getRefund, { headers, params: { refund_id: id } })), 200)
 
-  /** Waits for its end. */
+  /** Waits until the payment has succeeded or failed. */
   const settled = (id: string, timeoutMs = 15_000): Promise<Payment> => {
-    const ended = async () => {
+    const readFinal = async () => {
       const payment = await readPayment(id)
       return payment.status === 'success' || payment.status === 'failed' ? payment : undefined
     }
-    return waitFor(`payment ${id} to end`, ended, { timeoutMs })
+    return waitFor(`the final status of payment ${id}`, readFinal, { timeoutMs })
   }
 
   const refundSettled = (id: string): Promise<Refund> =>
-    waitFor(`refund ${id} to end`, async () => {
+    waitFor(`the final status of refund ${id}`, async () => {
       const found = await readRefund(id)
       return found.status === 'pending' ? undefined : found
     })

@@ -8,7 +8,7 @@ import { makeTemporaryFolder, prepareTemplate } from './postgres.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** The run's server, with rights to make databases. Not durable: a test of durability starts its own server. */
+    /** The run's server; its user may create databases. It is not durable: a test of durability starts its own server. */
     postgresUrl: string
   }
 }
@@ -18,7 +18,7 @@ interface RunServer {
   stop: () => Promise<void>
 }
 
-/** Every project loads this module anew, and all of them share the run's one server. */
+/** Every project loads this module again, and all projects share the run's one server. */
 const shared = globalThis as { sluiceRunServer?: { server: Promise<RunServer>; users: number } }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -1,9 +1,10 @@
-// Real servers for tests.
-export { untilAllKnown, untilKnown } from './answers.ts'
+// Real servers and helpers for tests.
+
 export { type AppProcess, startApp } from './app-process.ts'
 export { browserPath, launchBrowser } from './browser.ts'
 export { type DnsAnswer, startDnsServer, type TestDnsServer } from './dns-server.ts'
-export { countEndings, findBroken, findFaults } from './effects.ts'
+export { findUnequalDurations } from './durations.ts'
+export { countCompletions, findFaults, findViolatedInvariants } from './effects.ts'
 export {
   addMerchant,
   expectStatus,
@@ -14,14 +15,14 @@ export {
   type Shop,
   seededKeys,
 } from './gateway.ts'
-export { type Ledger, paymentEventBody, postDeliveries, transactionBody } from './ledger.ts'
+export { type Ledger, paymentEventBody, postEvents, transactionBody } from './ledger.ts'
 export {
   type MisbehavingServer,
   type MisbehaviourName,
   misbehaviours,
   refusedUrl,
-  startDeafServer,
   startMisbehavingServer,
+  startStoppedServer,
   testCertificate,
 } from './misbehaving-server.ts'
 export { watchPauses } from './pauses.ts'
@@ -37,8 +38,8 @@ export { errorOf, openPosts, type Post } from './posts.ts'
 export { randomSeed, seededRandom, shuffled } from './random.ts'
 export { startReceiver, type TestReceiver } from './receiver.ts'
 export { hasRedis, startRedis, type TestRedis } from './redis.ts'
-export { askRedis, dumpRedis, monitorRedis } from './redis-wire.ts'
-export { unequalTimes } from './same-time.ts'
+export { dumpRedis, monitorRedis, runRedisCommand } from './redis-wire.ts'
+export { untilAllKnown, untilKnown } from './responses.ts'
 export {
   type QueueBackend,
   queueBackends,

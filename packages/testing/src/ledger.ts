@@ -1,31 +1,31 @@
-// The ledger: every id that was acknowledged, to be compared with what the database says in the end.
+// Posts inbound events under load and keeps a ledger of acknowledged ids, to compare with the database.
 import { randomBytes } from 'node:crypto'
 import { externalPaymentStatuses, type PaymentEventRequest } from '@sluice/contracts'
 import { seededRandom } from './random.ts'
 
 export interface Ledger {
-  /** Ids that were answered 202. */
+  /** Ids with a 202 response. */
   acknowledged: Set<string>
-  /** How many answers there were of each status; 0 stands for no answer at all. */
+  /** The number of responses of each status; 0 means no response. */
   statuses: Map<number, number>
-  /** The slowest answer. */
+  /** The slowest response. */
   slowest: { ms: number; status: number; at: string }
 }
 
 export interface LoadOptions {
-  /** Where to post; read before each request, since an API may come back elsewhere. */
+  /** The URL of the API; read before each request, since a restarted API may have another one. */
   url: () => string
   connections?: number
-  /** What is posted, in turns; both by default. */
-  kinds?: readonly DeliveryKind[]
-  /** The load goes on until this is aborted, or `count` requests were sent. */
+  /** The kinds of events, posted in turns; both by default. */
+  kinds?: readonly InboundKind[]
+  /** The load ends when this is aborted, or after `count` events. */
   signal?: AbortSignal
   count?: number
-  /** Send again, as a processor would, what was not acknowledged. */
+  /** Sends events again that were not acknowledged, as a processor does. */
   resend?: boolean
 }
 
-type DeliveryKind = 'transaction' | 'payment_event'
+type InboundKind = 'transaction' | 'payment_event'
 
 export const transactionBody = (transactionId: string, fields: Record<string, unknown> = {}) => ({
   transaction_id: transactionId,
@@ -53,12 +53,12 @@ export const paymentEventBody = (
 
 const urls = { transaction: '/v1/webhooks/transactions', payment_event: '/webhooks/payment' }
 
-const random = seededRandom('deliveries under load')
+const random = seededRandom('inbound events under load')
 
-/** Eight events for a payment, of every kind and in any order. */
+/** A payment gets eight events, of random statuses and in random order. */
 const EVENTS_PER_PAYMENT = 8
 
-const bodies: Record<DeliveryKind, (prefix: string, n: number) => { id: string; body: object }> = {
+const bodies: Record<InboundKind, (prefix: string, n: number) => { id: string; body: object }> = {
   transaction(prefix, n) {
     const id = `txn_${prefix}_${n}`
     return { id, body: transactionBody(id) }
@@ -75,8 +75,8 @@ const bodies: Record<DeliveryKind, (prefix: string, n: number) => { id: string; 
   },
 }
 
-/** Posts unique deliveries over several connections until told to stop; answers the ledger. Never rejects. */
-export async function postDeliveries(options: LoadOptions): Promise<Ledger> {
+/** Posts unique events over several connections until the signal or `count` ends it; returns the ledger. Never rejects. */
+export async function postEvents(options: LoadOptions): Promise<Ledger> {
   const { url, connections = 20, signal, count = Number.POSITIVE_INFINITY, resend = false } = options
   const { kinds = ['transaction', 'payment_event'] } = options
   const ledger: Ledger = {
@@ -87,7 +87,7 @@ export async function postDeliveries(options: LoadOptions): Promise<Ledger> {
   const prefix = randomBytes(4).toString('hex')
   let sent = 0
 
-  async function post(kind: DeliveryKind, body: string): Promise<number> {
+  async function post(kind: InboundKind, body: string): Promise<number> {
     const startedAt = performance.now()
     try {
       const response = await fetch(url() + urls[kind], {
@@ -102,7 +102,7 @@ export async function postDeliveries(options: LoadOptions): Promise<Ledger> {
         ledger.slowest = { ms, status: response.status, at: new Date().toISOString() }
       return response.status
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20)) // a dead API would be asked in a tight loop
+      await new Promise((resolve) => setTimeout(resolve, 20)) // no tight loop while the API is down
       return 0
     }
   }

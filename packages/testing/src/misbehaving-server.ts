@@ -1,4 +1,4 @@
-// A receiver that does, on request, what no receiver should: the path of a URL names the misbehaviour.
+// A receiver that misbehaves on request: the path of a URL names the misbehaviour.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
@@ -9,11 +9,11 @@ import { waitFor } from './wait.ts'
 
 const MIB = 1024 * 1024
 
-/** What a path does with a connection, once the request was read whole. `count` numbers the requests of the connection. */
+/** Acts on a connection after a complete request. `count` numbers the requests of the connection. */
 type Misbehaviour = (socket: net.Socket, count: number) => void
 
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
-const says =
+const responds =
   (...parts: (string | Buffer)[]): Misbehaviour =>
   (socket) =>
     void socket.write(Buffer.concat(parts.map((part) => Buffer.from(part as string))))
@@ -29,14 +29,16 @@ const chunked = (status: string) => head(status, 'transfer-encoding: chunked')
 const chunk = (bytes: number) => `${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\r\n`
 
 export const misbehaviours = {
-  ok: says(ok),
+  ok: responds(ok),
   'ok-and-close': (socket) =>
     socket.end(head('200 OK', 'connection: close', 'content-length: 2').concat('ok')),
-  'no-content': says(head('204 No Content')),
-  'client-error': says(head('404 Not Found', 'content-length: 4'), 'gone'),
-  'server-error': says(head('500 Oops', 'content-length: 4'), 'oops'),
-  busy: says(head('503 Busy', 'retry-after: 120', 'retry-after: 7', 'content-length: 0')),
-  'redirect-to-private': says(head('301 Moved', 'location: http://169.254.169.254/', 'content-length: 0')),
+  'no-content': responds(head('204 No Content')),
+  'client-error': responds(head('404 Not Found', 'content-length: 4'), 'gone'),
+  'server-error': responds(head('500 Oops', 'content-length: 4'), 'oops'),
+  busy: responds(head('503 Busy', 'retry-after: 120', 'retry-after: 7', 'content-length: 0')),
+  'redirect-to-private': responds(
+    head('301 Moved', 'location: http://169.254.169.254/', 'content-length: 0'),
+  ),
   'reset-before-header': (socket) => socket.resetAndDestroy(),
   'reset-mid-header': (socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-', () => socket.resetAndDestroy()),
   'reset-after-header': (socket) => {
@@ -49,10 +51,10 @@ export const misbehaviours = {
   'close-ends-body': (socket) => socket.end(`${head('200 OK')}all of it`),
   'reset-second-request': (socket, count) => (count > 1 ? socket.resetAndDestroy() : socket.write(ok)),
   'close-when-idle': (socket) => socket.write(ok, () => setTimeout(() => socket.end(), 50)),
-  'speak-when-idle': (socket) => socket.write(ok, () => setTimeout(() => socket.write(ok), 50)),
+  'write-when-idle': (socket) => socket.write(ok, () => setTimeout(() => socket.write(ok), 50)),
   'hang-before-header': () => {},
-  'hang-mid-header': says('HTTP/1.1 200 OK\r\nx-a: '),
-  'hang-mid-body': says(head('200 OK', 'content-length: 100'), 'part'),
+  'hang-mid-header': responds('HTTP/1.1 200 OK\r\nx-a: '),
+  'hang-mid-body': responds(head('200 OK', 'content-length: 100'), 'part'),
   'endless-200': endless(chunked('200 OK'), chunk(16_384), 1),
   'endless-500': endless(chunked('500 Oops'), chunk(16_384), 1),
   'endless-drip': endless(chunked('200 OK'), chunk(1), 20),
@@ -60,28 +62,34 @@ export const misbehaviours = {
   'endless-status-line': endless('HTTP/1.1 200 ', 'O'.repeat(16_384), 1),
   'endless-trailers': endless(`${chunked('200 OK')}0\r\n`, `x-a: ${'b'.repeat(1000)}\r\n`, 1),
   'endless-early-hints': endless('', head('103 Early Hints', 'link: </>'), 5),
-  // 1 GiB of zeros in about 1 MB: whoever decodes it, or keeps it, shows.
+  // 1 GiB of zeros in about 1 MB: a client that decodes or keeps it shows in its memory.
   'gzip-bomb': (socket) => {
     const bomb = gzipSync(Buffer.alloc(4 * MIB))
     socket.write(head('200 OK', 'content-encoding: gzip', `content-length: ${bomb.length * 256}`))
     for (let times = 0; times < 256; times += 1) socket.write(bomb)
   },
-  'bad-text': says(head('200 OK', 'content-length: 6'), Buffer.from([0x61, 0xff, 0xfe, 0x00, 0xc3, 0x28])),
-  'large-header': says(head('200 OK', `x-large: ${'x'.repeat(32_768)}`, 'content-length: 0')),
-  'many-headers': says(head('200 OK', ...Array.from({ length: 5000 }, (_, at) => `x-${at}: y`))),
-  'odd-headers': says(head('200 OK', '__proto__: x', 'constructor: \xff\x01', 'content-length: 2'), 'ok'),
-  garbage: says('SSH-2.0-OpenSSH_9.6\r\n'),
-  'garbage-bytes': says(Buffer.from(Array.from({ length: 4096 }, (_, at) => (at * 167) % 256))),
+  'bad-text': responds(
+    head('200 OK', 'content-length: 6'),
+    Buffer.from([0x61, 0xff, 0xfe, 0x00, 0xc3, 0x28]),
+  ),
+  'large-header': responds(head('200 OK', `x-large: ${'x'.repeat(32_768)}`, 'content-length: 0')),
+  'many-headers': responds(head('200 OK', ...Array.from({ length: 5000 }, (_, at) => `x-${at}: y`))),
+  'odd-headers': responds(head('200 OK', '__proto__: x', 'constructor: \xff\x01', 'content-length: 2'), 'ok'),
+  garbage: responds('SSH-2.0-OpenSSH_9.6\r\n'),
+  'garbage-bytes': responds(Buffer.from(Array.from({ length: 4096 }, (_, at) => (at * 167) % 256))),
   'old-http': (socket) => socket.end('HTTP/0.9 ok\r\n\r\n'),
   'http-1.0': (socket) => socket.end('HTTP/1.0 200 OK\r\n\r\nok'),
-  'bad-chunk': says(chunked('200 OK'), 'zz\r\nwhat\r\n'),
-  'two-lengths': says(head('200 OK', 'content-length: 2', 'content-length: 3'), 'ok'),
-  'longer-than-its-length': says(head('200 OK', 'content-length: 2'), 'ok and more'),
-  'two-answers': says(ok, ok, ok),
-  trailers: says(chunked('200 OK'), '2\r\nok\r\n0\r\nx-trailer: \xff\r\n__proto__: y\r\n\r\n'),
-  'early-hints': says(head('103 Early Hints', 'link: </>'), head('102 Processing'), ok),
-  continue: says(head('100 Continue'), ok),
-  'switching-protocols': says(head('101 Switching', 'connection: upgrade', 'upgrade: websocket'), 'frames'),
+  'bad-chunk': responds(chunked('200 OK'), 'zz\r\nwhat\r\n'),
+  'two-lengths': responds(head('200 OK', 'content-length: 2', 'content-length: 3'), 'ok'),
+  'longer-than-its-length': responds(head('200 OK', 'content-length: 2'), 'ok and more'),
+  'two-responses': responds(ok, ok, ok),
+  trailers: responds(chunked('200 OK'), '2\r\nok\r\n0\r\nx-trailer: \xff\r\n__proto__: y\r\n\r\n'),
+  'early-hints': responds(head('103 Early Hints', 'link: </>'), head('102 Processing'), ok),
+  continue: responds(head('100 Continue'), ok),
+  'switching-protocols': responds(
+    head('101 Switching', 'connection: upgrade', 'upgrade: websocket'),
+    'frames',
+  ),
 } satisfies Record<string, Misbehaviour>
 
 export type MisbehaviourName = keyof typeof misbehaviours
@@ -90,12 +98,13 @@ export interface MisbehavingServer {
   port: number
   /** The URL of a misbehaviour over plain HTTP. */
   url: (name: MisbehaviourName) => string
-  /** The same over TLS at `localhost`, with a certificate that only `testCertificate` vouches for. */
+  /** The same over TLS at `localhost`, with a certificate that only `testCertificate` verifies. */
   tlsUrl: (name: MisbehaviourName) => string
-  /** How often anybody connected, and every request that came whole: `POST /ok`, its header and its body. */
+  /** The number of connections so far. */
   connections: () => number
-  /** How many connections there are now. */
+  /** The number of open connections. */
   openConnections: () => number
+  /** Every complete request: its line (`POST /ok`), its header and its body. */
   requests: { line: string; head: string; body: string }[]
   close: () => Promise<void>
 }
@@ -117,7 +126,7 @@ export async function startMisbehavingServer(): Promise<MisbehavingServer> {
       requests.push(request)
       count += 1
       const name = /^\S+ \/([^?\s]*)/.exec(request.line)?.[1] as MisbehaviourName
-      const act: Misbehaviour = misbehaviours[name] ?? says(head('404 Not Found', 'content-length: 0'))
+      const act: Misbehaviour = misbehaviours[name] ?? responds(head('404 Not Found', 'content-length: 0'))
       act(socket, count)
     })
   }
@@ -127,7 +136,7 @@ export async function startMisbehavingServer(): Promise<MisbehavingServer> {
     tls.createServer({ key: testKey, cert: testCertificate, ALPNProtocols: ['http/1.1'] }, serve),
   ] as const
   for (const server of servers) {
-    // A TLS server's 'connection' is the socket below.
+    // The 'connection' event of a TLS server has the TCP socket.
     server.on('connection', (socket: net.Socket) => {
       connections += 1
       sockets.add(socket)
@@ -158,7 +167,7 @@ export async function startMisbehavingServer(): Promise<MisbehavingServer> {
   }
 }
 
-/** The first whole request in what was received. */
+/** The first complete request in the received bytes. */
 function readRequest(
   received: Buffer,
 ): { line: string; head: string; body: string; bytes: number } | undefined {
@@ -171,18 +180,18 @@ function readRequest(
   return { line, head, body: received.toString('utf8', end + 4, bytes), bytes }
 }
 
-/** A URL where nobody listens. */
+/** A URL without a listener: connections are refused. */
 export async function refusedUrl(): Promise<string> {
   return `http://127.0.0.1:${await freePort()}/`
 }
 
 /**
- * A port that neither takes connections nor refuses them, as behind a firewall: its process is stopped, its backlog full.
- * Linux drops further SYNs then. `wake` lets it go on, and tells what it had been sent by others.
+ * A port that neither accepts nor refuses connections, as behind a firewall: its process is stopped and its backlog full,
+ * so Linux drops further SYNs. `resume` continues the process and returns what other clients sent to it.
  */
-export async function startDeafServer(): Promise<{
+export async function startStoppedServer(): Promise<{
   url: string
-  wake: () => Promise<string>
+  resume: () => Promise<string>
   close: () => Promise<void>
 }> {
   const script = `const server = require('node:net').createServer((socket) => socket.pipe(process.stdout))
@@ -193,19 +202,19 @@ export async function startDeafServer(): Promise<{
   server.kill('SIGSTOP')
   const fillers = Array.from({ length: 4 }, () => net.connect(port, '127.0.0.1').on('error', () => {}))
   await once(fillers[0]!, 'connect')
-  let heard = ''
+  let received = ''
   server.stdout.on('data', (part) => {
-    heard += part
+    received += part
   })
   return {
     url: `http://127.0.0.1:${port}/`,
-    async wake() {
+    async resume() {
       server.kill('SIGCONT')
-      // It takes connections in their order: what came before this word is there when it is.
+      // The server accepts connections in order, so everything sent before this word is received before it.
       const last = net.connect(port, '127.0.0.1', () => last.write('last word'))
-      await waitFor('the last word', () => heard.includes('last word'))
+      await waitFor('the last word', () => received.includes('last word'))
       last.destroy()
-      return heard.replace('last word', '')
+      return received.replace('last word', '')
     },
     async close() {
       for (const filler of fillers) filler.destroy()

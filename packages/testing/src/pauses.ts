@@ -1,9 +1,9 @@
-// How long the test's own process stood still: whatever it times is longer by that, which is nobody else's fault.
+// Measures pauses of the test's own event loop: every duration that the test measures may include them.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 const RESOLUTION_MS = 10
 
-/** Watches from now on until it is asked for the longest pause, in milliseconds. */
+/** Starts to measure. The returned function ends that and returns the longest pause in milliseconds. */
 export function watchPauses(): () => number {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   delays.enable()

@@ -1,4 +1,4 @@
-// Real PostgreSQL for tests: one server for a run, a database of its own for each file; or a server of its own where the test breaks it.
+// Real PostgreSQL for tests: a database of its own on the run's server, or a server of its own.
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { startEmbeddedPostgres } from '@sluice/embedded-postgres'
 import pg from 'pg'
 
-/** A folder that the server's user can reach too, when the tests run as root. */
+/** A folder that the server's user can also enter when the tests run as root. */
 export function makeTemporaryFolder(purpose: string): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), `sluice-${purpose}-`))
   chmodSync(folder, 0o711)
@@ -17,14 +17,14 @@ export function makeTemporaryFolder(purpose: string): string {
 }
 
 export interface TestServer extends TestDatabase {
-  /** Stops every process of the server where it stands, so that nothing answers and nothing is refused. */
+  /** Stops every process of the server with SIGSTOP: requests are neither served nor refused. */
   freeze: () => Promise<void>
   thaw: () => Promise<void>
   /** Ends the server with SIGKILL, as a power cut would. */
   kill: () => Promise<void>
   /** A fast shutdown: sessions are ended. */
   stop: () => Promise<void>
-  /** Starts it again on the same port and data, after it was killed or stopped. */
+  /** Starts it again on the same port and data, after `kill` or `stop`. */
   startAgain: () => Promise<void>
 }
 
@@ -59,7 +59,7 @@ export async function startPostgres(): Promise<TestServer> {
   }
 }
 
-/** The postmaster and its sessions, each of which is a process group of its own. */
+/** The postmaster and its sessions; each session is a process group of its own. */
 async function withChildren(pid: number): Promise<number[]> {
   const parents = process.platform === 'linux' ? await parentsFromProc() : await parentsFromPs()
   return [pid, ...parents.filter(([, parent]) => parent === pid).map(([child]) => child)]
@@ -67,12 +67,12 @@ async function withChildren(pid: number): Promise<number[]> {
 
 type ProcessAndParent = [pid: number, parent: number]
 
-/** Slim images have no `ps`. The name in a stat line is in brackets and may hold anything. */
+/** Slim images have no `ps`. The name in a stat line is in brackets and may contain any character. */
 async function parentsFromProc(): Promise<ProcessAndParent[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   return Promise.all(
     pids.map(async (pid): Promise<ProcessAndParent> => {
-      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '') // it may have ended meanwhile
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '') // the process may have ended meanwhile
       return [Number(pid), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])]
     }),
   )
@@ -83,7 +83,7 @@ async function parentsFromPs(): Promise<ProcessAndParent[]> {
   return stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number) as ProcessAndParent)
 }
 
-/** As `npm run db:migrate` does it, in a process of its own. */
+/** Migrates as `npm run db:migrate` does, in a process of its own. */
 async function prepareDatabase(url: string): Promise<void> {
   const script = path.resolve(import.meta.dirname, '../../core/dist/migrate.js')
   await promisify(execFile)(process.execPath, [script], {
@@ -93,7 +93,7 @@ async function prepareDatabase(url: string): Promise<void> {
 
 const TEMPLATE = 'sluice_template'
 
-/** Makes the migrated database that `createDatabase` copies; for the run's global set-up. */
+/** Creates the migrated database that `createDatabase` copies; for the run's global set-up. */
 export async function prepareTemplate(serverUrl: string): Promise<void> {
   await withAdmin(serverUrl, (admin) => admin.query(`CREATE DATABASE ${TEMPLATE}`))
   await prepareDatabase(named(serverUrl, TEMPLATE))
@@ -102,7 +102,7 @@ export async function prepareTemplate(serverUrl: string): Promise<void> {
 export interface TestDatabase {
   url: string
   query: <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<Row[]>
-  /** A session that stays open, to hold locks with; the caller ends it. */
+  /** A session that stays open and can hold locks; the caller ends it. */
   session: () => Promise<pg.Client>
   drop: () => Promise<void>
 }
@@ -111,7 +111,7 @@ export interface TestDatabase {
 export async function createDatabase(serverUrl: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   await withAdmin(serverUrl, async (admin) => {
-    // Two copies of one template at once are refused; copies take turns.
+    // PostgreSQL refuses two copies of one template at once, so copies take turns.
     await admin.query('SELECT pg_advisory_lock(1)')
     await admin.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`)
   })
@@ -126,7 +126,7 @@ export async function createDatabase(serverUrl: string): Promise<TestDatabase> {
   }
 }
 
-/** A function that runs one statement on a connection of its own, so that nothing is left open. */
+/** A function that runs each statement on a connection of its own and closes it. */
 export function queryOn(url: string) {
   return async function query<Row extends pg.QueryResultRow>(
     text: string,

@@ -1,10 +1,11 @@
-// POST requests with an Idempotency-Key, and their answers as they came, to be compared byte for byte.
-import { untilKnown } from './answers.ts'
-import { seededKeys } from './gateway.ts'
+// POST requests with an Idempotency-Key, and their responses as text, for comparisons byte by byte.
 
-interface SentAnswer {
+import { seededKeys } from './gateway.ts'
+import { untilKnown } from './responses.ts'
+
+interface PostResponse {
   status: number
-  /** As it came. */
+  /** The body, not parsed. */
   text: string
   type: string | null
   replayed: string | null
@@ -14,16 +15,22 @@ interface SentAnswer {
 export interface Post {
   path: string
   body: object | string
-  /** The seeded merchant's keys, unless told otherwise. */
+  /** The seeded merchant's keys by default. */
   headers?: Record<string, string>
   key?: string | undefined
-  /** Another process than the first one. */
+  /** An API process other than the first one. */
   api?: { url: string }
 }
 
-/** Posts to an API: `sendOnce`, whatever the answer is; `send` sends again, with its key, what a busy machine answered 503. */
+/** Posts to an API: `sendOnce` returns any response; `send` repeats a request with a key after a 503. */
 export function openPosts(first: { url: string }) {
-  async function sendOnce({ path, body, headers = seededKeys, key, api = first }: Post): Promise<SentAnswer> {
+  async function sendOnce({
+    path,
+    body,
+    headers = seededKeys,
+    key,
+    api = first,
+  }: Post): Promise<PostResponse> {
     const response = await fetch(api.url + path, {
       method: 'POST',
       headers: {
@@ -42,11 +49,11 @@ export function openPosts(first: { url: string }) {
     }
   }
 
-  const send = (post: Post): Promise<SentAnswer> =>
+  const send = (post: Post): Promise<PostResponse> =>
     post.key === undefined ? sendOnce(post) : untilKnown(() => sendOnce(post))
 
   return { send, sendOnce }
 }
 
-/** What an error says, with its status. */
-export const errorOf = ({ status, text }: SentAnswer) => ({ status, ...JSON.parse(text).error })
+/** The error of a response, with its status. */
+export const errorOf = ({ status, text }: PostResponse) => ({ status, ...JSON.parse(text).error })

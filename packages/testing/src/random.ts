@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 /** Any text. `vitest.config.ts` chooses one for all workers of a run. */
 export const randomSeed = process.env.SLUICE_TEST_SEED || randomBytes(4).toString('hex')
 
-/** Numbers from 0 up to 1, exclusive, in a sequence of their own for each purpose. */
+/** Numbers from 0 up to, but not including, 1; each purpose has its own sequence. */
 export function seededRandom(purpose: string): () => number {
   let state = createHash('sha256').update(`${randomSeed}\0${purpose}`).digest().readUInt32LE()
   // Mulberry32.

@@ -1,10 +1,10 @@
-// A receiver of webhooks that counts: every POST by its `webhook-id`, with what was wrong with any of them.
+// A receiver of webhooks: keeps every POST by its `webhook-id`, and lists the problems it found.
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A POST that came whole. */
+/** A complete POST. */
 interface ReceivedPost {
   /** The last part of the URL's path. */
   endpoint: string
@@ -12,31 +12,31 @@ interface ReceivedPost {
 }
 
 export interface TestReceiver {
-  /** As many endpoints as wanted: the name is the path. */
+  /** The URL of an endpoint; its name is the path. */
   url: (endpoint: string) => string
-  /** From now on its POSTs must be signed by this secret. */
+  /** POSTs to this endpoint must be signed with this secret from now on. */
   trust: (endpoint: string, secret: string) => void
-  /** By `webhook-id`, each in the order of arrival. */
+  /** POSTs by `webhook-id`, in order of arrival. */
   posts: ReadonlyMap<string, readonly ReceivedPost[]>
-  /** Of all ids. */
+  /** The number of POSTs of all ids. */
   count: () => number
-  /** POSTs without an answer so far. */
+  /** The number of POSTs without a response so far. */
   waiting: (endpoint?: string) => number
-  /** What was wrong with POSTs: not signed, not the bytes of the attempt before, not what the JSON says. */
+  /** Problems of POSTs: a wrong signature, or bytes other than those of the attempt before. */
   problems: string[]
   close: () => Promise<void>
 }
 
 export interface ReceiverOptions {
-  /** The merchants' helper, or anything that throws for a body that is not signed by the secret. */
+  /** The merchants' helper, or another function that throws for a body not signed with the secret. */
   verify: (body: Buffer, headers: http.IncomingHttpHeaders, secret: string) => unknown
-  /** Answers 200 when, and if, `respond` is called; at once by default. */
-  answer?: (endpoint: string, respond: () => void) => void
+  /** Decides when to call `send`, which responds 200; at once by default. */
+  respond?: (endpoint: string, send: () => void) => void
 }
 
 export async function startReceiver({
   verify,
-  answer = (_endpoint, respond) => respond(),
+  respond = (_endpoint, send) => send(),
 }: ReceiverOptions): Promise<TestReceiver> {
   const posts = new Map<string, ReceivedPost[]>()
   const bodies = new Map<string, Buffer>()
@@ -47,13 +47,13 @@ export async function startReceiver({
 
   function problemOf(id: string, endpoint: string, headers: http.IncomingHttpHeaders, body: Buffer) {
     const secret = secrets.get(endpoint)
-    if (secret === undefined) return 'for an endpoint that nobody trusts'
+    if (secret === undefined) return 'for an endpoint without a secret'
     const first = bodies.get(id)
-    if (first !== undefined && !first.equals(body)) return 'other bytes than before'
-    // What receivers of the seed do: they parse, serialise again, and compare with that.
+    if (first !== undefined && !first.equals(body)) return 'bytes other than those of the attempt before'
+    // Existing receivers parse the body, serialise it again, and verify the hex signature of that text.
     const text = JSON.stringify(JSON.parse(body.toString()))
     const hex = createHmac('sha256', secret).update(text).digest('hex')
-    if (headers['x-webhook-signature'] !== hex) return 'not signed as the seed wants it'
+    if (headers['x-webhook-signature'] !== hex) return 'the hex signature is wrong'
     verify(body, headers, secret)
     return undefined
   }
@@ -78,13 +78,13 @@ export async function startReceiver({
     waiting.set(endpoint, (waiting.get(endpoint) ?? 0) + change)
 
   const server = http.createServer(async (request, response) => {
-    // One whose sender died in the middle was not received.
+    // A POST whose sender ended in the middle does not count.
     const chunks = await request.toArray().catch(() => undefined)
     if (chunks === undefined) return
     const endpoint = note(request, Buffer.concat(chunks))
     wait(endpoint, 1)
     response.once('close', () => wait(endpoint, -1))
-    answer(endpoint, () => response.end('OK'))
+    respond(endpoint, () => response.end('OK'))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

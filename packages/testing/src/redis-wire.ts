@@ -1,11 +1,11 @@
-// What a Redis holds and is told, as its own protocol has it: no client stands between.
+// Reads the contents and the commands of a Redis over its own protocol, without a client library.
 import { connect } from 'node:net'
 
 const resp = (command: readonly string[]) =>
   `*${command.length}\r\n${command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('')}`
 
 /** The text of one reply, which must be a bulk string or a single line. */
-export function askRedis(url: string, command: readonly string[]): Promise<string> {
+export function runRedisCommand(url: string, command: readonly string[]): Promise<string> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
     let reply = Buffer.alloc(0)
@@ -27,7 +27,7 @@ export function askRedis(url: string, command: readonly string[]): Promise<strin
 
 /** Every key with its value, by type: DUMP would compress them. */
 export const dumpRedis = (url: string) =>
-  askRedis(url, [
+  runRedisCommand(url, [
     'EVAL',
     `local reads = {
        string = {'GET'}, list = {'LRANGE', 0, -1}, set = {'SMEMBERS'}, zset = {'ZRANGE', 0, -1},
@@ -41,17 +41,17 @@ export const dumpRedis = (url: string) =>
     '0',
   ])
 
-/** Every command that anybody sends to it from now on, those of scripts included. */
+/** Records every command that the Redis receives from now on, those of scripts included. */
 export async function monitorRedis(url: string) {
   const { hostname, port } = new URL(url)
-  let heard = ''
+  let output = ''
   const socket = connect(Number(port), hostname, () => socket.write(resp(['MONITOR'])))
   await new Promise<void>((resolve, reject) => {
     socket.on('error', reject)
     socket.on('data', (chunk) => {
-      heard += chunk
+      output += chunk
       resolve()
     })
   })
-  return { heard: () => heard, end: () => socket.destroy() }
+  return { output: () => output, end: () => socket.destroy() }
 }

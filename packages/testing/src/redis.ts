@@ -1,4 +1,4 @@
-// A real redis-server of the test's own, which it may flush, stop, freeze and start again.
+// Starts a real redis-server for one test, which may flush, stop and restart it.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -8,13 +8,13 @@ import { freePort } from '@sluice/embedded-postgres'
 import { Redis } from 'ioredis'
 import { waitFor } from './wait.ts'
 
-/** Tests that need Redis are skipped, visibly, where there is no redis-server. */
+/** Tests that need Redis are reported as skipped where there is no redis-server. */
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 
 export interface TestRedis {
   url: string
   flush: () => Promise<void>
-  /** Ends the server, by default without a chance to save anything. */
+  /** Ends the server, by default with SIGKILL, so that it saves nothing. */
   stop: (signal?: NodeJS.Signals) => Promise<void>
   /** Starts it again on the same port, empty. */
   start: () => Promise<void>
@@ -42,7 +42,7 @@ export async function startRedis(): Promise<TestRedis> {
       'no',
     ]
     server = spawn('redis-server', args, { stdio: 'ignore' })
-    await waitFor('redis-server to answer', () => withClient(url, (client) => client.ping()))
+    await waitFor('redis-server to respond', () => withClient(url, (client) => client.ping()))
   }
 
   async function stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

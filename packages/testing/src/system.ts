@@ -1,14 +1,14 @@
 // A whole running system for a test file: a database of its own, a queue, an API and workers, all stopped together.
 import { createClient } from '@sluice/contracts'
 import { type AppProcess, startApp } from './app-process.ts'
-import { countEndings, countOpen, type Ending, findFaults, readEndings } from './effects.ts'
+import { type Completion, countCompletions, countOpen, findFaults, readCompletions } from './effects.ts'
 import { createDatabase, type TestDatabase } from './postgres.ts'
 import { hasRedis, startRedis, type TestRedis } from './redis.ts'
 import { waitFor } from './wait.ts'
 
 export type QueueBackend = 'postgresql' | 'redis'
 
-/** For `describe.for`: what runs on both backends; the Redis half is skipped where there is no redis-server. */
+/** For `describe.for`: tests that run on both backends. The Redis half is skipped where there is no redis-server. */
 export const queueBackends: ReadonlyArray<{ backend: QueueBackend; available: boolean }> = [
   { backend: 'postgresql', available: true },
   { backend: 'redis', available: hasRedis },
@@ -18,22 +18,22 @@ export interface TestSystem {
   database: TestDatabase
   /** Only with the queue on Redis. */
   redis: TestRedis | undefined
-  /** What API and workers are started with. */
+  /** The environment of the API and the workers. */
   env: Record<string, string | undefined>
   api: AppProcess
   workers: AppProcess[]
   call: ReturnType<typeof createClient>
   startWorker: () => Promise<AppProcess>
   startApi: () => Promise<AppProcess>
-  /** How often each row's work was ended, by a trigger: doing it twice would show. */
-  endings: () => Promise<Ending[]>
-  /** Waits until nothing is open; answers what is not as it should be: see `findFaults`. */
+  /** How often each row's work was completed, counted by a trigger. */
+  completions: () => Promise<Completion[]>
+  /** Waits until no row has work left; returns the problems that `findFaults` finds. */
   settle: (acknowledged: ReadonlySet<string>, timeoutMs?: number) => Promise<string[]>
   stop: () => Promise<void>
 }
 
 export interface SystemOptions {
-  /** The run's server, or one of the test's own. */
+  /** The run's server, or a server of the test's own. */
   postgresUrl: string
   backend?: QueueBackend
   workers?: number
@@ -42,11 +42,11 @@ export interface SystemOptions {
 
 export async function startSystem(options: SystemOptions): Promise<TestSystem> {
   const database = await createDatabase(options.postgresUrl)
-  await countEndings(database)
+  await countCompletions(database)
   return startSystemOn(database, options)
 }
 
-/** The same on a database that is there already. */
+/** The same on an existing database. */
 export async function startSystemOn(
   database: TestDatabase,
   { backend = 'postgresql', workers = 1, env = {} }: Omit<SystemOptions, 'postgresUrl'>,
@@ -85,9 +85,9 @@ export async function startSystemOn(
     call: createClient(api.url),
     startWorker,
     startApi,
-    endings: () => readEndings(database),
+    completions: () => readCompletions(database),
     async settle(acknowledged, timeoutMs = 30_000) {
-      await waitFor('nothing to be open', async () => (await countOpen(database)) === 0, {
+      await waitFor('no row to have work left', async () => (await countOpen(database)) === 0, {
         timeoutMs,
         intervalMs: 200,
       })

@@ -1,7 +1,7 @@
 // Passwords: their stored form, their check, and the equal time of all checks.
 import { scryptSync } from 'node:crypto'
 import { PassThrough } from 'node:stream'
-import { unequalTimes } from '@sluice/testing'
+import { findUnequalDurations } from '@sluice/testing'
 import { expect, test } from 'vitest'
 import { hashPassword, passwordProblem, verifyPassword } from './password.ts'
 import { readPassword } from './read-password.ts'
@@ -51,7 +51,7 @@ test.each([
 
 test('a check without a stored hash takes as long as one with it', async () => {
   const stored = await hashPassword('correct horse')
-  const unequal = await unequalTimes({
+  const unequal = await findUnequalDurations({
     'a stored hash': () => verifyPassword('wrong horse', stored),
     'no hash': () => verifyPassword('wrong horse', null),
     'a malformed hash': () => verifyPassword('wrong horse', 'malformed'),

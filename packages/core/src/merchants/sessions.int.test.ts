@@ -1,6 +1,6 @@
 // Sessions on a real database: who may log in, for how long, and what ends a session.
 import { createHash } from 'node:crypto'
-import { createDatabase, type TestDatabase, unequalTimes, waitFor } from '@sluice/testing'
+import { createDatabase, findUnequalDurations, type TestDatabase, waitFor } from '@sluice/testing'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type Database, openDatabase, type Statement } from '../platform/database.ts'
@@ -97,7 +97,7 @@ test('an unknown, an inactive and a password-less merchant take as long as a wro
   await createMerchant(db, { name: 'Idle', email: 'idle@acme.example', accounts: [] })
   await createMerchant(db, { name: 'New', email: 'new@acme.example', accounts: [] })
   await setActive(db, 'idle@acme.example', false)
-  const unequal = await unequalTimes({
+  const unequal = await findUnequalDurations({
     'a wrong password': () => logIn({ password: 'wrong horse' }),
     'an unknown merchant': () => logIn({ email: 'unknown@acme.example' }),
     'an inactive merchant': () => logIn({ email: 'idle@acme.example' }),

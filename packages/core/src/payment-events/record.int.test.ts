@@ -2,7 +2,7 @@
 import { externalPaymentStatuses } from '@sluice/contracts'
 import {
   createDatabase,
-  findBroken,
+  findViolatedInvariants,
   paymentEventBody,
   seededRandom,
   shuffled,
@@ -65,7 +65,7 @@ test('processes that share new events and payments neither deadlock, nor lose or
     expect(outcomes.filter(({ outcome }) => outcome === 'accepted')).toHaveLength(75)
     expect(outcomes.filter(({ outcome }) => outcome === 'duplicate')).toHaveLength(225)
   }
-  expect(await findBroken(database.url)).toEqual([])
+  expect(await findViolatedInvariants(database.url)).toEqual([])
   const [row] = await database.query<{ deliveries: number }>(
     'SELECT sum(deliveries)::int AS deliveries FROM payment_events',
   )
@@ -153,7 +153,7 @@ test('an event that only the database refuses does not fail the other events of 
     record(delivery('c', 'p2')),
   ])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
-  expect(await findBroken(database.url)).toEqual([])
+  expect(await findViolatedInvariants(database.url)).toEqual([])
 })
 
 test('contradictions are stored in the commit that finds them, at most 20 for a payment', async () => {
@@ -168,5 +168,5 @@ test('contradictions are stored in the commit that finds them, at most 20 for a 
     `SELECT count(*)::int AS count FROM conflicts WHERE kind = 'payment' AND id = 'p' AND fields = '{currency}'`,
   )
   expect(row).toEqual({ count: 20 })
-  expect(await findBroken(database.url)).toEqual([])
+  expect(await findViolatedInvariants(database.url)).toEqual([])
 })

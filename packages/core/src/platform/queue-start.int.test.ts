@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import path from 'node:path'
 import {
-  askRedis,
   createDatabase,
   queryOn,
   queueBackends,
+  runRedisCommand,
   startRedis,
   type TestRedis,
   waitFor,
@@ -124,7 +124,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
   afterAll(() => redis.remove())
 
   test('a user without the permission for a command', async ({ onTestFinished }) => {
-    const permit = (rule: string) => askRedis(redis.url, ['ACL', 'SETUSER', 'default', rule])
+    const permit = (rule: string) => runRedisCommand(redis.url, ['ACL', 'SETUSER', 'default', rule])
     const queueProcess = startQueueProcess(onTestFinished, {
       DATABASE_URL: 'postgres://unused',
       REDIS_URL: redis.url,
@@ -137,7 +137,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
   })
 
   test('a user without the permission for scripts', async ({ onTestFinished }) => {
-    const permit = (rule: string) => askRedis(redis.url, ['ACL', 'SETUSER', 'default', rule])
+    const permit = (rule: string) => runRedisCommand(redis.url, ['ACL', 'SETUSER', 'default', rule])
     const queueProcess = startQueueProcess(onTestFinished, {
       DATABASE_URL: 'postgres://unused',
       REDIS_URL: redis.url,

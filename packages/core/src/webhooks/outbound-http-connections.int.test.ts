@@ -42,7 +42,7 @@ describe('kept connections', () => {
     await own.close()
   })
 
-  test.each(['close-when-idle', 'speak-when-idle'] as const)('%s costs no attempt', async (name) => {
+  test.each(['close-when-idle', 'write-when-idle'] as const)('%s costs no attempt', async (name) => {
     const own = open()
     for (let times = 0; times < 3; times += 1) {
       expect(await classOf(server.url(name), own)).toBe(200)

@@ -6,8 +6,8 @@ import {
   type MisbehaviourName,
   misbehaviours,
   refusedUrl,
-  startDeafServer,
   startMisbehavingServer,
+  startStoppedServer,
   testCertificate,
 } from '@sluice/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -38,7 +38,7 @@ const RESPONSES: [MisbehaviourName, status: number, body: string | RegExp][] = [
   ['http-1.0', 200, 'ok'],
   ['bad-chunk', 200, ''],
   ['longer-than-its-length', 200, 'ok'],
-  ['two-answers', 200, 'ok'],
+  ['two-responses', 200, 'ok'],
   ['trailers', 200, 'ok'],
   ['early-hints', 200, 'ok'],
 ]
@@ -67,7 +67,7 @@ const TESTED_ELSEWHERE: MisbehaviourName[] = [
   'bad-text',
   'reset-second-request',
   'close-when-idle',
-  'speak-when-idle',
+  'write-when-idle',
 ]
 
 let server: MisbehavingServer
@@ -166,13 +166,13 @@ describe('without a complete header', () => {
   test.skipIf(process.platform !== 'linux')(
     'a listener that accepts no connection is timeout, and nothing is sent later',
     async () => {
-      const deaf = await startDeafServer()
+      const stopped = await startStoppedServer()
       try {
-        const result = await postTo(deaf.url)
+        const result = await postTo(stopped.url)
         expect(result).toMatchObject({ error: 'timeout', message: expect.stringContaining('connecting') })
-        expect(await deaf.wake()).toBe('')
+        expect(await stopped.resume()).toBe('')
       } finally {
-        await deaf.close()
+        await stopped.close()
       }
     },
   )
