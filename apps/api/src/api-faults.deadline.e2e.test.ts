@@ -1,4 +1,4 @@
-// The API answers in time when its PostgreSQL is frozen, restarted or killed, and it stops in time; nothing is lost.
+// Deadlines of the API: responses while PostgreSQL is frozen, restarted or killed, and the shutdown.
 import { once } from 'node:events'
 import net from 'node:net'
 import { getHealth, getTransaction } from '@sluice/contracts'
@@ -26,8 +26,8 @@ async function expectAllProcessedOnce({ acknowledged }: Ledger): Promise<void> {
   expect(await system.settle(acknowledged)).toEqual([])
 }
 
-/** Requests were answered 202, or broken off with the API. A busy machine may cost a 503 now and then. */
-function expectNothingButBreaks({ statuses, acknowledged }: Ledger): void {
+/** Requests got 202, or no response from a stopped API. A busy machine may cause a few 503s. */
+function expectOnlyAcceptedOrBroken({ statuses, acknowledged }: Ledger): void {
   expect([...statuses.keys()].filter((status) => ![0, 202, 503].includes(status))).toEqual([])
   expect(statuses.get(503) ?? 0).toBeLessThan(Math.max(5, acknowledged.size / 50))
 }
@@ -36,18 +36,18 @@ for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`the API, with the queue on ${backend}`, () => {
     afterEach(() => system?.stop())
 
-    test('SIGTERM with connections that were never used: they hold nothing up', async () => {
+    test('unused connections do not delay the exit after SIGTERM', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       const { hostname, port } = new URL(system.api.url)
       const unused = net.connect(Number(port), hostname).on('error', () => {})
       await once(unused, 'connect')
-      await fetch(`${system.api.url}/live`) // it has been accepted by now
+      await fetch(`${system.api.url}/live`) // the server has accepted the connection by now
       const startedAt = Date.now()
       expect(await system.api.stop()).toEqual({ code: 0, signal: null })
       expect(Date.now() - startedAt).toBeLessThan(2000)
     })
 
-    test('SIGTERM under load: it exits with 0 in time and what it acknowledged is there', async () => {
+    test('an API that gets SIGTERM under load exits with 0 within 10 s, and every acknowledged event is processed once', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       const stop = new AbortController()
       const load = postEvents({ url: () => system.api.url, signal: stop.signal, connections: 50 })
@@ -57,7 +57,7 @@ for (const { backend, available } of queueBackends) {
       expect(Date.now() - startedAt).toBeLessThan(10_000)
       stop.abort()
       const ledger = await load
-      expectNothingButBreaks(ledger)
+      expectOnlyAcceptedOrBroken(ledger)
       await expectAllProcessedOnce(ledger)
     })
   })
@@ -71,8 +71,8 @@ for (const { backend, available } of queueBackends) {
     })
     afterAll(() => system?.stop())
 
-    /** Load that goes on for a while before and after `what`, sending again what was not acknowledged. */
-    async function underLoad(what: () => Promise<void>): Promise<Ledger> {
+    /** Posts events before, during and after a fault, and sends unacknowledged events again. */
+    async function underLoad(fault: () => Promise<void>): Promise<Ledger> {
       const stop = new AbortController()
       const longestPauseMs = watchPauses()
       const load = postEvents({
@@ -82,8 +82,8 @@ for (const { backend, available } of queueBackends) {
         resend: true,
       })
       await new Promise((resolve) => setTimeout(resolve, 1000))
-      await what()
-      await waitFor('the API to take deliveries again', async () => {
+      await fault()
+      await waitFor('the API to accept events again', async () => {
         const response = await post(`txn_probe_${Math.random()}`)
         return response.status === 202
       })
@@ -91,7 +91,7 @@ for (const { backend, available } of queueBackends) {
       stop.abort()
       const ledger = await load
       expect([...ledger.statuses.keys()].filter((status) => ![202, 503].includes(status))).toEqual([])
-      expect(ledger.statuses.get(503)).toBeGreaterThan(0) // the fault was felt
+      expect(ledger.statuses.get(503)).toBeGreaterThan(0) // the fault had an effect
       expect(ledger.slowest.ms, JSON.stringify(ledger.slowest)).toBeLessThan(1000 + longestPauseMs())
       return ledger
     }
@@ -103,7 +103,7 @@ for (const { backend, available } of queueBackends) {
         body: JSON.stringify(transactionBody(id)),
       })
 
-    test('frozen: 503 with Retry-After in under a second, reads and health do not hang, then recovery', async () => {
+    test('while PostgreSQL is frozen, writes, reads and health get 503 within a second; then the API recovers', async () => {
       const ledger = await underLoad(async () => {
         await server.freeze()
         try {
@@ -132,11 +132,11 @@ for (const { backend, available } of queueBackends) {
       await expectAllProcessedOnce(ledger)
     })
 
-    test('frozen: whoever creates, captures, refunds, logs in or reads one thing is answered 503 within a second', async () => {
+    test('while PostgreSQL is frozen, creates, captures, refunds, logins and single reads get 503 within a second', async () => {
       const shop = openShop(system.call)
       const { id, order_id } = await shop.paid()
       const payment = { order_id, method: 'upi', vpa: 'success@test' }
-      const asked: Array<[method: string, path: string, body?: object]> = [
+      const requests: Array<[method: string, path: string, body?: object]> = [
         ['POST', '/orders', { amount: 50_000 }],
         ['POST', '/payments', payment],
         ['POST', '/payments/public', payment],
@@ -151,7 +151,7 @@ for (const { backend, available } of queueBackends) {
         ['GET', '/stats'],
         ['GET', '/test/jobs/status'],
       ]
-      const ask = async ([method, path, body]: (typeof asked)[number]) => {
+      const send = async ([method, path, body]: (typeof requests)[number]) => {
         const startedAt = performance.now()
         const headers = {
           ...seededKeys,
@@ -160,29 +160,29 @@ for (const { backend, available } of queueBackends) {
         }
         const sent = body === undefined ? {} : { body: JSON.stringify(body) }
         const response = await fetch(`${system.api.url}/api/v1${path}`, { method, headers, ...sent })
-        return { asked: `${method} ${path}`, status: response.status, ms: performance.now() - startedAt }
+        return { request: `${method} ${path}`, status: response.status, ms: performance.now() - startedAt }
       }
       await server.freeze()
       try {
         const longestPauseMs = watchPauses()
-        const answers = await Promise.all(asked.map(ask))
+        const responses = await Promise.all(requests.map(send))
         const limitMs = 1000 + longestPauseMs()
-        expect(answers.filter(({ status, ms }) => status !== 503 || ms >= limitMs)).toEqual([])
+        expect(responses.filter(({ status, ms }) => status !== 503 || ms >= limitMs)).toEqual([])
       } finally {
         await server.thaw()
       }
-      const again = await waitFor('the database to answer again', async () => {
-        const answers = await Promise.all(asked.slice(0, 5).map(ask))
-        return answers.every(({ status }) => status !== 503 && status !== 409) ? answers : undefined
+      const again = await waitFor('responses other than 503', async () => {
+        const responses = await Promise.all(requests.slice(0, 5).map(send))
+        return responses.every(({ status }) => status !== 503 && status !== 409) ? responses : undefined
       })
-      // Paid already, and captured before it was refunded, or the other way round.
+      // 400: the order is paid, and either the capture or the refund was first.
       expect(again.map(({ status }) => status).filter((status) => ![200, 201, 400].includes(status))).toEqual(
         [],
       )
       expect(await system.settle(new Set([id]))).toEqual([])
     })
 
-    test('restarted under load: 503s, then recovery, nothing lost', async () => {
+    test('while PostgreSQL restarts under load, requests get 503; then the API recovers and no event is lost', async () => {
       const ledger = await underLoad(async () => {
         await server.stop()
         await new Promise((resolve) => setTimeout(resolve, 1000))
@@ -191,7 +191,7 @@ for (const { backend, available } of queueBackends) {
       await expectAllProcessedOnce(ledger)
     })
 
-    test('killed with -9 under load: every acknowledged id survives the crash', async () => {
+    test('every acknowledged event survives a SIGKILL of PostgreSQL under load', async () => {
       const ledger = await underLoad(async () => {
         await server.kill()
         await new Promise((resolve) => setTimeout(resolve, 500))

@@ -1,4 +1,4 @@
-// What was acknowledged is never lost: the API is killed under load, and stopped with requests in flight.
+// No acknowledged event is lost: the API is killed under load, and stopped with requests in flight.
 import {
   type AppProcess,
   type Ledger,
@@ -16,8 +16,8 @@ async function expectAllProcessedOnce({ acknowledged }: Ledger): Promise<void> {
   expect(await system.settle(acknowledged, 90_000)).toEqual([])
 }
 
-/** Requests were answered 202, or broken off with the API. A busy machine may cost a 503 now and then. */
-function expectNothingButBreaks({ statuses, acknowledged }: Ledger): void {
+/** Requests got 202, or no response from a stopped API. A busy machine may cause a few 503s. */
+function expectOnlyAcceptedOrBroken({ statuses, acknowledged }: Ledger): void {
   expect([...statuses.keys()].filter((status) => ![0, 202, 503].includes(status))).toEqual([])
   expect(statuses.get(503) ?? 0).toBeLessThan(Math.max(5, acknowledged.size / 50))
 }
@@ -26,7 +26,7 @@ for (const { backend, available } of queueBackends) {
   describe.skipIf(!available)(`the API, with the queue on ${backend}`, () => {
     afterEach(() => system?.stop())
 
-    test('killed with -9 under load, again and again: every acknowledged id is there and processed', async () => {
+    test('every acknowledged event is processed once although the API is killed repeatedly under load', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
       let api: AppProcess = system.api
       const stop = new AbortController()
@@ -38,15 +38,15 @@ for (const { backend, available } of queueBackends) {
       }
       stop.abort()
       const ledger = await load
-      expect(ledger.statuses.get(0)).toBeGreaterThan(0) // the kills were felt
-      expectNothingButBreaks(ledger)
+      expect(ledger.statuses.get(0)).toBeGreaterThan(0) // the kills broke requests
+      expectOnlyAcceptedOrBroken(ledger)
       expect(ledger.acknowledged.size).toBeGreaterThan(100)
       await expectAllProcessedOnce(ledger)
     })
 
-    test('SIGTERM with 100 requests in flight: all are answered, then it exits with 0', async () => {
+    test('an API that gets SIGTERM responds to all 100 requests in flight, and then exits with 0', async () => {
       system = await startSystem({ postgresUrl: inject('postgresUrl'), backend })
-      // Connections first: a request on one that is still being opened is not in flight yet.
+      // Connections are opened first: a request on a new connection may not be in flight yet.
       await Promise.all(
         Array.from({ length: 100 }, () => fetch(`${system.api.url}/live`).then((r) => r.text())),
       )
@@ -60,7 +60,7 @@ for (const { backend, available } of queueBackends) {
         kinds: ['transaction'],
       })
       await waitFor(
-        'all of them to wait for their commit',
+        'all 100 rows to wait for their commit',
         async () => {
           const metrics = await (await fetch(`${system.api.url}/metrics`)).text()
           return metrics.includes('sluice_ingest_open_rows{kind="transaction"} 100\n')
@@ -71,7 +71,7 @@ for (const { backend, available } of queueBackends) {
       await session.query('COMMIT')
       await session.end()
       const ledger = await load
-      // Answered, that is; on a machine that takes half a second to get here 503 is the right answer.
+      // Each request has a response; 503 is correct if a slow machine needs half a second to get here.
       expect([...ledger.statuses.keys()].filter((status) => ![202, 503].includes(status))).toEqual([])
       expect([...ledger.statuses.values()].reduce((sum, count) => sum + count)).toBe(100)
       expect(await stopped).toEqual({ code: 0, signal: null })

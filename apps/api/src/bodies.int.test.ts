@@ -1,4 +1,4 @@
-// Whatever bytes are posted: 202 or 400, exact amounts, raw payloads, and wrong fields by name.
+// Bodies of inbound events: any bytes get 202 or 400, amounts are exact, payloads are kept raw, errors name the field.
 import net from 'node:net'
 import { type ErrorBody, getTransaction } from '@sluice/contracts'
 import { type TestSystem, transactionBody, untilKnown, volume } from '@sluice/testing'
@@ -6,7 +6,7 @@ import { test } from '@sluice/testing/fixtures'
 import fc from 'fast-check'
 import { describe, expect } from 'vitest'
 
-describe('whatever is posted', () => {
+describe('the body of a transaction', () => {
   let system: TestSystem
   test.beforeAll(({ system: shared }) => {
     system = shared
@@ -18,7 +18,7 @@ describe('whatever is posted', () => {
   ) =>
     untilKnown(() => fetch(`${system.api.url}/v1/webhooks/transactions`, { method: 'POST', headers, body }))
 
-  test('any JSON is answered 202 or 400, in the error’s shape', async () => {
+  test('any JSON gets 202, or 400 with an error body', async () => {
     const field = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 120 }),
       fc.jsonValue(),
@@ -35,21 +35,21 @@ describe('whatever is posted', () => {
       amount: fc.oneof(fc.integer({ min: -1, max: 10 ** 12 }), fc.double({ min: 0, max: 1e12 }), field),
       currency: fc.oneof({ arbitrary: fc.constantFrom('INR', 'USD', 'JPY', 'KWD'), weight: 5 }, field),
     })
-    const seen = new Set<number>()
+    const statuses = new Set<number>()
     await fc.assert(
       fc.asyncProperty(fc.oneof(likely, fc.jsonValue()), async (value) => {
         const response = await send(JSON.stringify(value) ?? '')
-        seen.add(response.status)
+        statuses.add(response.status)
         expect([202, 400]).toContain(response.status)
         const body = (await response.json()) as Partial<ErrorBody>
         if (response.status === 400) expect(body.error?.code).toBe('BAD_REQUEST_ERROR')
       }),
       { numRuns: volume(1500) },
     )
-    expect([...seen].sort()).toEqual([202, 400])
+    expect([...statuses].sort()).toEqual([202, 400])
   })
 
-  test('any bytes are answered 202 or 400', async () => {
+  test('any bytes get 202 or 400', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         expect([202, 400]).toContain((await send(bytes)).status)
@@ -89,7 +89,7 @@ describe('whatever is posted', () => {
     )
   })
 
-  test('the raw payload is kept as it came, unknown fields, escapes and all', async () => {
+  test('the raw payload is kept as sent, with unknown fields and escapes', async () => {
     const text = `{"transaction_id":"txn_raw","x":"\\u0000 \\ud800 \\u00e9","source_account":"a",  "destination_account":"b","amount":1.50,"currency":"INR"}`
     expect((await send(text)).status).toBe(202)
     const [row] = await system.database.query<{ payload: string }>(
@@ -98,26 +98,26 @@ describe('whatever is posted', () => {
     expect(row?.payload).toBe(text)
   })
 
-  test('who asks before a large body is told at once, and is asked for one that fits', async () => {
-    const ask = async (text: string, length: number) => {
+  test('Expect: 100-continue gets 413 at once for a body that is too large, and 100 for one that fits', async () => {
+    const sendExpecting = async (text: string, length: number) => {
       const { hostname, port } = new URL(system.api.url)
       const socket = net.connect(Number(port), hostname)
       socket.write(
         `POST /v1/webhooks/transactions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n`,
       )
-      let answer = ''
+      let received = ''
       for await (const chunk of socket) {
-        answer += chunk
-        if (answer.endsWith('100 Continue\r\n\r\n')) socket.write(text)
+        received += chunk
+        if (received.endsWith('100 Continue\r\n\r\n')) socket.write(text)
       }
-      return { status: Number(/.*HTTP\/1\.1 (\d+)/s.exec(answer)?.[1]), answer }
+      return { status: Number(/.*HTTP\/1\.1 (\d+)/s.exec(received)?.[1]), received }
     }
-    const body = JSON.stringify(transactionBody('txn_asked'))
-    const { answer } = await untilKnown(() => ask(body, body.length))
-    expect(answer).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 202 /)
-    const refused = await ask('', 2 * 2 ** 20)
-    expect(refused.answer).toMatch(/^HTTP\/1\.1 413 /)
-    expect(refused.answer).toContain('PAYLOAD_TOO_LARGE')
+    const body = JSON.stringify(transactionBody('txn_expect'))
+    const { received } = await untilKnown(() => sendExpecting(body, body.length))
+    expect(received).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 202 /)
+    const refused = await sendExpecting('', 2 * 2 ** 20)
+    expect(refused.received).toMatch(/^HTTP\/1\.1 413 /)
+    expect(refused.received).toContain('PAYLOAD_TOO_LARGE')
   })
 
   const wrong: Array<[string, unknown, string]> = [

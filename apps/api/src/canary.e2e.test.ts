@@ -1,4 +1,4 @@
-// Card data and secrets as canaries: sent through every route of the API, and then looked for in the database, Redis, every process's output and every answer.
+// Card data and secrets as canaries: sent through every route, then searched in databases, outputs and responses.
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { isLuhnValid } from '@sluice/contracts'
 import {
@@ -28,7 +28,7 @@ const random = seededRandom('canaries')
 const randomDigits = (count: number) =>
   Array.from({ length: count }, () => Math.floor(random() * 10)).join('')
 
-/** A valid number of this length that begins like this. Written through a double, it still shows the digits we look for. */
+/** A valid number with this prefix and length whose digits, except the last four, survive a conversion to a double. */
 function cardNumber(prefix: string, length: number): string {
   const most = prefix + randomDigits(length - prefix.length - 1)
   const number = '0123456789'
@@ -37,7 +37,7 @@ function cardNumber(prefix: string, length: number): string {
     .find(isLuhnValid)!
   return String(Number(number)).startsWith(number.slice(0, -4)) ? number : cardNumber(prefix, length)
 }
-/** No number that we write ourselves has a zero in front, except the last digits of the body limit of 1,048,576 bytes. */
+/** A code with a leading zero, which no number of the system has. 048 is excluded: it is in "1,048,576 bytes". */
 function securityCode(length: number): string {
   const code = `0${randomDigits(length - 1)}`
   return code === '048' ? securityCode(length) : code
@@ -48,7 +48,7 @@ const cards = [
   { number: cardNumber('4', 19), cvv: securityCode(3) },
 ].map((card) => ({ ...card, expiry_month: '12', expiry_year: '2099', holder_name: 'Canary' }))
 type Card = (typeof cards)[number]
-/** Outside CI one of them goes through the routes. */
+/** Outside CI only one card goes through the routes. */
 const sent = cards.slice(0, volume(cards.length, 1))
 const grouped = (number: string, by: string) => number.replace(/\d{4}(?=\d)/g, `$&${by}`)
 
@@ -56,7 +56,7 @@ const inboundSecret = `whsec_${randomBytes(32).toString('base64')}`
 const webhookSecret = `whsec_${randomBytes(32).toString('base64')}`
 const secretsOf = (keys: Keys) => [keys['x-api-secret'], webhookSecret, inboundSecret]
 
-/** What of the canaries is in a text. All digits but the last four, which may be kept, make a number. */
+/** Canaries in a text. All digits except the last four count as a card number, since those four may be kept. */
 function canariesIn(text: string, secrets: readonly string[] = []): string[] {
   const together = text.replace(/(?<=\d)(?:[ +-]|%20)+(?=\d)/g, '')
   return [
@@ -71,7 +71,7 @@ function canariesIn(text: string, secrets: readonly string[] = []): string[] {
   ]
 }
 
-/** There are few enough numbers to try them all: a hash is the number. */
+/** Card numbers are few enough to try all, so a hash reveals the number. */
 const hashesOf = (number: string) =>
   [number, grouped(number, ' '), grouped(number, '-')].flatMap((text) =>
     ['md5', 'sha1', 'sha256', 'sha512'].flatMap((algorithm) => {
@@ -80,13 +80,13 @@ const hashesOf = (number: string) =>
     }),
   )
 
-/** Fields whose words are the sender's own and are kept by contract: who writes a card number there has published it. */
+/** Fields that are kept as sent, by contract: a sender who writes a card number there has published it. */
 const KEPT_WORDS = new Set(['notes', 'receipt', 'reason'])
-/** What tells a merchant his own webhook secret. */
-const TELLS_SECRET = new Set(['getMerchant', 'putWebhook', 'regenerateWebhookSecret'])
-/** Inbound events are kept as they came, unknown fields and external ids included (SPEC 2): of these only what is refused carries canaries. */
+/** Operations that return the merchant's own webhook secret. */
+const RETURNS_SECRET = new Set(['getMerchant', 'putWebhook', 'regenerateWebhookSecret'])
+/** Inbound events are kept as sent, with unknown fields and external ids, so only refused events carry canaries. */
 const KEPT_AS_SENT = new Set(['postTransaction', 'postPaymentEvent'])
-// In neither list: Idempotency-Key and the path of a route that there isn't, which the API must keep or repeat.
+// Neither set has the Idempotency-Key or the path of an unknown route: the API must keep or repeat these.
 
 interface Operation {
   operationId: string
@@ -107,7 +107,7 @@ interface Attempt {
 const json = { 'content-type': 'application/json' }
 const asJson = (body: unknown): Attempt => ({ headers: json, body: JSON.stringify(body) })
 
-/** Every way of having a card where it doesn't belong, and in `card` where it does. */
+/** Requests with a card in wrong places, and with valid and invalid cards in `card`. */
 function misplaced(operation: Operation, example: Record<string, unknown>, card: Card): Attempt[] {
   const isKept = KEPT_AS_SENT.has(operation.operationId)
   const { number, cvv } = card
@@ -162,7 +162,7 @@ function misplaced(operation: Operation, example: Record<string, unknown>, card:
   ]
 }
 
-/** In the parts of a request that are not its body. */
+/** Requests with a card in the URL or the headers. */
 function inUrlAndHeaders({ path, parameters = [] }: Operation, realPath: string, card: Card): Attempt[] {
   const { number, cvv } = card
   const names = parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
@@ -177,7 +177,7 @@ function inUrlAndHeaders({ path, parameters = [] }: Operation, realPath: string,
       { cookie: `sluice_session=${number}; card=${number}`, 'x-api-key': '' },
       { origin: `https://${number}.example`, referer: `https://x.example/?n=${number}` },
       { 'user-agent': number, 'x-request-id': number, 'x-card': JSON.stringify(card) },
-      // With the spaces it is no key, and is refused.
+      // A key with spaces is refused.
       { 'idempotency-key': grouped(number, ' ') },
       { 'webhook-id': number, 'webhook-signature': `v1,${number}` },
     ].map((headers) => ({ path: realPath, headers })),
@@ -189,7 +189,7 @@ for (const { backend, available } of queueBackends) {
     let system: TestSystem
     let keys: Keys
     let shop: Shop
-    const answers: { to: string; status: number; text: string }[] = []
+    const responses: { to: string; status: number; text: string }[] = []
     let endpoint: MisbehavingServer
     let monitor: Awaited<ReturnType<typeof monitorRedis>> | undefined
     beforeAll(async () => {
@@ -236,7 +236,7 @@ for (const { backend, available } of queueBackends) {
       const isStream = response.headers.get('content-type') === 'text/event-stream'
       const text = isStream ? '' : await response.text()
       if (isStream) stop.abort()
-      answers.push({
+      responses.push({
         to: operationId,
         status: response.status,
         text: `${[...response.headers].join('\n')}\n\n${text}`,
@@ -257,23 +257,23 @@ for (const { backend, available } of queueBackends) {
       )
     }
 
-    /** Through one route, in every way. */
+    /** Sends a card through one route, in every way. */
     async function sendAll(operation: Operation, ids: Record<string, string>): Promise<void> {
       const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
-        if (ids[name] === undefined) throw new Error(`Which ${name} does ${operation.path} take?`)
+        if (ids[name] === undefined) throw new Error(`${operation.path} needs a value for ${name}`)
         return ids[name]
       })
       const { example, examples = {} } = operation.requestBody?.content['application/json'] ?? {}
       const bodies = [...(example ? [example] : []), ...Object.values(examples).map(({ value }) => value)]
       for (const card of sent) {
         for (const body of bodies as Record<string, unknown>[]) {
-          // An order of its own, since there is an end to the payments of one.
+          // A new order, since the number of payments of an order is limited.
           if ('order_id' in body) body.order_id = (await shop.order()).id
           for (const attempt of misplaced(operation, body, card)) {
             const key = { 'idempotency-key': randomUUID() }
             const keyed = { ...attempt, path, headers: { ...key, ...attempt.headers } }
             const status = await send(operation, keyed)
-            // The same again is replayed; something else under its key is refused.
+            // The same request is replayed; another request with its key is refused.
             if (status !== 201) continue
             await send(operation, keyed)
             await send(operation, { ...keyed, body: JSON.stringify({ ...body, card, vpa: 'other@bank' }) })
@@ -319,11 +319,11 @@ for (const { backend, available } of queueBackends) {
       )
     }
 
-    /** Where which canaries are, in all that is kept or was written. */
+    /** All canaries in stored data and outputs, each with its place. */
     async function findCanaries(): Promise<string[]> {
       const places: [string, string, string[]][] = [
         ...(await dump()).map(({ table, rows }): [string, string, string[]] => {
-          // Where they belong.
+          // The table of merchants holds the merchant's own secrets.
           return [table, rows, table === 'public.merchants' ? [inboundSecret] : secretsOf(keys)]
         }),
         ['the output of the API', system.api.output(), secretsOf(keys)],
@@ -334,19 +334,19 @@ for (const { backend, available } of queueBackends) {
         ]),
       ]
       if (system.redis) places.push(['Redis', await dumpRedis(system.redis.url), secretsOf(keys)])
-      if (monitor) places.push(['what was sent to Redis', monitor.output(), secretsOf(keys)])
+      if (monitor) places.push(['a command to Redis', monitor.output(), secretsOf(keys)])
       for (const { head, body } of endpoint.requests) {
         places.push(['a webhook', `${head}\n\n${body}`, secretsOf(keys)])
       }
-      for (const { to, text } of answers) {
-        places.push([`an answer of ${to}`, text, TELLS_SECRET.has(to) ? [inboundSecret] : secretsOf(keys)])
+      for (const { to, text } of responses) {
+        places.push([`a response of ${to}`, text, RETURNS_SECRET.has(to) ? [inboundSecret] : secretsOf(keys)])
       }
       return places.flatMap(([where, text, secrets]) =>
         canariesIn(text, secrets).map((what) => `${what} in ${where}`),
       )
     }
 
-    test('card numbers, CVVs and secrets are in no table, no key of Redis, no output and no answer', async () => {
+    test('no table, Redis key, output or response contains a card number, a CVV or a secret', async () => {
       const operations = await readOperations()
       const paid = await shop.pay((await shop.order()).id)
       const inbound = [
@@ -355,10 +355,10 @@ for (const { backend, available } of queueBackends) {
       ] as const
       for (const [operationId, path, body] of inbound) {
         const operation = operations.find((one) => one.operationId === operationId)!
-        const answered = await untilKnown(async () => ({
+        const response = await untilKnown(async () => ({
           status: await send(operation, { ...asJson(body), path }),
         }))
-        expect(answered).toEqual({ status: 202 })
+        expect(response).toEqual({ status: 202 })
       }
       const ids = {
         order_id: (await shop.order()).id,
@@ -372,24 +372,26 @@ for (const { backend, available } of queueBackends) {
         await send({ operationId: path, method: 'GET', path }, { path: `${path}?number=${cards[0]!.number}` })
       }
 
-      // The cards did arrive where cards belong, through every route that takes them, and wait as jobs.
+      // Every route that takes cards has accepted one, and its job waits.
       for (const to of ['createPayment', 'createPublicPayment']) {
-        const made = answers.filter((answer) => answer.to === to && answer.status === 201)
-        expect(made.filter(({ text }) => text.includes('"method":"card"'))).not.toEqual([])
+        const created = responses.filter((response) => response.to === to && response.status === 201)
+        expect(created.filter(({ text }) => text.includes('"method":"card"'))).not.toEqual([])
         const codes = new Set(
-          answers.filter((answer) => answer.to === to).map(({ text }) => /"code":"(\w+)"/.exec(text)?.[1]),
+          responses
+            .filter((response) => response.to === to)
+            .map(({ text }) => /"code":"(\w+)"/.exec(text)?.[1]),
         )
         for (const code of ['INVALID_CARD', 'EXPIRED_CARD', 'BAD_REQUEST_ERROR', 'NOT_FOUND_ERROR'])
           expect(codes).toContain(code)
       }
-      expect(new Set(answers.map(({ to }) => to))).toEqual(
+      expect(new Set(responses.map(({ to }) => to))).toEqual(
         new Set([...operations.map(({ operationId }) => operationId), '/metrics', '/openapi.json']),
       )
-      // A busy machine may cost a 503 now and then; it is looked through like every other answer.
-      expect(answers.filter(({ status }) => status >= 500 && status !== 503)).toEqual([])
+      // A busy machine may cause a 503; its text is searched like every other response.
+      expect(responses.filter(({ status }) => status >= 500 && status !== 503)).toEqual([])
       expect(await findCanaries()).toEqual([])
 
-      // The example's URL may be somebody's; from here on webhooks come to us.
+      // The URL of the example may be in use, so webhooks go to this test's endpoint.
       await pointWebhooks()
       await system.startWorker()
       expect(await system.settle(new Set(), 60_000)).toEqual([])
@@ -403,7 +405,7 @@ for (const { backend, available } of queueBackends) {
       expect(await findCanaries()).toEqual([])
     })
 
-    test('they would be found, if they were there', async () => {
+    test('canaries are found in every form and every place', async () => {
       for (const { number, cvv } of cards) {
         for (const text of [number, grouped(number, ' '), grouped(number, '-'), `"${Number(number)}"`]) {
           expect(canariesIn(`x ${text} y`)).not.toEqual([])
@@ -424,8 +426,8 @@ for (const { backend, available } of queueBackends) {
       const found = await findCanaries()
       for (const where of [
         'public.orders',
-        'an answer of createOrder',
-        ...(system.redis ? ['Redis', 'what was sent to Redis'] : []),
+        'a response of createOrder',
+        ...(system.redis ? ['Redis', 'a command to Redis'] : []),
       ]) {
         expect(found).toContain(`the number ${card!.number} in ${where}`)
         expect(found).toContain(`the CVV ${card!.cvv} in ${where}`)

@@ -1,10 +1,10 @@
-// Redeliveries that contradict the first delivery: told, kept, counted, and never in anybody's way.
+// Duplicates that contradict the first event of their id: reported, kept, counted, and no delay for other events.
 import { type Accepted, getTransaction, listConflicts } from '@sluice/contracts'
 import { type TestSystem, transactionBody, untilAllKnown, untilKnown } from '@sluice/testing'
 import { test } from '@sluice/testing/fixtures'
 import { describe, expect } from 'vitest'
 
-describe('redeliveries that contradict', () => {
+describe('contradicting duplicates of a transaction', () => {
   let system: TestSystem
   test.beforeAll(({ system: shared }) => {
     system = shared
@@ -25,7 +25,7 @@ describe('redeliveries that contradict', () => {
     return 'data' in body ? body.data.filter((conflict) => conflict.id === id) : []
   }
 
-  test('each contract field counts, as a parsed value', async () => {
+  test('a different value in any contract field is a conflict', async () => {
     const first = transactionBody('txn_c1', { amount: 100 })
     await post(first)
     for (const change of [
@@ -51,7 +51,7 @@ describe('redeliveries that contradict', () => {
     )
   })
 
-  test('order, white space, unknown fields and the spelling of a number do not count', async () => {
+  test('other order, white space, unknown fields or spelling of a number is no conflict', async () => {
     await post(transactionBody('txn_c2', { amount: 150.5 }))
     const same = `{ "extra":{"a":[1]}, "currency":"INR","amount":1505e-1,\n"destination_account":"acc_merchant_456","source_account":"acc_user_789","transaction_id":"txn_c2"}`
     expect((await post(undefined, same)).body).toEqual({
@@ -62,9 +62,9 @@ describe('redeliveries that contradict', () => {
     expect(await conflictsOf('txn_c2')).toEqual([])
   })
 
-  test('within one commit the first to arrive wins, and the others are told', async () => {
+  test('within one commit the first event is stored, and the others are reported as conflicts', async () => {
     let id = ''
-    const answers = await untilAllKnown((before) => {
+    const responses = await untilAllKnown((before) => {
       id = `txn_c3_${before}`
       return Promise.all(
         Array.from({ length: 30 }, (_, n) =>
@@ -73,13 +73,13 @@ describe('redeliveries that contradict', () => {
       )
     })
     const { body } = await system.call(getTransaction, { params: { transaction_id: id } })
-    expect(answers.filter(({ body }) => body.conflict).length).toBe(15)
-    expect(answers.filter(({ body }) => body.duplicate).length).toBe(29)
+    expect(responses.filter(({ body }) => body.conflict).length).toBe(15)
+    expect(responses.filter(({ body }) => body.duplicate).length).toBe(29)
     expect('amount' in body && [10, 20]).toContain((body as { amount: number }).amount)
   })
 
-  // What is answered 503 may have counted or not, so that the last delivery cannot be sent again; all of this can.
-  test('one row for each distinct body, counted, at most 20, under concurrency too', {
+  // A 503 may count or not, so the last event cannot be sent again. The whole test can.
+  test('each distinct body is one row with a count, at most 20 rows for an id, under concurrency too', {
     retry: 1,
   }, async () => {
     await post(transactionBody('txn_c4', { amount: 1 }))
@@ -89,7 +89,7 @@ describe('redeliveries that contradict', () => {
     )
     const conflicts = await conflictsOf('txn_c4')
     expect(conflicts).toHaveLength(20)
-    // A known body is counted however many there are: send one of the kept ones again.
+    // A kept body is counted at the limit, too: send one again.
     const kept = conflicts[0]!
     expect((await postOnce(undefined, kept.payload!)).status).toBe(202)
     expect((await conflictsOf('txn_c4')).find(({ payload }) => payload === kept.payload)).toMatchObject({
@@ -97,7 +97,7 @@ describe('redeliveries that contradict', () => {
     })
   })
 
-  test('while conflicts cannot be kept they are 503, and delay nobody else', async () => {
+  test('while conflicts cannot be stored, they get 503 and delay no other event', async () => {
     await post(transactionBody('txn_locked', { amount: 1 }))
     const session = await system.database.session()
     await session.query('BEGIN')
@@ -110,11 +110,11 @@ describe('redeliveries that contradict', () => {
     let contradicting: Awaited<ReturnType<typeof contradict>>[] = []
     const others = await untilAllKnown(async (before) => {
       const refused = Promise.all([2, 3, 4, 5, 6].map(contradict))
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 50 }, (_, n) => postOnce(transactionBody(`txn_free_${before}_${n}`))),
       )
       contradicting = await refused
-      return answers
+      return responses
     })
     expect(others.map(({ status }) => status)).toEqual(Array(50).fill(202))
     for (const { status, ms } of contradicting) {

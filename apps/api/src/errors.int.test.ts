@@ -1,4 +1,4 @@
-// SPEC 2: one error shape for every status, the framework's and the HTTP parser's own errors included.
+// One error shape for every status, including errors of the framework and the HTTP parser.
 import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
 import { startSystem, type TestSystem, transactionBody } from '@sluice/testing'
@@ -29,16 +29,16 @@ const request = (path: string, init: RequestInit = {}) => fetch(system.api.url +
 const post = (body: string | Uint8Array | undefined, headers: Record<string, string> = json) =>
   request(webhook, { method: 'POST', headers, ...(body === undefined ? {} : { body }) })
 
-/** Sends bytes as they are and answers all that comes back until the server ends the connection. */
+/** Sends text over a raw connection and returns everything received until the server ends it. */
 function raw(text: string): Promise<string> {
   const { port } = new URL(system.api.url)
   return new Promise((resolve, reject) => {
-    let answer = ''
+    let received = ''
     const socket = connect(Number(port), '127.0.0.1', () => socket.write(text))
     socket.on('data', (chunk) => {
-      answer += chunk
+      received += chunk
     })
-    socket.on('end', () => resolve(answer))
+    socket.on('end', () => resolve(received))
     socket.on('error', reject)
   })
 }
@@ -47,10 +47,10 @@ test.each([
   ['an unknown route', '/nowhere', 'GET'],
   ['a method that a route does not have', webhook, 'GET'],
   ['an unknown transaction', '/v1/transactions/txn_none', 'GET'],
-  ['another method', '/v1/transactions', 'DELETE'],
-  ['an id that none can have', '/v1/transactions/%00', 'GET'],
-  ['an id that is too long', `/v1/transactions/${'x'.repeat(101)}`, 'GET'],
-  ['an id that is far too long', `/v1/transactions/${'x'.repeat(3000)}`, 'GET'],
+  ['an unknown method of a known path', '/v1/transactions', 'DELETE'],
+  ['an invalid id', '/v1/transactions/%00', 'GET'],
+  ['an id over the limit', `/v1/transactions/${'x'.repeat(101)}`, 'GET'],
+  ['an id far over the limit', `/v1/transactions/${'x'.repeat(3000)}`, 'GET'],
 ])('%s is 404', async (_name, path, method) => {
   await expectError(await request(path, { method }), 'NOT_FOUND_ERROR')
 })
@@ -67,26 +67,26 @@ test.each([
   await expectError(await post(body), 'BAD_REQUEST_ERROR')
 })
 
-test('bytes that are no UTF-8 are 400, not another id', async () => {
+test('bytes that are not UTF-8 are 400, not stored as another id', async () => {
   const body = Buffer.from(JSON.stringify(transactionBody('txn_X')))
   body[body.indexOf('X')] = 0xff
   expect(await expectError(await post(body), 'BAD_REQUEST_ERROR')).toContain('UTF-8')
 })
 
-test('a body with no type, or another than JSON, is 415', async () => {
+test('a body with a type other than JSON, or without one, is 415', async () => {
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml']) {
     await expectError(await post('a=b', { 'content-type': type }), 'UNSUPPORTED_MEDIA_TYPE')
   }
 })
 
-test('a JSON type with a charset parameter is taken', async () => {
+test('a JSON type with a charset parameter is accepted', async () => {
   const response = await post(JSON.stringify(transactionBody('txn_charset')), {
     'content-type': 'application/json; charset=utf-8',
   })
   expect(response.status).toBe(202)
 })
 
-test('a body over 1 MiB is 413, one just below is taken', async () => {
+test('a body over 1 MiB is 413; a body of 1 MiB is accepted', async () => {
   const padded = (bytes: number) => {
     const empty = JSON.stringify(transactionBody('txn_large', { note: '' }))
     return JSON.stringify(transactionBody('txn_large', { note: 'x'.repeat(bytes - empty.length) }))
@@ -115,34 +115,34 @@ test.each([
   await expectError(await request(`/v1/transactions?${query}`), 'BAD_REQUEST_ERROR')
 })
 
-test('the greatest offset is an empty page, one more is 400', async () => {
+test('the greatest offset gets an empty page; a greater one is 400', async () => {
   expect((await request('/v1/transactions?offset=2147483647')).status).toBe(200)
   await expectError(await request('/v1/transactions?offset=2147483648'), 'BAD_REQUEST_ERROR')
 })
 
-test('an Expect header that Node would answer by itself is 400 in the same shape', async () => {
-  const answer = await raw('GET /live HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\n\r\n')
-  expect(answer).toMatch(/^HTTP\/1\.1 400 /)
-  expect(answer).toContain('{"error":{"code":"BAD_REQUEST_ERROR"')
+test('an unknown Expect header is 400 in the same shape, not Node’s own response', async () => {
+  const received = await raw('GET /live HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\n\r\n')
+  expect(received).toMatch(/^HTTP\/1\.1 400 /)
+  expect(received).toContain('{"error":{"code":"BAD_REQUEST_ERROR"')
 })
 
-test('a request without Host is answered like any other', async () => {
+test('a request without a Host header is served', async () => {
   expect(await raw('GET /live HTTP/1.1\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /)
 })
 
-test('what is no HTTP is 400 in the same shape', async () => {
-  const answer = await raw('NONSENSE\r\n\r\n')
-  const [head, body] = answer.split('\r\n\r\n') as [string, string]
+test('bytes that are not HTTP are 400 in the same shape', async () => {
+  const received = await raw('NONSENSE\r\n\r\n')
+  const [head, body] = received.split('\r\n\r\n') as [string, string]
   expect(head).toMatch(/^HTTP\/1\.1 400 /)
   expect(JSON.parse(body)).toMatchObject({ error: { code: 'BAD_REQUEST_ERROR' } })
 })
 
-test('an oversized header is answered in the same shape', async () => {
+test('an oversized header is 400 in the same shape', async () => {
   const response = await request('/', { headers: { 'x-large': 'x'.repeat(20_000) } })
   await expectError(response, 'BAD_REQUEST_ERROR')
 })
 
-test('outside the sandbox the open routes are closed, health is not', async () => {
+test('outside the sandbox open routes need credentials; health does not', async () => {
   const closed = await startSystem({
     postgresUrl: inject('postgresUrl'),
     workers: 0,

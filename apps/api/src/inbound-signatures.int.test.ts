@@ -1,4 +1,4 @@
-// With INBOUND_WEBHOOK_SECRET set, nothing is stored that does not carry a valid Standard Webhooks signature.
+// With INBOUND_WEBHOOK_SECRET, only events with a valid Standard Webhooks signature are stored.
 import { randomBytes } from 'node:crypto'
 import { paymentEventBody, startSystem, type TestSystem, transactionBody } from '@sluice/testing'
 import { Webhook } from 'standardwebhooks'
@@ -43,7 +43,7 @@ describe.for(['true', 'false'])('with SANDBOX=%s', (SANDBOX) => {
   const stored = async (table: string) => (await system.database.query(`SELECT 1 FROM ${table}`)).length
 
   for (const { kind, url, table, body } of kinds) {
-    test(`${kind} signed by either secret are taken, the raw bytes as they are`, async () => {
+    test(`${kind} signed with either secret are accepted; the signature covers the raw bytes`, async () => {
       for (const [n, secret] of secrets.entries()) {
         const text = `  ${JSON.stringify(body(`signed_${n}`)).replace(':', ' :\n')}  `
         expect(await post(url, text, sign(secret, text))).toMatchObject({ status: 202 })
@@ -64,7 +64,7 @@ describe.for(['true', 'false'])('with SANDBOX=%s', (SANDBOX) => {
     test.each<[string, (text: string) => { text?: string; headers: Record<string, string> }]>([
       ['unsigned', () => ({ headers: {} })],
       [
-        'signed by somebody else',
+        'signed with another secret',
         (text) => ({ headers: sign(`whsec_${randomBytes(32).toString('base64')}`, text) }),
       ],
       ['with a changed body', (text) => ({ text: text.replace('1', '2'), headers: sign(secrets[0]!, text) })],
@@ -72,12 +72,12 @@ describe.for(['true', 'false'])('with SANDBOX=%s', (SANDBOX) => {
       ['with another id', (text) => ({ headers: { ...sign(secrets[0]!, text), 'webhook-id': 'msg_2' } })],
       ['six minutes old', (text) => ({ headers: sign(secrets[0]!, text, new Date(Date.now() - 360_000)) })],
       [
-        'from in six minutes',
+        'six minutes in the future',
         (text) => ({ headers: sign(secrets[0]!, text, new Date(Date.now() + 360_000)) }),
       ],
       ['malformed and unsigned', () => ({ text: '{"', headers: {} })],
       ['malformed and wrongly signed', (text) => ({ text: '{"', headers: sign(secrets[0]!, text) })],
-    ])(`${kind} are refused, nothing stored: %s`, async (_what, forge) => {
+    ])(`${kind} are refused and not stored: %s`, async (_what, forge) => {
       const before = await stored(table)
       const right = JSON.stringify(body('forged_1'))
       const { text = right, headers } = forge(right)
@@ -88,7 +88,7 @@ describe.for(['true', 'false'])('with SANDBOX=%s', (SANDBOX) => {
       expect(await stored(table)).toBe(before)
     })
 
-    test(`${kind}: a signed body that is wrong is told what is wrong`, async () => {
+    test(`${kind}: a signed body with an invalid field gets an error that names the field`, async () => {
       const text = JSON.stringify({ ...body('wrong'), amount: '1' })
       expect(await post(url, text, sign(secrets[0]!, text))).toMatchObject({
         status: 400,
@@ -97,7 +97,7 @@ describe.for(['true', 'false'])('with SANDBOX=%s', (SANDBOX) => {
     })
   }
 
-  test('secrets are in no log', () => {
+  test('no log contains a secret', () => {
     for (const secret of secrets) expect(system.api.output()).not.toContain(secret.slice(6))
   })
 })

@@ -1,4 +1,4 @@
-// The OpenAPI document as somebody who has only it would use it: what it shows can be sent, and is what comes.
+// The OpenAPI document: the API accepts its examples, and responses and webhooks match its schemas.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
@@ -47,8 +47,8 @@ const keys = { 'content-type': 'application/json', ...seededKeys }
 const isOpen = ({ security }: Operation) =>
   security === undefined || security.some((way) => Object.keys(way).length === 0)
 
-test('the examples of every POST are taken as they are, at the path of their own examples', async () => {
-  // What they speak of: an order that is to be paid, a successful payment of another one, a webhook and where it went.
+test('the API accepts the example of every POST, at the path of the parameter examples', async () => {
+  // The objects of the examples: an unpaid order, a successful payment of another order, and a delivered webhook.
   await system.database.query(
     `WITH paid AS (
        INSERT INTO orders (id, merchant_id, amount, status, claimed_by)
@@ -79,19 +79,19 @@ test('the examples of every POST are taken as they are, at the path of their own
     const [success] = Object.keys(responses).filter((status) => status.startsWith('2'))
     const examples = requestBody ? examplesOf(requestBody.content['application/json']!) : [undefined]
     for (const example of examples) {
-      const answer = await fetch(system.api.url + withExamples(operation), {
+      const response = await fetch(system.api.url + withExamples(operation), {
         method: 'POST',
         headers: isOpen(operation) ? { 'content-type': 'application/json' } : keys,
         ...(example === undefined ? {} : { body: JSON.stringify(example) }),
       })
-      expect({ path, status: answer.status }).toEqual({ path, status: Number(success) })
+      expect({ path, status: response.status }).toEqual({ path, status: Number(success) })
       const { schema } = responses[success!]!.content!['application/json']!
-      expect([...Value.Errors(schema, JSON.parse(await answer.text()))], path).toEqual([])
+      expect([...Value.Errors(schema, JSON.parse(await response.text()))], path).toEqual([])
     }
   }
 })
 
-test('the examples fit their schemas, and every error has one of its status', () => {
+test('examples match their schemas, and every error status has an example with its code', () => {
   for (const { path, method, requestBody, responses } of operations) {
     for (const media of Object.values(requestBody?.content ?? {})) {
       expect(examplesOf(media), `${method} ${path}`).not.toEqual([])
@@ -116,7 +116,7 @@ test('the examples fit their schemas, and every error has one of its status', ()
   }
 })
 
-describe('the examples of errors are what the API says', () => {
+describe('error examples are the errors of the API', () => {
   const unknown = { order_id: 'order_AAAAAAAAAAAAAAAA', method: 'upi', vpa: 'user@paytm' }
   const card = {
     number: '4111111111111111',
@@ -157,24 +157,24 @@ describe('the examples of errors are what the API says', () => {
     ['UNSUPPORTED_MEDIA_TYPE', 'post', '/api/v1/orders', {}, { ...seededKeys, 'content-type': 'text/plain' }],
     ['PAYLOAD_TOO_LARGE', 'post', '/api/v1/orders', 'x'.repeat(2 ** 20)],
   ])('%s of %s %s', async (code, method, path, body, headers = keys) => {
-    const answer = await fetch(system.api.url + path.replace(/\{\w+\}/, 'unknown'), {
+    const response = await fetch(system.api.url + path.replace(/\{\w+\}/, 'unknown'), {
       method: method.toUpperCase(),
       headers: method === 'get' && headers === keys ? seededKeys : headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
-    const { error } = JSON.parse(await answer.text()) as ErrorExample
-    expect({ status: answer.status, code: error.code }).toEqual({
+    const { error } = JSON.parse(await response.text()) as ErrorExample
+    expect({ status: response.status, code: error.code }).toEqual({
       status: errorStatus[code as keyof typeof errorStatus],
       code,
     })
     const { responses } = document.paths[path.split('?')[0]!]![method]!
-    const examples = examplesOf(responses[answer.status]!.content!['application/json']!) as ErrorExample[]
+    const examples = examplesOf(responses[response.status]!.content!['application/json']!) as ErrorExample[]
     const shown = examples.find((example) => example.error.code === code)
     expect(shown?.error).toEqual({ ...error, request_id: expect.any(String) })
   })
 })
 
-test('nothing that has a default is required of a query, and every parameter has a type', () => {
+test('a query parameter with a default is optional, and every parameter has a type', () => {
   const parameters = operations.flatMap(({ parameters = [] }) => parameters)
   const withDefault = parameters.filter(({ schema }) => schema.default !== undefined)
   expect(new Set(withDefault.map(({ name }) => name))).toEqual(new Set(['limit', 'offset']))
@@ -182,13 +182,13 @@ test('nothing that has a default is required of a query, and every parameter has
   expect(parameters.filter(({ schema }) => typeof schema.type !== 'string')).toEqual([])
 })
 
-test('the code of errors lists every code with its status', () => {
+test('the schema of error codes lists every code with its status', () => {
   const { schema } = document.paths['/payments']!.get!.responses['500']!.content!['application/json']!
   const text = JSON.stringify(schema)
   for (const [code, status] of Object.entries(errorStatus)) expect(text).toContain(`\`${code}\` (${status})`)
 })
 
-test('deliveries may be signed; what is a merchant’s wants its keys or its session, and says so', async () => {
+test('the document states that inbound events may be signed, and which routes need keys or a session', async () => {
   const signature = ['webhook-id', 'webhook-timestamp', 'webhook-signature']
   const schemes = document.components.securitySchemes
   for (const name of signature) {
@@ -216,7 +216,7 @@ test('deliveries may be signed; what is a merchant’s wants its keys or its ses
   }
 })
 
-test('an Idempotency-Key is shown where it is looked at, and nowhere else', () => {
+test('exactly the routes that use an Idempotency-Key document it', () => {
   const withKey = operations.filter(({ parameters = [] }) =>
     parameters.some(({ name }) => name === 'Idempotency-Key'),
   )
@@ -229,7 +229,7 @@ test('an Idempotency-Key is shown where it is looked at, and nowhere else', () =
   ])
 })
 
-test('what a shop reads fits the schemas that are shown for it', async () => {
+test('responses to a merchant’s reads match their schemas', async () => {
   const shop = openShop(system.call)
   const { id: orderId } = await shop.order()
   const { id: paymentId } = await shop.pay(orderId)
@@ -237,17 +237,17 @@ test('what a shop reads fits the schemas that are shown for it', async () => {
   const ids: Record<string, string> = { order_id: orderId, payment_id: paymentId, webhook_id: webhookId }
   const gets = operations.filter(({ method, path }) => method === 'get' && path.startsWith('/api/v1/'))
   for (const { path, responses } of gets) {
-    if (path.includes('{refund_id}')) continue // no worker is there to make a payment that can be refunded
+    if (path.includes('{refund_id}')) continue // without a worker no payment can be refunded
     if (path === '/api/v1/stream') continue // never ends
     const url = path.replace(/\{(\w+)\}/, (_, name: string) => ids[name]!)
-    const answer = await fetch(system.api.url + url, { headers: seededKeys })
-    expect({ path, status: answer.status }).toEqual({ path, status: 200 })
+    const response = await fetch(system.api.url + url, { headers: seededKeys })
+    expect({ path, status: response.status }).toEqual({ path, status: 200 })
     const { schema } = responses['200']!.content!['application/json']!
-    expect([...Value.Errors(schema, JSON.parse(await answer.text()))], path).toEqual([])
+    expect([...Value.Errors(schema, JSON.parse(await response.text()))], path).toEqual([])
   }
 })
 
-test('answers are told as they are: the stream’s media type, the lists’ header, what each status means', async () => {
+test('responses are documented: the media type of the stream, the total of lists, the meaning of each status', async () => {
   const stream = document.paths['/payments/stream']!.get!.responses['200']!
   expect(Object.keys(stream.content!)).toEqual(['text/event-stream'])
   const controller = new AbortController()
@@ -260,7 +260,7 @@ test('answers are told as they are: the stream’s media type, the lists’ head
   expect(JSON.stringify(document)).not.toContain('Default Response')
 })
 
-test('the tags are in order, each with a line about it', () => {
+test('the tags are in order, each with a description', () => {
   const names = [
     'Payment events',
     'Transactions',
@@ -279,7 +279,7 @@ test('the tags are in order, each with a line about it', () => {
 describe('webhooks', () => {
   const bodyOf = (event: string) => document.webhooks[event]!.post!.requestBody!.content['application/json']!
 
-  test('every event is shown with a line about it, the headers that sign it, its body and what to answer', () => {
+  test('every event has a summary, signature headers, a body and the expected responses', () => {
     expect(Object.keys(document.webhooks)).toEqual(webhookEvents)
     for (const [event, { post }] of Object.entries(document.webhooks)) {
       expect(post, event).toMatchObject({ summary: expect.any(String), tags: ['Webhooks'] })
@@ -300,11 +300,11 @@ describe('webhooks', () => {
     expect(new Set(ids).size).toBe(ids.length)
   })
 
-  test('what merchants get is what is shown, to the last field, for every event there is', async () => {
+  test('webhooks of every event match their schema, with no field more or less', async () => {
     const received = await webhooksOfEveryKind()
     expect(new Set(received.map(({ event }) => event.name))).toEqual(new Set(webhookEvents))
     for (const { event, headers, text } of received) {
-      // Known to the merchants' helper by its own name, too.
+      // The merchants' helper returns the same event name.
       expect(event.event).toBe(event.name)
       expect(problemsOf(bodyOf(event.name).schema, JSON.parse(text)), text).toEqual([])
       for (const { name, required, schema } of document.webhooks[event.name]!.post!.parameters!) {
@@ -315,7 +315,7 @@ describe('webhooks', () => {
     }
   })
 
-  test('a body with a field more or less would not pass', () => {
+  test('a body with a missing or an extra field does not match', () => {
     const { schema, example } = bodyOf('refund.processed')
     const { event, timestamp, data } = example as {
       event: string
@@ -330,7 +330,7 @@ describe('webhooks', () => {
     expect(problemsOf(schema, { event: 'payment.created', timestamp, data })).not.toEqual([])
   })
 
-  test('the bodies in the README of @sluice/webhooks are such bodies', () => {
+  test('the bodies in the README of @sluice/webhooks match the schemas', () => {
     const readme = readFileSync(
       path.resolve(import.meta.dirname, '../../../packages/webhooks/README.md'),
       'utf8',
@@ -352,7 +352,7 @@ interface Received {
   text: string
 }
 
-/** From a system with a worker: what its merchant's endpoint gets, by the sandbox's secret and then by a generated one. */
+/** Webhooks of every event, signed with the sandbox's secret and then with a generated one. */
 async function webhooksOfEveryKind(): Promise<Received[]> {
   const received: Received[] = []
   let secret = 'whsec_test_abc123'
@@ -379,10 +379,13 @@ async function webhooksOfEveryKind(): Promise<Received[]> {
       const fields = { event: `payment.${status}` as const, timestamp: 1710000000 + i }
       await call(postPaymentEvent, { body: paymentEventBody(`evt_${i}`, 'pay_shown', fields) })
     }
-    await waitFor('all but the test', () => received.length >= 4 * 3 + 2 * 2 + 1 + statuses.length)
+    await waitFor(
+      'all webhooks except the test',
+      () => received.length >= 4 * 3 + 2 * 2 + 1 + statuses.length,
+    )
     secret = expectStatus(await call(regenerateWebhookSecret, { ...input, body: {} }), 200).webhook_secret!
     await call(testWebhook, input)
-    await waitFor('the test', () => received.some(({ event }) => event.name === 'webhook.test'))
+    await waitFor('the test webhook', () => received.some(({ event }) => event.name === 'webhook.test'))
     return received
   } finally {
     await running.stop()
@@ -391,7 +394,7 @@ async function webhooksOfEveryKind(): Promise<Received[]> {
   }
 }
 
-/** By Ajv, as merchants would check it; a field that the schema doesn't know is a problem. */
+/** The errors of Ajv, which merchants may use; a field that the schema does not have is an error. */
 function problemsOf(schema: object, value: unknown): unknown[] {
   const compile = AjvCompiler()(
     {},
@@ -413,7 +416,7 @@ function closed(schema: unknown): unknown {
   }
 }
 
-/** The webhook of the examples, with an attempt, and a URL that it went to. */
+/** Adds the webhook of the examples, with an attempt and a URL. */
 async function addWebhook(): Promise<string> {
   const id = '550e8400-e29b-41d4-a716-446655440001'
   await system.database.query('UPDATE merchants SET webhook_url = $2 WHERE id = $1', [
@@ -435,11 +438,11 @@ async function addWebhook(): Promise<string> {
   return id
 }
 
-/** One, several or none. */
+/** All examples of a media type. */
 const examplesOf = ({ example, examples }: Media): unknown[] =>
   example !== undefined ? [example] : Object.values(examples ?? {}).map(({ value }) => value)
 
-/** The path with its parameters as they are shown. */
+/** The path with the examples of its parameters. */
 const withExamples = ({ path, parameters = [] }: Operation & { path: string }): string =>
   path.replace(/\{(\w+)\}/, (_, parameter: string) =>
     String(parameters.find(({ name }) => name === parameter)?.example),

@@ -16,25 +16,25 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-test('the root says HEALTHY and the time', async () => {
+test('the root returns HEALTHY and the time', async () => {
   const { status, body } = await system.call(getRoot)
   expect(status).toBe(200)
   expect(body).toEqual({ status: 'HEALTHY', current_time: expect.stringMatching(/^\d{4}-.*Z$/) })
   expect((await system.call(getLive)).body).toEqual({ status: 'live' })
 })
 
-test('health tells of database, queue and worker; a dead worker shows within 15 s', async () => {
+test('health reports database, queue and worker, and a killed worker as stopped within 15 s', async () => {
   const expected = { database: 'connected', redis: 'not_configured', timestamp: expect.any(String) }
   for (const contract of [getHealth, getApiHealth]) {
-    const answer = await waitFor('the worker to be seen', async () => {
+    const health = await waitFor('the worker to be reported as running', async () => {
       const { status, body } = await system.call(contract)
       return 'worker' in body && body.worker === 'running' ? { status, body } : undefined
     })
-    expect(answer).toMatchObject({ status: 200, body: { ...expected, status: 'healthy' } })
+    expect(health).toMatchObject({ status: 200, body: { ...expected, status: 'healthy' } })
   }
   await system.workers[0]!.stop('SIGKILL')
   await waitFor(
-    'the worker to show as stopped',
+    'the worker to be reported as stopped',
     async () => {
       const { status, body } = await system.call(getHealth)
       expect(status).toBe(200)
@@ -43,13 +43,13 @@ test('health tells of database, queue and worker; a dead worker shows within 15 
     { timeoutMs: 15_000, intervalMs: 250 },
   )
   const worker = await system.startWorker()
-  await waitFor('the new worker to show', async () => {
+  await waitFor('the new worker to be reported as running', async () => {
     const { body } = await system.call(getHealth)
     return 'worker' in body && body.worker === 'running'
   })
   await worker.stop()
   await waitFor(
-    'a worker that stopped in order to show at once',
+    'a worker that stopped by SIGTERM to be reported at once',
     async () => {
       const { body } = await system.call(getHealth)
       return 'worker' in body && body.worker === 'stopped'
@@ -74,9 +74,9 @@ test('metrics count requests, commits and jobs', async () => {
   expect(text).toContain('process_cpu_user_seconds_total')
 })
 
-test('OpenAPI 3.1 comes from the contracts, with a page to read it', async () => {
-  const answer = await fetch(`${system.api.url}/openapi.json`)
-  const document = (await answer.json()) as OpenApi
+test('the API serves OpenAPI 3.1 and a page that shows it', async () => {
+  const response = await fetch(`${system.api.url}/openapi.json`)
+  const document = (await response.json()) as OpenApi
   expect(document.openapi).toBe('3.1.0')
   expect(Object.keys(document.paths)).toEqual(
     expect.arrayContaining([
@@ -93,7 +93,7 @@ test('OpenAPI 3.1 comes from the contracts, with a page to read it', async () =>
   expect(page.headers.get('content-type')).toContain('text/html')
 })
 
-test('the server that production runs on is durable: fsync, full_page_writes and synchronous_commit are on', async () => {
+test('the embedded server is durable: fsync, full_page_writes and synchronous_commit are on', async () => {
   const server = await startPostgres()
   onTestFinished(server.drop)
   for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit']) {
@@ -102,7 +102,7 @@ test('the server that production runs on is durable: fsync, full_page_writes and
   }
 })
 
-test('no query leaves them off: the API’s own sessions commit synchronously', async () => {
+test('no role or database turns these settings off, so the API commits synchronously', async () => {
   const rows = await system.database.query<{ setconfig: string[] }>(
     'SELECT setconfig FROM pg_db_role_setting',
   )

@@ -1,4 +1,4 @@
-// Payment events as their providers and readers see them: each counts once, whatever comes twice, late, at once or contradicting.
+// Payment events through the API: each event counts once, in any order, with duplicates and conflicts.
 import {
   createClient,
   type ExternalPayment,
@@ -28,7 +28,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 
 let system: TestSystem
-/** Two processes: what one remembers the other does not know. */
+/** Two processes, which share no memory. */
 let apis: AppProcess[]
 beforeAll(async () => {
   system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 1, env: { LOG_LEVEL: 'warn' } })
@@ -39,13 +39,13 @@ afterAll(() => system?.stop())
 let turn = 0
 const post = (body: PaymentEventRequest, api = apis[turn++ % 2]!) =>
   createClient(api.url)(postPaymentEvent, { body })
-/** As a processor does under load: 503 means "unknown, send again". */
-async function deliver(body: PaymentEventRequest) {
-  const answer = await untilKnown(() => post(body))
-  expect(answer.status).toBe(202)
-  return answer
+/** Posts an event as a processor does under load: 503 means "unknown, send again". */
+async function postEvent(body: PaymentEventRequest) {
+  const response = await untilKnown(() => post(body))
+  expect(response.status).toBe(202)
+  return response
 }
-/** The id, or where its first delivery was answered 503 another one like it: nobody knows whether that one counted. */
+/** The id, or a similar one after a 503: then it is unknown whether the first event was stored. */
 const another = (id: string, before: number) =>
   before === 0 ? id : [...id].slice(0, 98).join('') + String(before)
 const postText = (text: string) =>
@@ -74,9 +74,9 @@ async function trailOf(id: string) {
 const inRandomOrder = <T>(items: readonly T[]) => shuffled(items, random)
 const random = seededRandom('payment events')
 
-test('the first seed’s example: both events, one payment, its latest state', async () => {
+test('an older event that arrives later does not change the status: two events, one payment', async () => {
   let ids = { completed: '', pending: '', payment: '' }
-  const answers = await untilAllKnown(async (before) => {
+  const responses = await untilAllKnown(async (before) => {
     const [completed, pending, payment] = ['evt_7f3a9c2b', 'evt_1a2b3c4d', 'pay_1001'].map((id) =>
       another(id, before),
     ) as [string, string, string]
@@ -86,7 +86,7 @@ test('the first seed’s example: both events, one payment, its latest state', a
       await post(paymentEventBody(pending, payment, { event: 'payment.pending', timestamp: 1709999000 })),
     ]
   })
-  expect(answers.map(({ status, body }) => ({ status, body }))).toEqual(
+  expect(responses.map(({ status, body }) => ({ status, body }))).toEqual(
     [ids.completed, ids.pending].map((event_id) => ({
       status: 202,
       body: { event_id, payment_id: ids.payment, status: 'completed', duplicate: false },
@@ -107,30 +107,30 @@ test('the first seed’s example: both events, one payment, its latest state', a
   })
 })
 
-test('updated_at moves when the payment changes, and only then', async () => {
-  await deliver(paymentEventBody('evt_u1', 'pay_u', { event: 'payment.failed', timestamp: 100 }))
+test('updated_at changes exactly when the payment changes', async () => {
+  await postEvent(paymentEventBody('evt_u1', 'pay_u', { event: 'payment.failed', timestamp: 100 }))
   const first = (await paymentOf('pay_u'))!
   expect(first.updated_at).toBe(first.created_at)
-  await deliver(paymentEventBody('evt_u2', 'pay_u', { event: 'payment.pending', timestamp: 50 }))
+  await postEvent(paymentEventBody('evt_u2', 'pay_u', { event: 'payment.pending', timestamp: 50 }))
   const late = (await paymentOf('pay_u'))!
   expect(late).toEqual({ ...first, events_count: 2 })
-  await deliver(paymentEventBody('evt_u3', 'pay_u', { event: 'payment.completed', timestamp: 200 }))
+  await postEvent(paymentEventBody('evt_u3', 'pay_u', { event: 'payment.completed', timestamp: 200 }))
   const completed = (await paymentOf('pay_u'))!
   expect(Date.parse(completed.updated_at)).toBeGreaterThan(Date.parse(first.updated_at))
   expect(completed.created_at).toBe(first.created_at)
 })
 
-describe('redeliveries', () => {
-  test('change nothing, say so, and are counted', async () => {
+describe('a duplicate event', () => {
+  test('changes nothing, is reported as a duplicate, and is counted', async () => {
     let ids = { event_id: '', payment_id: '' }
     let first: ExternalPayment | undefined
     const [, ...again] = await untilAllKnown(async (before) => {
       ids = { event_id: another('evt_r1', before), payment_id: another('pay_r1', before) }
       const body = paymentEventBody(ids.event_id, ids.payment_id)
-      const answers = [await post(body)]
+      const responses = [await post(body)]
       first = await paymentOf(ids.payment_id)
-      while (answers.length < 4) answers.push(await post(body))
-      return answers
+      while (responses.length < 4) responses.push(await post(body))
+      return responses
     })
     expect(again.map(({ body }) => body)).toEqual(
       Array(3).fill({ ...ids, status: 'completed', duplicate: true }),
@@ -140,32 +140,32 @@ describe('redeliveries', () => {
     expect(await trailOf(ids.payment_id)).toMatchObject([{ event_id: ids.event_id, deliveries: 4 }])
   })
 
-  test('tell the payment’s status of now', async () => {
+  test('gets the current status of the payment', async () => {
     const pending = paymentEventBody('evt_r2', 'pay_r2', { event: 'payment.pending' })
-    await deliver(pending)
-    await deliver(paymentEventBody('evt_r3', 'pay_r2'))
-    expect((await deliver(pending)).body).toMatchObject({ status: 'completed', duplicate: true })
+    await postEvent(pending)
+    await postEvent(paymentEventBody('evt_r3', 'pay_r2'))
+    expect((await postEvent(pending)).body).toMatchObject({ status: 'completed', duplicate: true })
   })
 
-  test('50 at once: one row, one effect', async () => {
+  test('sent 50 times at once creates one row with one effect', async () => {
     for (let round = 0; round < 10; round++) {
       let id = ''
-      const answers = await untilAllKnown((before) => {
+      const responses = await untilAllKnown((before) => {
         id = `50_${round}_${before}`
         const body = paymentEventBody(`evt_${id}`, `pay_${id}`, { event: 'payment.refunded', amount: 10 })
         return Promise.all(Array.from({ length: 50 }, () => post(body)))
       })
-      expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(202))
-      const duplicates = answers.map(({ body }) => 'duplicate' in body && body.duplicate)
+      expect(responses.map(({ status }) => status)).toEqual(Array(50).fill(202))
+      const duplicates = responses.map(({ body }) => 'duplicate' in body && body.duplicate)
       expect(duplicates.filter((duplicate) => !duplicate)).toHaveLength(1)
       expect(await paymentOf(`pay_${id}`)).toMatchObject({ refunded_amount: 10, events_count: 1 })
       expect(await trailOf(`pay_${id}`)).toMatchObject([{ deliveries: 50 }])
     }
   })
 
-  test('that differ are told, and listed with what they said: each contract field counts', async () => {
+  test('that differs in any contract field is reported as a conflict and listed with its payload', async () => {
     const first = paymentEventBody('evt_c1', 'pay_c1')
-    await deliver(first)
+    await postEvent(first)
     const changes = {
       payment_id: 'pay_other',
       event: 'payment.failed',
@@ -175,7 +175,7 @@ describe('redeliveries', () => {
       timestamp: 1,
     } as const
     for (const [field, value] of Object.entries(changes)) {
-      expect((await deliver({ ...first, [field]: value })).body).toEqual({
+      expect((await postEvent({ ...first, [field]: value })).body).toEqual({
         event_id: 'evt_c1',
         payment_id: 'pay_c1',
         status: 'completed',
@@ -194,18 +194,18 @@ describe('redeliveries', () => {
     expect(await paymentOf('pay_other')).toBeUndefined()
   })
 
-  test('differ neither by order, white space, unknown fields nor the spelling of a number', async () => {
-    await deliver(paymentEventBody('evt_c2', 'pay_c2'))
+  test('is no conflict if only order, white space, unknown fields or the spelling of a number differ', async () => {
+    await postEvent(paymentEventBody('evt_c2', 'pay_c2'))
     const same = `{ "x":[1], "timestamp":1.71e9,"user_id":"user_881","currency":"USD",\n"amount":25000.0,"event":"payment.completed","payment_id":"pay_c2","event_id":"evt_c2"}`
     const { body } = await postText(same)
     expect(body).toEqual({ event_id: 'evt_c2', payment_id: 'pay_c2', status: 'completed', duplicate: true })
   })
 })
 
-test('what contradicts a payment is taken, and shown to operators', async () => {
-  await deliver(paymentEventBody('evt_k1', 'pay_k', { amount: 100 }))
-  await deliver(paymentEventBody('evt_k2', 'pay_k', { event: 'payment.refunded', amount: 101 }))
-  await deliver(
+test('an event that contradicts its payment is accepted, and listed as a conflict', async () => {
+  await postEvent(paymentEventBody('evt_k1', 'pay_k', { amount: 100 }))
+  await postEvent(paymentEventBody('evt_k2', 'pay_k', { event: 'payment.refunded', amount: 101 }))
+  await postEvent(
     paymentEventBody('evt_k3', 'pay_k', { event: 'payment.pending', user_id: 'y', currency: 'EUR' }),
   )
   const { body } = await system.call(listConflicts, { query: { limit: 100 } })
@@ -220,8 +220,8 @@ test('what contradicts a payment is taken, and shown to operators', async () => 
   expect(metrics.join()).toMatch(/sluice_conflicts_total\{kind="payment_event",field="amount"\} [1-9]/)
 })
 
-// Before there are thousands of payments, all of which are looked at each time.
-test('any multiset of events, in any order, concurrent or not, gives the payment that its set of events has', async () => {
+// Runs before the tests that add thousands of payments, since each run checks all payments.
+test('the payment depends only on the set of its events, not on order, duplicates or concurrency', async () => {
   let run = 0
   const event = fc.record({
     event: fc.constantFrom(...externalPaymentStatuses.map((status) => `payment.${status}` as const)),
@@ -232,7 +232,7 @@ test('any multiset of events, in any order, concurrent or not, gives the payment
       .filter((id) => !id.includes('\0') && !['.', '..'].includes(id)),
     timestamp: fc.oneof(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 4_102_444_800 })),
   })
-  const deliveries = fc.array(event, { minLength: 1, maxLength: 15 }).chain((events) => {
+  const posts = fc.array(event, { minLength: 1, maxLength: 15 }).chain((events) => {
     const bodies = events.map((fields, n) => ({ n, payment: n % 3, fields }))
     return fc.tuple(
       fc.array(fc.constantFrom(...bodies), { maxLength: 20 }).map((again) => [...bodies, ...again]),
@@ -240,12 +240,12 @@ test('any multiset of events, in any order, concurrent or not, gives the payment
     )
   })
   await fc.assert(
-    fc.asyncProperty(deliveries, async ([bodies, concurrent]) => {
+    fc.asyncProperty(posts, async ([bodies, concurrent]) => {
       const prefix = `p${run++}`
       const sends = inRandomOrder(bodies).map(
         ({ n, payment, fields }) =>
           () =>
-            deliver({ event_id: `${prefix}_${n}_😀`, payment_id: `${prefix}/${payment}`, ...fields }),
+            postEvent({ event_id: `${prefix}_${n}_😀`, payment_id: `${prefix}/${payment}`, ...fields }),
       )
       if (concurrent) await Promise.all(sends.map((send) => send()))
       else for (const send of sends) await send()
@@ -256,7 +256,7 @@ test('any multiset of events, in any order, concurrent or not, gives the payment
 }, 120_000)
 
 const ROUNDS = volume(1000)
-test(`20 concurrent events of one payment: the right final state, ${ROUNDS} times over`, async () => {
+test(`20 concurrent events of one payment give the correct final state, in each of ${ROUNDS} rounds`, async () => {
   const AT_ONCE = 10
   const round = async (n: number) => {
     const events = Array.from({ length: 20 }, (_, i) =>
@@ -266,7 +266,7 @@ test(`20 concurrent events of one payment: the right final state, ${ROUNDS} time
         timestamp: 1_710_000_000 + ((i * 7) % 10),
       }),
     )
-    await Promise.all(inRandomOrder(events).map(deliver))
+    await Promise.all(inRandomOrder(events).map(postEvent))
   }
   for (let n = 0; n < ROUNDS; n += AT_ONCE) {
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, ROUNDS - n) }, (_, i) => round(n + i)))
@@ -279,13 +279,13 @@ test(`20 concurrent events of one payment: the right final state, ${ROUNDS} time
 }, 180_000)
 
 describe('reading', () => {
-  test('read your writes: the list shows each payment as soon as its event is answered, under load', async () => {
+  test('read your writes: under load the list contains each payment as soon as its event has a response', async () => {
     let busy = true
     onTestFinished(() => {
       busy = false
     })
     const load = Array.from({ length: 30 }, async (_, i) => {
-      for (let n = 0; busy; n++) await deliver(paymentEventBody(`evt_l${i}_${n}`, `pay_l${i}_${n % 5}`))
+      for (let n = 0; busy; n++) await postEvent(paymentEventBody(`evt_l${i}_${n}`, `pay_l${i}_${n % 5}`))
     })
     const newest = async () => {
       const { status, body } = await createClient(apis[1]!.url)(listExternalPayments, {
@@ -295,17 +295,17 @@ describe('reading', () => {
       return body
     }
     for (let n = 0; n < 50; n++) {
-      await deliver(paymentEventBody(`evt_w${n}`, `pay_w${n}`, { event: 'payment.failed' }))
-      // A busy machine may answer a read 503; what it answers else is what was written.
-      expect(await waitFor('an answer', newest)).toMatchObject([{ payment_id: `pay_w${n}` }])
+      await postEvent(paymentEventBody(`evt_w${n}`, `pay_w${n}`, { event: 'payment.failed' }))
+      // A busy machine may respond 503 to a read; every other response has the last write.
+      expect(await waitFor('the newest payment', newest)).toMatchObject([{ payment_id: `pay_w${n}` }])
     }
     busy = false
     await Promise.all(load)
   })
 
-  test('the list is newest first, filtered, paged, with the count of all in a header', async () => {
+  test('the list is newest first, with filters and pages, and the total is in a header', async () => {
     for (let n = 0; n < 5; n++) {
-      await deliver(paymentEventBody(`evt_o${n}`, `pay_o${n}`, { event: 'payment.pending' }))
+      await postEvent(paymentEventBody(`evt_o${n}`, `pay_o${n}`, { event: 'payment.pending' }))
     }
     const newest = await list({ limit: 3 })
     expect(newest.map(({ payment_id }) => payment_id)).toEqual(['pay_o4', 'pay_o3', 'pay_o2'])
@@ -326,17 +326,17 @@ describe('reading', () => {
     }
   })
 
-  test('any page that the contract allows can be asked for, far beyond the end', async () => {
+  test('a page far beyond the end is empty', async () => {
     const query = { limit: 1000, offset: 2 ** 31 - 1 }
     expect((await system.call(listExternalPayments, { query })).body).toEqual([])
     const trail = await system.call(listPaymentEvents, { params: { payment_id: 'pay_1001' }, query })
     expect([trail.status, trail.body]).toEqual([200, []])
   })
 
-  test('every page together is the whole list, each payment once', async () => {
+  test('all pages together contain each payment once', async () => {
     for (let n = 0; n < 1000; n += 50) {
       await Promise.all(
-        Array.from({ length: 50 }, (_, i) => deliver(paymentEventBody(`evt_f${n + i}`, `pay_f${n + i}`))),
+        Array.from({ length: 50 }, (_, i) => postEvent(paymentEventBody(`evt_f${n + i}`, `pay_f${n + i}`))),
       )
     }
     const { headers } = await system.call(listExternalPayments, { query: { limit: 1 } })
@@ -350,7 +350,7 @@ describe('reading', () => {
     expect(await list()).toHaveLength(1000)
   })
 
-  test('the summary counts by status and sums by currency and status, over all rows', async () => {
+  test('the summary counts all rows by status, and sums them by currency and status', async () => {
     const { body } = await system.call(getExternalPaymentsSummary)
     if (!('counts' in body)) throw new Error(JSON.stringify(body))
     const rows = await system.database.query<{ status: string; count: number }>(
@@ -373,7 +373,7 @@ describe('reading', () => {
     const text = `{"note":"ä😀", "event_id":"evt_t1","payment_id":"pay/t","event":"payment.completed","amount":5,"currency":"USD","user_id":"u","timestamp":100}`
     await postText(text)
     const later = (id: string, event: PaymentEventRequest['event'], timestamp: number) =>
-      deliver(paymentEventBody(id, 'pay/t', { event, timestamp, amount: 5, user_id: 'u' }))
+      postEvent(paymentEventBody(id, 'pay/t', { event, timestamp, amount: 5, user_id: 'u' }))
     await later('evt_t2', 'payment.pending', 50)
     await later('evt_t3', 'payment.failed', 150)
     await later('evt_t4', 'payment.refunded', 160)
@@ -427,10 +427,10 @@ test.each([
   'stream',
   'summary',
   '…',
-])('odd ids work everywhere: %j', async (odd) => {
-  let id = odd
+])('the unusual id %j works in every route', async (unusual) => {
+  let id = unusual
   const [first, second] = await untilAllKnown(async (before) => {
-    id = another(odd, before)
+    id = another(unusual, before)
     const body = { ...paymentEventBody(id, id), user_id: id }
     return [await post(body), await post(body)]
   })
@@ -459,31 +459,31 @@ test.each<[string, object, string]>([
   ['an unknown event', { ...right, event: 'payment.created' }, 'event'],
   ['an event in upper case', { ...right, event: 'PAYMENT.COMPLETED' }, 'event'],
   ['a currency in lower case', { ...right, currency: 'usd' }, 'currency'],
-  ['a currency that there is not', { ...right, currency: 'ABC' }, 'currency'],
+  ['an unknown currency', { ...right, currency: 'ABC' }, 'currency'],
   ['an empty id', { ...right, event_id: '' }, 'event_id'],
   ['a dot as id', { ...right, payment_id: '..' }, 'payment_id'],
   ['NUL in an id', { ...right, user_id: 'a\u0000' }, 'user_id'],
   ['a lone surrogate', { ...right, event_id: '\ud800' }, 'event_id'],
   ['an id of 101 characters', { ...right, payment_id: '😀'.repeat(101) }, 'payment_id'],
-])('400, nothing stored: %s', async (_what, body, field) => {
-  const answer = await postText(JSON.stringify(body))
-  expect(answer).toMatchObject({ status: 400, body: { error: { code: 'BAD_REQUEST_ERROR', field } } })
+])('400, and no row: %s', async (_what, body, field) => {
+  const response = await postText(JSON.stringify(body))
+  expect(response).toMatchObject({ status: 400, body: { error: { code: 'BAD_REQUEST_ERROR', field } } })
   const [row] = await system.database.query(`SELECT 1 FROM payment_events WHERE event_id = 'evt_bad'`)
   expect(row).toBeUndefined()
 })
 
-test('the edges are taken: amount 0 and the greatest, timestamp 0 and the last', async () => {
+test('the limits are accepted: amount 0 and the greatest, timestamp 0 and the last', async () => {
   const edges = [
     { amount: 0, timestamp: 0 },
     { amount: 999_999_999_999, timestamp: 4_102_444_800 },
   ]
   for (const [n, edge] of edges.entries()) {
-    await deliver(paymentEventBody(`evt_edge${n}`, `pay_edge${n}`, edge))
+    await postEvent(paymentEventBody(`evt_edge${n}`, `pay_edge${n}`, edge))
     expect(await paymentOf(`pay_edge${n}`)).toMatchObject(edge)
   }
 })
 
-test('every event is followed up, once, with what the commit stored', async () => {
+test('every event is published once, with the state that its commit stored', async () => {
   expect(await system.settle(new Set(), 60_000)).toEqual([])
   const rows = await system.database.query<{
     ordinal: number

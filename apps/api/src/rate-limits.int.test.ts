@@ -1,4 +1,4 @@
-// Open routes count what each address asks for, all of them together; who is told apart behind the page server, and what is never limited.
+// Rate limits: all open routes share one count for each client address; other routes have no limit.
 import http from 'node:http'
 import {
   type AppProcess,
@@ -22,15 +22,15 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-interface Asked {
+interface RequestOptions {
   method?: string
   headers?: Record<string, string>
   body?: unknown
-  /** Of this machine, from which the request is made. */
+  /** The local address of this machine that sends the request. */
   from?: string
 }
 
-async function ask(url: string, { method = 'GET', headers = {}, body, from }: Asked = {}) {
+async function send(url: string, { method = 'GET', headers = {}, body, from }: RequestOptions = {}) {
   const request = http.request(url, {
     method,
     headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -47,13 +47,13 @@ async function ask(url: string, { method = 'GET', headers = {}, body, from }: As
   return { status: response.statusCode!, headers: response.headers, text }
 }
 
-/** As a proxy on this machine tells whom it serves; each test has addresses of its own, since a count lasts a minute. */
+/** The header of a proxy on this machine. Each test uses its own addresses, since a count lasts a minute. */
 const servedBy = (address: string) => ({ 'x-forwarded-for': address })
 let addresses = 0
 const someAddress = () => `198.51.${Math.floor(++addresses / 256)}.${addresses % 256}`
 const UNKNOWN_ORDER = '/api/v1/orders/order_AAAAAAAAAAAAAAAA/public'
 
-function expectLimited({ status, headers, text }: Awaited<ReturnType<typeof ask>>): void {
+function expectLimited({ status, headers, text }: Awaited<ReturnType<typeof send>>): void {
   expect(status).toBe(429)
   expect(headers['content-type']).toBe('application/json; charset=utf-8')
   expect(headers['retry-after']).toMatch(/^\d+$/)
@@ -69,15 +69,15 @@ function expectLimited({ status, headers, text }: Awaited<ReturnType<typeof ask>
   })
 }
 
-/** The statuses of so many requests of one address, in turn. */
-async function statuses(url: string, count: number, asked: Asked): Promise<number[]> {
-  const answers: number[] = []
-  for (let n = 0; n < count; n++) answers.push((await ask(url, asked)).status)
-  return answers
+/** The statuses of `count` requests from one address, in turn. */
+async function statuses(url: string, count: number, options: RequestOptions): Promise<number[]> {
+  const received: number[] = []
+  for (let n = 0; n < count; n++) received.push((await send(url, options)).status)
+  return received
 }
 
-// What is refused for a 503 counts all the same, so that nothing can be sent again: all of it is, from another address.
-test('open routes count together: after five of any of them the sixth is refused, whichever it is', {
+// A 503 counts, so the test cannot repeat a single request: it retries as a whole, from another address.
+test('open routes share a count: after five requests to any of them the next request to each is refused', {
   retry: 1,
 }, async () => {
   const { id } = await openShop(system.call).order()
@@ -85,7 +85,7 @@ test('open routes count together: after five of any of them the sixth is refused
   const { url } = system.api
   const payment = { order_id: id, method: 'upi', vpa: 'success@test' }
   const login = { email: 'test@example.com', password: 'anything' }
-  const routes: [string, Asked][] = [
+  const routes: [string, RequestOptions][] = [
     [`/api/v1/orders/${id}/public`, {}],
     ['/api/v1/payments/public', { method: 'POST', body: payment }],
     ['/api/v1/payments/pay_AAAAAAAAAAAAAAAA/public', {}],
@@ -95,20 +95,20 @@ test('open routes count together: after five of any of them the sixth is refused
     ['/api/v1/session', { method: 'DELETE' }],
   ]
   const first: number[] = []
-  for (const [path, asked] of routes.slice(0, LIMIT)) {
-    first.push((await ask(url + path, { ...asked, headers })).status)
+  for (const [path, options] of routes.slice(0, LIMIT)) {
+    first.push((await send(url + path, { ...options, headers })).status)
   }
   expect(first).toEqual([200, 201, 404, 200, 200])
-  const made = () => system.database.query('SELECT 1 FROM payments UNION ALL SELECT 1 FROM sessions')
-  const before = await made()
-  for (const [path, asked] of routes) expectLimited(await ask(url + path, { ...asked, headers }))
-  expect(await made()).toEqual(before)
-  expect((await ask(url + UNKNOWN_ORDER, { headers: servedBy(someAddress()) })).status).toBe(404)
+  const readCreated = () => system.database.query('SELECT 1 FROM payments UNION ALL SELECT 1 FROM sessions')
+  const before = await readCreated()
+  for (const [path, options] of routes) expectLimited(await send(url + path, { ...options, headers }))
+  expect(await readCreated()).toEqual(before)
+  expect((await send(url + UNKNOWN_ORDER, { headers: servedBy(someAddress()) })).status).toBe(404)
 })
 
-test('a refused request counts whatever was wrong with it: bodies that nobody could read too', async () => {
-  const asked = { method: 'POST', body: { email: 1 }, headers: servedBy(someAddress()) }
-  expect(await statuses(`${system.api.url}/api/v1/session`, LIMIT + 1, asked)).toEqual([
+test('a request with an invalid body counts, too', async () => {
+  const options = { method: 'POST', body: { email: 1 }, headers: servedBy(someAddress()) }
+  expect(await statuses(`${system.api.url}/api/v1/session`, LIMIT + 1, options)).toEqual([
     ...Array(LIMIT).fill(400),
     429,
   ])
@@ -121,7 +121,7 @@ test('routes of merchants and processors, health and metrics are not limited', a
   const keys = { ...headers, ...seededKeys }
   const more = LIMIT * 3
   const order = { amount: 500, currency: 'INR' }
-  const all: [string, Asked, number][] = [
+  const all: [string, RequestOptions, number][] = [
     ['/api/v1/orders', { headers: keys }, 200],
     ['/api/v1/orders', { method: 'POST', headers: keys, body: order }, 201],
     ['/api/v1/merchant', { headers: keys }, 200],
@@ -133,16 +133,16 @@ test('routes of merchants and processors, health and metrics are not limited', a
     ['/health', { headers }, 200],
     ['/metrics', { headers }, 200],
   ]
-  for (const [path, asked, status] of all) {
-    const answers: number[] = []
-    while (answers.length < more) {
-      answers.push((await untilKnown(() => ask(url + path, asked))).status)
+  for (const [path, options, status] of all) {
+    const received: number[] = []
+    while (received.length < more) {
+      received.push((await untilKnown(() => send(url + path, options))).status)
     }
-    expect([path, answers]).toEqual([path, Array(more).fill(status)])
+    expect([path, received]).toEqual([path, Array(more).fill(status)])
   }
 })
 
-// Other addresses of the loopback network are there without being set up on Linux only.
+// Only Linux has all loopback addresses without setup.
 describe.skipIf(process.platform !== 'linux')('behind the page server', () => {
   let pages: AppProcess
   beforeAll(async () => {
@@ -152,39 +152,39 @@ describe.skipIf(process.platform !== 'linux')('behind the page server', () => {
   const path = `/_api${UNKNOWN_ORDER}`
   const refusedAfterFive = [...Array(LIMIT).fill(404), 429]
 
-  test('two payers are told apart, and neither uses up the other’s requests', async () => {
+  test('two payers have separate counts', async () => {
     expect(await statuses(pages.url + path, LIMIT + 1, { from: '127.0.0.2' })).toEqual(refusedAfterFive)
     expect(await statuses(pages.url + path, LIMIT + 1, { from: '127.0.0.3' })).toEqual(refusedAfterFive)
-    expectLimited(await ask(pages.url + path, { from: '127.0.0.2' }))
+    expectLimited(await send(pages.url + path, { from: '127.0.0.2' }))
   })
 
-  test('a payer counts as one whether he comes through it or not', async () => {
+  test('a payer has one count, through the page server and without it', async () => {
     expect(await statuses(pages.url + path, LIMIT, { from: '127.0.0.4' })).toEqual(Array(LIMIT).fill(404))
-    expectLimited(await ask(system.api.url + UNKNOWN_ORDER, { from: '127.0.0.4' }))
+    expectLimited(await send(system.api.url + UNKNOWN_ORDER, { from: '127.0.0.4' }))
   })
 
-  test('nobody gets a new address by saying that he has one', async () => {
-    const answers: number[] = []
+  test('a client cannot choose its address with a header', async () => {
+    const received: number[] = []
     for (let n = 0; n <= LIMIT; n++) {
       const headers = { 'x-forwarded-for': someAddress(), forwarded: `for=${someAddress()}` }
-      answers.push((await ask(pages.url + path, { headers, from: '127.0.0.5' })).status)
+      received.push((await send(pages.url + path, { headers, from: '127.0.0.5' })).status)
     }
-    expect(answers).toEqual(refusedAfterFive)
+    expect(received).toEqual(refusedAfterFive)
   })
 })
 
-test('of several proxies only those of this machine and of TRUST_PROXY are believed', async () => {
+test('X-Forwarded-For counts only from proxies on this machine and in TRUST_PROXY', async () => {
   const proxy = '203.0.113.7'
   const env = { ...system.env, TRUST_PROXY: proxy }
   const api = await startApp('api', env)
   onTestFinished(async () => void (await api.stop()))
   const through = async (chain: (n: number) => string) => {
-    const answers: number[] = []
+    const received: number[] = []
     for (let n = 0; n <= LIMIT; n++) {
       const headers = { 'x-forwarded-for': chain(n) }
-      answers.push((await ask(api.url + UNKNOWN_ORDER, { headers })).status)
+      received.push((await send(api.url + UNKNOWN_ORDER, { headers })).status)
     }
-    return answers.at(-1)
+    return received.at(-1)
   }
   expect(await through(() => `${someAddress()}, ${proxy}`)).toBe(404)
   const stranger = someAddress()
@@ -192,17 +192,17 @@ test('of several proxies only those of this machine and of TRUST_PROXY are belie
   expect(await through(() => `${someAddress()}, ${stranger}, ${proxy}`)).toBe(429)
 })
 
-// As above.
-test('outside the sandbox the limit is 600 a minute unless told otherwise', { retry: 1 }, async () => {
+// Retries as a whole, since a 503 counts.
+test('outside the sandbox the default limit is 600 requests a minute', { retry: 1 }, async () => {
   const api = await startApp('api', { DATABASE_URL: system.database.url, SANDBOX: 'false' })
   onTestFinished(async () => void (await api.stop()))
   const headers = servedBy(someAddress())
   const counts = new Map<number, number>()
   for (let batch = 0; batch < 25; batch++) {
-    const answers = await Promise.all(
-      Array.from({ length: 25 }, () => ask(api.url + UNKNOWN_ORDER, { headers })),
+    const received = await Promise.all(
+      Array.from({ length: 25 }, () => send(api.url + UNKNOWN_ORDER, { headers })),
     )
-    for (const { status } of answers) counts.set(status, (counts.get(status) ?? 0) + 1)
+    for (const { status } of received) counts.set(status, (counts.get(status) ?? 0) + 1)
   }
   expect(Object.fromEntries(counts)).toEqual({ 404: 600, 429: 25 })
 })

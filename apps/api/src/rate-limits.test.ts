@@ -1,4 +1,4 @@
-// Whose address it is that is counted.
+// The address that a request counts for.
 import { expect, test } from 'vitest'
 import { countedAddress } from './rate-limits.ts'
 

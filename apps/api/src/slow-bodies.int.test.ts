@@ -1,4 +1,4 @@
-// Clients on slow lines: the second that an answer may take begins with the last byte of the body.
+// Clients with slow connections: the time limit of a response begins with the last byte of the body.
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
@@ -14,7 +14,7 @@ import {
 import { test } from '@sluice/testing/fixtures'
 import { expect } from 'vitest'
 
-/** Longer than a request that cannot be stored may wait. */
+/** Longer than the time limit of a request that cannot be stored. */
 const SENDING_MS = 1200
 
 let system: TestSystem
@@ -29,15 +29,15 @@ async function sendSlowly(path: string, body: object, headers: Record<string, st
     agent: false,
     headers: { 'content-type': 'application/json', 'content-length': text.length, ...headers },
   })
-  const answered = once(request, 'response') as Promise<[http.IncomingMessage]>
+  const responded = once(request, 'response') as Promise<[http.IncomingMessage]>
   request.write(text.slice(0, -1))
   await setTimeout(SENDING_MS)
   request.end(text.slice(-1))
-  const [response] = await answered
+  const [response] = await responded
   return { status: response.statusCode, text: Buffer.concat(await response.toArray()).toString() }
 }
 
-test('a body that takes longer than a second to arrive is served, on every route that writes', async () => {
+test('every route that writes accepts a body that takes longer than a second to arrive', async () => {
   const shop = openShop(system.call)
   const [order, publicOrder, captured, refunded] = await Promise.all([
     shop.order(),
@@ -55,11 +55,11 @@ test('a body that takes longer than a second to arrive is served, on every route
     ['/v1/webhooks/transactions', transactionBody('txn_slow'), 202],
     ['/webhooks/payment', paymentEventBody('evt_slow', 'pay_slow'), 202],
   ]
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     requests.map(async ([path, body]) => {
       const headers = { ...seededKeys, 'idempotency-key': randomUUID() }
       return { path, ...(await untilKnown(() => sendSlowly(path, body, headers))) }
     }),
   )
-  expect(answers).toMatchObject(requests.map(([path, , status]) => ({ path, status })))
+  expect(responses).toMatchObject(requests.map(([path, , status]) => ({ path, status })))
 })

@@ -1,4 +1,4 @@
-// Traces: a delivery is one trace from its request to its processing, and a collector that is away changes nothing.
+// Traces: a request and its job are one trace, and a broken collector has no effect.
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,7 +16,7 @@ import {
 } from '@sluice/testing'
 import { describe, expect, inject, test } from 'vitest'
 
-/** A test's own `onTestFinished`, since some run side by side. */
+/** A test's own `onTestFinished`, since some tests run concurrently. */
 type AtEnd = (stop: () => Promise<void> | void) => void
 
 async function startTracedSystem(
@@ -32,7 +32,7 @@ async function startTracedSystem(
 
 describe.for(queueBackends)('on $backend', ({ backend, available }) => {
   test.skipIf(!available)(
-    'a request and its job are one trace, under the request’s id; probes are not traced',
+    'a request and its job are one trace with the request’s id; probes are not traced',
     async ({ onTestFinished }) => {
       const collector = await startCollector(onTestFinished)
       const system = await startTracedSystem(onTestFinished, collector.url, backend)
@@ -60,9 +60,9 @@ describe.for(queueBackends)('on $backend', ({ backend, available }) => {
   )
 })
 
-// On Redis: with the queue on PostgreSQL the API leaves what comes soon after an enqueue to the dispatcher.
+// On Redis, since with the queue on PostgreSQL the API leaves rows soon after an enqueue to the dispatcher.
 test.skipIf(!hasRedis)(
-  'requests that share a commit keep traces of their own, and what waits is sent at the end',
+  'requests that share a commit have separate traces, and pending spans are sent at shutdown',
   async ({ onTestFinished }) => {
     const collector = await startCollector(onTestFinished)
     const system = await startTracedSystem(onTestFinished, collector.url, 'redis')
@@ -93,7 +93,7 @@ test.skipIf(!hasRedis)(
   },
 )
 
-test('a payment and its job are one trace, in which no card number or CVV is, however it was sent', async ({
+test('a payment and its job are one trace, and no trace contains a card number or CVV', async ({
   onTestFinished,
 }) => {
   const collector = await startCollector(onTestFinished)
@@ -104,7 +104,7 @@ test('a payment and its job are one trace, in which no card number or CVV is, ho
   const { traceId } = await collector.span('POST /api/v1/payments', row!.request_id)
   expect((await collector.span('process payments', row!.request_id)).traceId).toBe(traceId)
 
-  // Longer than a CVV is: four digits are in the hex of a trace's id often enough.
+  // Longer than a CVV, since the hex of a trace id often contains four given digits.
   const [number, cvv] = ['4242424242424242', '091783091783']
   const send = (path: string, body?: string) =>
     fetch(`${system.api.url}/api/v1/${path}`, {
@@ -112,7 +112,7 @@ test('a payment and its job are one trace, in which no card number or CVV is, ho
       headers: { ...seededKeys, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body }),
     })
-  const answers = await Promise.all([
+  const responses = await Promise.all([
     send(`payments?search=${number}`),
     send(`payments/${number}`),
     send(`${number}/elsewhere`),
@@ -120,24 +120,24 @@ test('a payment and its job are one trace, in which no card number or CVV is, ho
     send('payments', `{"card":{"cvv":'${cvv}'}}`),
     send('payments', JSON.stringify({ order_id: id, method: 'card', card: { number: Number(number), cvv } })),
   ])
-  expect(answers.map(({ status }) => status)).toEqual([200, 404, 404, 400, 400, 400])
-  expect(await system.api.stop()).toEqual({ code: 0, signal: null }) // what waits is sent at the end
+  expect(responses.map(({ status }) => status)).toEqual([200, 404, 404, 400, 400, 400])
+  expect(await system.api.stop()).toEqual({ code: 0, signal: null }) // pending spans are sent at shutdown
   expect(collector.texts.join()).toContain('GET /api/v1/payments')
-  // A part of it is too much, too.
+  // No part of the number may be in a trace.
   expect(collector.texts.join()).not.toContain(number.slice(0, 8))
   expect(collector.texts.join()).not.toContain(cvv)
 })
 
 const brokenCollectors: { collector: string; start: (atEnd: AtEnd) => Promise<string> }[] = [
-  { collector: 'is not there', start: () => unusedAddress() },
-  { collector: 'never answers', start: (atEnd) => startServer(atEnd, () => {}) },
+  { collector: 'does not exist', start: () => unusedAddress() },
+  { collector: 'never responds', start: (atEnd) => startServer(atEnd, () => {}) },
   {
-    collector: 'answers 500',
-    start: (atEnd) => startServer(atEnd, (_, answer) => answer.writeHead(500).end()),
+    collector: 'responds 500',
+    start: (atEnd) => startServer(atEnd, (_, response) => response.writeHead(500).end()),
   },
 ]
 test.concurrent.for(brokenCollectors)(
-  'a collector that $collector changes nothing, is told of once, and delays no end',
+  'a collector that $collector has no effect on requests, is reported once, and does not delay the shutdown',
   async ({ start }, { onTestFinished }) => {
     const system = await startTracedSystem(onTestFinished, await start(onTestFinished))
     const posted = await untilKnown(async () => {
@@ -148,7 +148,7 @@ test.concurrent.for(brokenCollectors)(
     expect(posted.status).toBe(202)
     expect(posted.tookMs).toBeLessThan(1000)
     await waitFor('the processing', async () => (await system.completions()).length === 1)
-    await waitFor('both to tell of it', () => apps(system).every((app) => reports(app.output()) === 1))
+    await waitFor('both reports', () => apps(system).every((app) => reports(app.output()) === 1))
 
     expect((await post(system, 'txn_after')).status).toBe(202)
     await waitFor('the processing', async () => (await system.completions()).length === 2)
@@ -172,7 +172,7 @@ const postOnce = ({ api }: TestSystem, path: string, body: object) =>
     body: JSON.stringify(body),
   })
 
-/** What the API takes before its queue is up is left to the dispatcher, which knows of no request. */
+/** Events before the queue is connected are enqueued by the dispatcher, without a request id. */
 async function untilItEnqueues(system: TestSystem): Promise<void> {
   let count = 0
   await waitFor('the API to enqueue', async () => {
@@ -180,7 +180,7 @@ async function untilItEnqueues(system: TestSystem): Promise<void> {
     const metrics = await (await fetch(`${system.api.url}/metrics`)).text()
     return /sluice_enqueued_total\{kind="transaction",outcome="ok"\} [1-9]/.test(metrics)
   })
-  // The next one would come too soon after it for the PostgreSQL queue, which is given small adds every 50 ms only.
+  // The API adds small batches to the PostgreSQL queue every 50 ms only, so an immediate next event is not enqueued.
   await new Promise((resolve) => setTimeout(resolve, 60))
 }
 
@@ -199,17 +199,17 @@ interface ReceivedSpan {
   attributes: Record<string, unknown>
 }
 
-/** Takes OTLP/HTTP with JSON and keeps the spans, and every byte of them. */
+/** Accepts OTLP/HTTP with JSON, and keeps the spans and the raw texts. */
 async function startCollector(atEnd: AtEnd) {
   const received: ReceivedSpan[] = []
   const texts: string[] = []
-  const url = await startServer(atEnd, async (request, answer) => {
-    if (request.url !== '/v1/traces') return answer.writeHead(404).end()
+  const url = await startServer(atEnd, async (request, response) => {
+    if (request.url !== '/v1/traces') return response.writeHead(404).end()
     const chunks = await request.toArray()
     const text = Buffer.concat(chunks).toString()
     texts.push(text)
     received.push(...spansOf(JSON.parse(text)))
-    return answer.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    return response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
   })
   const find = (name: string, requestId: string) =>
     received.find((span) => span.name === name && span.attributes['sluice.request_id'] === requestId)

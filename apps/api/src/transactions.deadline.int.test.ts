@@ -1,4 +1,4 @@
-// A transaction is PROCESSED within a second of its time, on both queue backends.
+// The deadline of processing: within a second of the due time, on both queue backends.
 import { getTransaction, postTransaction } from '@sluice/contracts'
 import { queueBackends, startSystem, transactionBody, untilKnown, waitFor } from '@sluice/testing'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
@@ -7,7 +7,7 @@ const DELAY_MS = 1000
 
 describe.for(queueBackends)('with the queue on $backend', ({ backend, available }) => {
   test.skipIf(!available)(
-    'a transaction is PROCESSING at once and PROCESSED within a second of its time',
+    'a transaction is PROCESSING at once, and PROCESSED within a second of its due time',
     async () => {
       const env = { TRANSACTION_PROCESSING_DELAY_MS: String(DELAY_MS) }
       const system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, env })
@@ -17,7 +17,7 @@ describe.for(queueBackends)('with the queue on $backend', ({ backend, available 
       expect(status).toBe(202)
       const read = async () => (await system.call(getTransaction, { params: body })).body
       expect(await read()).toMatchObject({ status: 'PROCESSING', processed_at: null })
-      const { created_at, processed_at } = await waitFor('it to be processed', async () => {
+      const { created_at, processed_at } = await waitFor('the transaction to be processed', async () => {
         const found = await read()
         return 'status' in found && found.status === 'PROCESSED' ? found : undefined
       })

@@ -1,4 +1,4 @@
-// SPEC 3 against a running API and worker, on both queue backends.
+// Transactions from POST to PROCESSED, with API and worker, on both queue backends.
 import { getTransaction, listTransactions, postTransaction } from '@sluice/contracts'
 import {
   queueBackends,
@@ -30,7 +30,7 @@ for (const { backend, available } of queueBackends) {
         return 'status' in body && body.status === 'PROCESSED' ? body : undefined
       })
 
-    test('a transaction is PROCESSING at once and PROCESSED after its time, once', async () => {
+    test('a transaction is PROCESSING at once, and PROCESSED once, after its delay', async () => {
       const body = transactionBody('txn_first', { amount: 150.5, currency: 'USD' })
       expect(await post(body)).toMatchObject({
         status: 202,
@@ -50,15 +50,15 @@ for (const { backend, available } of queueBackends) {
       expect((await read('txn_first')).body).toEqual(done)
     })
 
-    test('100 concurrent deliveries of one id make one row, processed once', async () => {
+    test('100 concurrent events with one id create one row, processed once', async () => {
       let id = ''
-      const answers = await untilAllKnown((before) => {
+      const responses = await untilAllKnown((before) => {
         id = `txn_100_${before}`
         return Promise.all(Array.from({ length: 100 }, () => postOnce(transactionBody(id))))
       })
-      expect(answers.map((answer) => answer.status)).toEqual(Array(100).fill(202))
-      expect(answers.filter((answer) => !('duplicate' in answer.body))).toHaveLength(1)
-      expect(answers.filter((answer) => 'conflict' in answer.body)).toHaveLength(0)
+      expect(responses.map(({ status }) => status)).toEqual(Array(100).fill(202))
+      expect(responses.filter(({ body }) => !('duplicate' in body))).toHaveLength(1)
+      expect(responses.filter(({ body }) => 'conflict' in body)).toHaveLength(0)
       await processed(id)
       expect(
         await system.database.query('SELECT 1 FROM transactions WHERE transaction_id = $1', [id]),
@@ -66,7 +66,7 @@ for (const { backend, available } of queueBackends) {
       expect((await system.completions()).find((row) => row.id === id)).toMatchObject({ times: 1 })
     })
 
-    const oddIds = [
+    const unusualIds = [
       '12345',
       '0',
       'a:b:c',
@@ -93,21 +93,21 @@ for (const { backend, available } of queueBackends) {
       '‮rtl',
       'x'.repeat(100),
     ]
-    describe('odd ids', () => {
-      const answers = new Map<string, Awaited<ReturnType<typeof post>>>()
-      // All at first, so that they are processed side by side.
+    describe('a transaction with an unusual id', () => {
+      const responses = new Map<string, Awaited<ReturnType<typeof post>>>()
+      // All are posted first, so that their processing delays overlap.
       beforeAll(async () => {
-        await Promise.all(oddIds.map(async (id) => answers.set(id, await post(transactionBody(id)))))
+        await Promise.all(unusualIds.map(async (id) => responses.set(id, await post(transactionBody(id)))))
       })
 
-      test.each(oddIds)('%j goes the whole way', async (id) => {
-        expect(answers.get(id)).toMatchObject({ status: 202, body: { transaction_id: id } })
+      test.each(unusualIds)('%j is accepted, processed and recognised as a duplicate', async (id) => {
+        expect(responses.get(id)).toMatchObject({ status: 202, body: { transaction_id: id } })
         expect(await processed(id)).toMatchObject({ transaction_id: id })
         expect((await post(transactionBody(id))).body).toMatchObject({ duplicate: true })
       })
     })
 
-    test('the list is newest first, in pages, with a total', async () => {
+    test('the list is newest first, with pages and a total', async () => {
       for (const n of [1, 2, 3]) await post(transactionBody(`txn_list_${n}`))
       const first = await system.call(listTransactions, { query: { limit: 2 } })
       const second = await system.call(listTransactions, { query: { limit: 2, offset: 2 } })

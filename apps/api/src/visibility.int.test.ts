@@ -1,4 +1,4 @@
-// Outside the sandbox merchants see what is theirs of what came in from outside, and of the rest not even that it exists; in the sandbox everybody sees all of it.
+// Outside the sandbox a merchant reads only its own inbound events; in the sandbox everyone reads all of them.
 import { randomBytes } from 'node:crypto'
 import {
   addMerchant,
@@ -23,7 +23,7 @@ let payer: { email: string; keys: Keys }
 let payee: { email: string; keys: Keys }
 let stranger: { email: string; keys: Keys }
 beforeAll(async () => {
-  // The operator asks for the sandbox's keys: else they would be refused here.
+  // The operator sets the sandbox's keys: without that they are refused outside the sandbox.
   const keys = { TEST_API_KEY: seededKeys['x-api-key'], TEST_API_SECRET: seededKeys['x-api-secret'] }
   const env = { SANDBOX: 'false', INBOUND_WEBHOOK_SECRET: SECRET, ...keys }
   system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0, env })
@@ -31,21 +31,21 @@ beforeAll(async () => {
   payee = await addMerchant(system.database, { accounts: ['acc_payee'] })
   stranger = await addMerchant(system.database, { accounts: ['acc_stranger'] })
   const between = (id: string, source_account: string, destination_account: string) =>
-    deliver('/v1/webhooks/transactions', transactionBody(id, { source_account, destination_account }))
+    postEvent('/v1/webhooks/transactions', transactionBody(id, { source_account, destination_account }))
   await between('txn_between', 'acc_payer', 'acc_payee')
   await between('txn_own', 'acc_payer', 'acc_payer:2')
   await between('txn_out', 'acc_payer:2', 'acc_elsewhere')
-  await between('txn_nobody', 'acc_elsewhere', 'ACC_PAYER')
-  // Each is contradicted by one that names other accounts, which make it nobody else's.
-  for (const id of ['txn_between', 'txn_nobody']) await between(id, 'acc_stranger', 'acc_stranger')
-  await deliver('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext'))
-  await deliver('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext', { amount: 1 }))
-  await deliver('/webhooks/payment', paymentEventBody('evt_2', 'pay_ext', { user_id: 'user_other' }))
+  await between('txn_elsewhere', 'acc_elsewhere', 'ACC_PAYER')
+  // The accounts of a contradicting event give its merchant no access.
+  for (const id of ['txn_between', 'txn_elsewhere']) await between(id, 'acc_stranger', 'acc_stranger')
+  await postEvent('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext'))
+  await postEvent('/webhooks/payment', paymentEventBody('evt_1', 'pay_ext', { amount: 1 }))
+  await postEvent('/webhooks/payment', paymentEventBody('evt_2', 'pay_ext', { user_id: 'user_other' }))
 })
 afterAll(() => system?.stop())
 
-/** As a processor does it, signed. */
-async function deliver(url: string, body: object): Promise<void> {
+/** Posts an event with a signature, as a processor does. */
+async function postEvent(url: string, body: object): Promise<void> {
   const text = JSON.stringify(body)
   const at = new Date()
   const headers = {
@@ -60,7 +60,7 @@ async function deliver(url: string, body: object): Promise<void> {
   expect([response.status, await response.text()]).toMatchObject([202, expect.anything()])
 }
 
-interface Answer {
+interface JsonResponse {
   status: number
   headers: Headers
   body: unknown
@@ -70,12 +70,12 @@ async function get(
   path: string,
   headers: Record<string, string> = {},
   url = system.api.url,
-): Promise<Answer> {
+): Promise<JsonResponse> {
   const response = await fetch(url + path, { headers })
   return { status: response.status, headers: response.headers, body: await response.json() }
 }
 
-/** The ids of a list and how many there are in all. */
+/** The ids of a list, and its total. */
 async function listed(path: string, id: string, headers: Record<string, string>, url = system.api.url) {
   const { status, body } = await get(path, headers, url)
   expect(status).toBe(200)
@@ -92,13 +92,13 @@ async function openStream(headers: Record<string, string>, url = system.api.url)
   const response = await fetch(`${url}/payments/stream`, { headers, signal: stop.signal })
   expect(response.status).toBe(200)
   expect(response.headers.get('content-type')).toContain('text/event-stream')
-  let heard = ''
+  let received = ''
   const reading = (async () => {
-    for await (const chunk of response.body!) heard += Buffer.from(chunk).toString()
+    for await (const chunk of response.body!) received += Buffer.from(chunk).toString()
   })().catch(() => {})
   return {
-    heard: () => heard,
-    changes: () => heard.split('event: change\n').length - 1,
+    received: () => received,
+    changes: () => received.split('event: change\n').length - 1,
     async stop() {
       stop.abort()
       await reading
@@ -120,7 +120,7 @@ const reads = [
 ]
 
 describe('outside the sandbox', () => {
-  test.each(reads)('%s is 401 without credentials, and with wrong ones', async (path) => {
+  test.each(reads)('%s is 401 without credentials and with wrong credentials', async (path) => {
     const wrong = { ...seededKeys, 'x-api-secret': 'wrong' }
     for (const headers of [{}, wrong]) {
       const { status, body } = await get(path, headers)
@@ -129,7 +129,7 @@ describe('outside the sandbox', () => {
     }
   })
 
-  test.each(['/api/v1/test/merchant', '/api/v1/test/jobs/status'])('%s is not there', async (path) => {
+  test.each(['/api/v1/test/merchant', '/api/v1/test/jobs/status'])('%s does not exist', async (path) => {
     for (const headers of [{}, seededKeys]) {
       const { status, body } = await get(path, headers)
       expect([status, body]).toMatchObject([404, { error: { code: 'NOT_FOUND_ERROR' } }])
@@ -138,7 +138,7 @@ describe('outside the sandbox', () => {
     expect(Object.keys(document.paths)).not.toContain(path)
   })
 
-  test('a transaction is seen by the merchants whose accounts it names, on either side', async () => {
+  test('merchants can read a transaction if it names one of their accounts, as source or destination', async () => {
     const visible: [string, Keys, string[]][] = [
       ['payer', payer.keys, ['txn_between', 'txn_out', 'txn_own']],
       ['payee', payee.keys, ['txn_between']],
@@ -147,7 +147,7 @@ describe('outside the sandbox', () => {
     for (const [who, keys, ids] of visible) {
       const list = await listed('/v1/transactions', 'transaction_id', keys)
       expect([who, list]).toEqual([who, { ids, total: ids.length }])
-      for (const id of ['txn_between', 'txn_own', 'txn_out', 'txn_nobody', 'txn_unknown']) {
+      for (const id of ['txn_between', 'txn_own', 'txn_out', 'txn_elsewhere', 'txn_unknown']) {
         const { status, headers, body } = await get(`/v1/transactions/${id}`, keys)
         expect([who, id, status]).toEqual([who, id, ids.includes(id) ? 200 : 404])
         expect(headers.get('cache-control')).toBe('no-store')
@@ -156,33 +156,33 @@ describe('outside the sandbox', () => {
     }
   })
 
-  test('pages and totals count what is visible only', async () => {
+  test('pages and totals count visible transactions only', async () => {
     const { body } = await get('/v1/transactions?limit=2&offset=1', payer.keys)
     expect(body).toMatchObject({ total: 3, limit: 2, offset: 1 })
     expect((body as { data: unknown[] }).data).toHaveLength(2)
   })
 
-  test('an account that is given to a merchant, or taken from it, takes effect at once', async () => {
+  test('access changes as soon as an account is added to a merchant or removed from it', async () => {
     const newcomer = await addMerchant(system.database)
-    const seen = async () => (await get('/v1/transactions/txn_nobody', newcomer.keys)).status
-    expect(await seen()).toBe(404)
+    const statusOf = async () => (await get('/v1/transactions/txn_elsewhere', newcomer.keys)).status
+    expect(await statusOf()).toBe(404)
     await system.database.query('INSERT INTO merchant_accounts (account, merchant_id) VALUES ($1, $2)', [
       'acc_elsewhere',
       newcomer.id,
     ])
-    expect(await seen()).toBe(200)
+    expect(await statusOf()).toBe(200)
     await system.database.query('DELETE FROM merchant_accounts WHERE merchant_id = $1', [newcomer.id])
-    expect(await seen()).toBe(404)
+    expect(await statusOf()).toBe(404)
   })
 
-  test('a conflict is seen by whom the first delivery names, not by whom the other one does', async () => {
+  test('merchants can read a conflict if the first event names their account, not if only the contradicting event does', async () => {
     const conflicts = (keys: Keys) => listed('/api/v1/conflicts', 'id', keys)
     expect(await conflicts(payer.keys)).toEqual({ ids: ['txn_between'], total: 1 })
     expect(await conflicts(payee.keys)).toEqual({ ids: ['txn_between'], total: 1 })
     expect(await conflicts(stranger.keys)).toEqual({ ids: [], total: 0 })
   })
 
-  const seesExternalPayments = async (keys: Keys, url = system.api.url) => {
+  const expectExternalPayments = async (keys: Keys, url = system.api.url) => {
     const { status, headers, body } = await get('/payments', keys, url)
     expect([status, headers.get('x-total-count')]).toEqual([200, '1'])
     expect(body).toMatchObject([{ payment_id: 'pay_ext' }])
@@ -193,7 +193,7 @@ describe('outside the sandbox', () => {
     expect(ids).toEqual(['evt_1', 'pay_ext'])
   }
 
-  const seesNone = async (keys: Keys, url = system.api.url) => {
+  const expectNoExternalPayments = async (keys: Keys, url = system.api.url) => {
     for (const query of ['', '?status=completed']) {
       const { status, headers, body } = await get(`/payments${query}`, keys, url)
       expect([status, headers.get('x-total-count'), body]).toEqual([200, '0', []])
@@ -208,48 +208,48 @@ describe('outside the sandbox', () => {
     expect(ids.filter((id) => id !== 'txn_between')).toEqual([])
   }
 
-  test('external payments and their conflicts are the seeded merchant’s, and nobody else’s', async () => {
-    await seesExternalPayments(seededKeys)
-    await seesNone(payer.keys)
-    await seesNone(stranger.keys)
+  test('only the seeded merchant can read external payments and their conflicts', async () => {
+    await expectExternalPayments(seededKeys)
+    await expectNoExternalPayments(payer.keys)
+    await expectNoExternalPayments(stranger.keys)
   })
 
-  test('where another merchant is named, they are its own, and the seeded one’s no more', async () => {
+  test('with EXTERNAL_PAYMENTS_MERCHANT only that merchant can read external payments and their conflicts', async () => {
     const env = { ...system.env, EXTERNAL_PAYMENTS_MERCHANT: payee.email.toUpperCase() }
     const api = await startApp('api', env)
     onTestFinished(async () => void (await api.stop()))
     const { ids } = await listed('/api/v1/conflicts', 'id', payee.keys, api.url)
     expect(ids).toEqual(['evt_1', 'pay_ext', 'txn_between'])
-    await seesNone(seededKeys, api.url)
-    await seesNone(stranger.keys, api.url)
+    await expectNoExternalPayments(seededKeys, api.url)
+    await expectNoExternalPayments(stranger.keys, api.url)
     expect((await get('/payments', payee.keys, api.url)).body).toMatchObject([{ payment_id: 'pay_ext' }])
   })
 
-  test('where nobody has the e-mail that is named, they are nobody’s', async () => {
+  test('with an unknown e-mail in EXTERNAL_PAYMENTS_MERCHANT no merchant can read external payments', async () => {
     const api = await startApp('api', { ...system.env, EXTERNAL_PAYMENTS_MERCHANT: 'none@example.com' })
     onTestFinished(async () => void (await api.stop()))
-    await seesNone(seededKeys, api.url)
+    await expectNoExternalPayments(seededKeys, api.url)
   })
 })
 
 describe('in the sandbox', () => {
-  test('everybody sees all of it, whoever he says he is', async () => {
+  test('every reader gets all inbound events, with any credentials or none', async () => {
     const api = await startApp('api', { ...system.env, SANDBOX: 'true' })
     onTestFinished(async () => void (await api.stop()))
     const wrong = { ...seededKeys, 'x-api-secret': 'wrong' }
     for (const headers of [{}, stranger.keys, wrong]) {
       const transactions = await listed('/v1/transactions', 'transaction_id', headers, api.url)
-      expect(transactions).toEqual({ ids: ['txn_between', 'txn_nobody', 'txn_out', 'txn_own'], total: 4 })
-      expect((await get('/v1/transactions/txn_nobody', headers, api.url)).status).toBe(200)
+      expect(transactions).toEqual({ ids: ['txn_between', 'txn_elsewhere', 'txn_out', 'txn_own'], total: 4 })
+      expect((await get('/v1/transactions/txn_elsewhere', headers, api.url)).status).toBe(200)
       const conflicts = await listed('/api/v1/conflicts', 'id', headers, api.url)
-      expect(conflicts).toEqual({ ids: ['evt_1', 'pay_ext', 'txn_between', 'txn_nobody'], total: 4 })
+      expect(conflicts).toEqual({ ids: ['evt_1', 'pay_ext', 'txn_between', 'txn_elsewhere'], total: 4 })
       expect((await get('/payments', headers, api.url)).body).toMatchObject([{ payment_id: 'pay_ext' }])
       expect((await get('/payments/summary', headers, api.url)).body).not.toEqual(NO_SUMMARY)
       expect((await get('/payments/pay_ext/events', headers, api.url)).status).toBe(200)
       const stream = await openStream(headers, api.url)
       await stream.stop()
       expect((await get('/api/v1/test/merchant', headers, api.url)).body).toMatchObject({ seeded: true })
-      // 503, "try again", while the queue is not there yet.
+      // The response is 503 until the API is connected to the queue.
       await waitFor('the state of the jobs', async () => {
         return (await get('/api/v1/test/jobs/status', headers, api.url)).status === 200
       })
@@ -257,15 +257,15 @@ describe('in the sandbox', () => {
   })
 })
 
-// Last, since it adds payments.
-test('outside the sandbox the stream is silent for those to whom they do not belong', async () => {
+// The last test, since it adds payments.
+test('outside the sandbox the stream sends changes of external payments only to their merchant', async () => {
   const [owner, other] = [await openStream(seededKeys), await openStream(stranger.keys)]
-  // Changes until the owner has heard of two of them: by then the other one would have heard of one.
+  // Two changes that reach the owner: by then the other merchant would have received one.
   for (let n = 0; owner.changes() < 3; n++) {
     const before = owner.changes()
-    await deliver('/webhooks/payment', paymentEventBody(`evt_stream_${n}`, `pay_stream_${n}`))
-    await waitFor('the owner to hear of it', () => owner.changes() > before)
+    await postEvent('/webhooks/payment', paymentEventBody(`evt_stream_${n}`, `pay_stream_${n}`))
+    await waitFor("the owner's notice", () => owner.changes() > before)
   }
-  expect(other.heard()).not.toContain('event:')
+  expect(other.received()).not.toContain('event:')
   await Promise.all([owner.stop(), other.stop()])
 })

@@ -121,7 +121,7 @@ describe('the URL', () => {
   test('must have public addresses only while WEBHOOK_ALLOW_PRIVATE is false', async () => {
     const strict = await startApp('api', { ...system.env, WEBHOOK_ALLOW_PRIVATE: 'false' })
     onTestFinished(async () => void (await strict.stop('SIGKILL')))
-    const ask = async (webhook_url: string) => {
+    const putUrl = async (webhook_url: string) => {
       const response = await fetch(`${strict.url}/api/v1/merchant/webhook`, {
         method: 'PUT',
         headers: { ...headers, 'content-type': 'application/json' },
@@ -140,10 +140,10 @@ describe('the URL', () => {
       '[::1]',
     ]
     for (const host of [...hosts, '[::ffff:10.0.0.1]', '[fd00::1]', '2130706433']) {
-      expect(await ask(`http://${host}/`)).toEqual([`http://${host}/`, 400, 'webhook_url'])
+      expect(await putUrl(`http://${host}/`)).toEqual([`http://${host}/`, 400, 'webhook_url'])
     }
     expect(await settingsOf()).toMatchObject({ webhook_url: null, webhook_secret: null })
-    expect(await ask('https://8.8.8.8/')).toEqual(['https://8.8.8.8/', 200, undefined])
+    expect(await putUrl('https://8.8.8.8/')).toEqual(['https://8.8.8.8/', 200, undefined])
   })
 })
 
