@@ -1,4 +1,4 @@
-// The linter enforces which way imports point: each forbidden import fails, each allowed one passes.
+// The linter enforces the directions of imports: each forbidden import fails, each allowed one passes.
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
@@ -50,7 +50,7 @@ let folder: string
 /** The rules that each file breaks. */
 const broken = new Map<string, string[]>()
 
-/** One run of the linter, with the repository's configuration, over a folder that has nothing but these imports. */
+/** One run of the linter, with the repository's configuration, over a folder with only these imports. */
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'sluice-arrows-'))
   cpSync(path.join(root, 'biome.json'), path.join(folder, 'biome.json'))

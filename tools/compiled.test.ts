@@ -1,4 +1,4 @@
-// What is compiled and what enters the images: no test, no fixture and no package of test tools.
+// No build compiles, and no image contains, a test, a fixture or the package of test tools.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -9,7 +9,7 @@ const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
 const configs = execFileSync('git', ['ls-files', '*/tsconfig.json'], { cwd: root, encoding: 'utf8' })
   .trim()
   .split('\n')
-  // Vite builds the pages, from what their main.tsx imports.
+  // Vite builds the pages, from the imports of their main.tsx.
   .filter((file) => file !== 'apps/dashboard/tsconfig.json')
 
 test.each(configs)('%s compiles no test or fixture', (file) => {

@@ -1,4 +1,4 @@
-// What each entry loads: the light programs start without the database client, the queue and the webhook client.
+// The light programs start without the database client, the queue and the webhook client.
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -50,6 +50,6 @@ test.each([
   60_000,
 )
 
-test('the probe finds all of them behind the main entry of core', () => {
+test('the probe finds all of these packages behind the main entry of core', () => {
   expect(heavyOf('packages/core', '@sluice/core')).toEqual(HEAVY)
 }, 60_000)

@@ -1,4 +1,4 @@
-// The rules behind `npm run house` find what they should, and leave alone what is right.
+// The rules behind `npm run house` find each broken rule, and accept correct code.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

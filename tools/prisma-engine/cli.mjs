@@ -30,7 +30,7 @@ if (positionals[0] === 'cli') {
   const commands = { 'create-database': () => createDatabase(url), 'drop-database': () => dropDatabase(url) }
   const command = commands[positionals[1]] ?? (() => runSql(url, 'SELECT 1'))
   await command().catch((error) => {
-    // The CLI skips the first line of what it reads here.
+    // The CLI skips the first line of this output.
     console.error(JSON.stringify({ level: 'INFO', fields: { message: 'start' }, target: 'schema_engine' }))
     console.error(
       JSON.stringify({
@@ -67,7 +67,7 @@ async function call(method, params) {
   // The CLI sorts alphabetically, which puts 10_x before 2_x; migrations apply by number (see compareNames in core).
   params.migrationsList?.migrationDirectories.sort((a, b) => numberOf(a.path) - numberOf(b.path))
   if (method === 'createMigration' || method === 'evaluateDataLoss') {
-    // Fills the engine's schema cache; without it these two ask for a shadow database of another kind.
+    // Fills the engine's schema cache; without it these two methods request a shadow database of another kind.
     await engine.devDiagnostic({ migrationsList: params.migrationsList, filters: params.filters })
   }
   const result = method === 'getDatabaseVersion' ? await engine.version(params) : await engine[method](params)

@@ -7,7 +7,7 @@ import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/dri
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg'
 import pg from 'pg'
 
-/** PostgreSQL's one-byte type "char", which catalog columns have and adapter-pg does not know. */
+/** PostgreSQL's one-byte type "char", which catalog columns have and adapter-pg does not support. */
 const CHAR_OID = 18
 const TEXT_OID = 25
 
@@ -32,9 +32,9 @@ export const dropDatabase = (url) =>
   runSql(withDatabase(url, 'postgres'), `DROP DATABASE IF EXISTS ${quote(databaseOf(url))} WITH (FORCE)`)
 
 /**
- * adapter-pg 7.10 as a migration adapter needs two repairs: catalog columns of type "char" are unknown to it, and it
- * splits scripts at every ';' (which breaks $$ bodies, and a failing file would stay half applied). One session only,
- * since the engine's advisory lock belongs to it.
+ * adapter-pg 7.10 as a migration adapter needs two repairs. It does not support catalog columns of type "char". And it
+ * splits scripts at every ';', which breaks $$ bodies and leaves a failing file half applied. There is one session only,
+ * since the engine's advisory lock belongs to the session.
  */
 async function connect(connectionString, afterClose = async () => {}) {
   const pool = new pg.Pool({ connectionString, max: 1, idleTimeoutMillis: 0 })
@@ -64,7 +64,7 @@ async function connect(connectionString, afterClose = async () => {}) {
   return adapter
 }
 
-/** A shadow database of its own: the adapter's own method would replay migrations on the main one. */
+/** Creates a separate shadow database: the adapter's own method replays migrations on the main one. */
 async function connectToShadowDatabase(url) {
   const name = `prisma_shadow_${randomUUID().replaceAll('-', '')}`
   await runSql(url, `CREATE DATABASE ${name}`)

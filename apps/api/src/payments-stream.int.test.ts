@@ -63,21 +63,21 @@ test.concurrent('without changes the stream sends a comment every 15 s', async (
 
 test.concurrent('without listeners the API does not poll PostgreSQL', async (context) => {
   const system = await start(context)
-  const asked = async () => {
+  const countReads = async () => {
     const [row] = await system.database.query<{ reads: number }>(
       `SELECT count(*)::int AS reads FROM pg_stat_activity
        WHERE application_name = 'sluice-api' AND datname = current_database() AND query LIKE '%external_payment_changes%' AND query_start > now() - interval '900 ms'`,
     )
     return row!.reads
   }
-  expect(await asked()).toBe(0)
+  expect(await countReads()).toBe(0)
   const stream = await listen(system.api.url)
   await until(() => stream.received.length > 0, 2000)
   await new Promise((resolve) => setTimeout(resolve, 600))
-  expect(await asked()).toBeGreaterThan(0)
+  expect(await countReads()).toBeGreaterThan(0)
   stream.stop()
   await new Promise((resolve) => setTimeout(resolve, 2000))
-  expect(await asked()).toBe(0)
+  expect(await countReads()).toBe(0)
 })
 
 test.concurrent("a merchant's stream sends changes of payments and webhooks by any process, and needs keys", async (context) => {

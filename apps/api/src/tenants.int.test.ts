@@ -72,9 +72,9 @@ async function fillShop(shop: Shop): Promise<Record<Exclude<Kind, 'webhook'>, st
   expect(failed.status).toBe('failed')
   const processed = await shop.refundSettled((await shop.refund(success.id, 100)).id)
   const accounts = { source_account: 'acc_a', destination_account: 'acc_b' }
-  await deliver('/v1/webhooks/transactions', transactionBody('txn_a', accounts))
-  await deliver('/v1/webhooks/transactions', transactionBody('txn_a', { ...accounts, amount: 2 }))
-  await deliver('/webhooks/payment', paymentEventBody('evt_a', 'ext_a'))
+  await postEvent('/v1/webhooks/transactions', transactionBody('txn_a', accounts))
+  await postEvent('/v1/webhooks/transactions', transactionBody('txn_a', { ...accounts, amount: 2 }))
+  await postEvent('/webhooks/payment', paymentEventBody('evt_a', 'ext_a'))
   await waitFor('the transaction to be processed', async () => {
     const { text } = await send('GET', '/v1/transactions/txn_a', headers)
     return text.includes('PROCESSED')
@@ -103,7 +103,7 @@ async function addWebhooks(merchantId: string): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-async function deliver(url: string, body: object): Promise<void> {
+async function postEvent(url: string, body: object): Promise<void> {
   const text = JSON.stringify(body)
   const at = new Date()
   const response = await fetch(system.api.url + url, {
@@ -145,7 +145,7 @@ interface RequestWithId {
 const methodOf = ({ method, body }: RequestWithId) => method ?? (body === undefined ? 'GET' : 'POST')
 interface WithId {
   kind: Kind
-  ask: (id: string) => RequestWithId[]
+  requestsFor: (id: string) => RequestWithId[]
   /** A list that the id filters; other routes respond 404. */
   isList?: true
 }
@@ -158,23 +158,23 @@ const routes: Record<string, WithId | string> = {
   getApiHealth: 'takes no id',
   postTransaction: 'a processor’s: signed, and its response reveals nothing that is known',
   postPaymentEvent: 'a processor’s: signed',
-  getTransaction: { kind: 'transaction', ask: (id) => [{ path: `/v1/transactions/${id}` }] },
+  getTransaction: { kind: 'transaction', requestsFor: (id) => [{ path: `/v1/transactions/${id}` }] },
   listTransactions: 'takes no id; what it lists is below, and in visibility.int.test.ts',
   listExternalPayments: 'takes no id; see visibility.int.test.ts',
   getExternalPaymentsSummary: 'takes no id; see visibility.int.test.ts',
   streamExternalPayments: 'takes no id; see visibility.int.test.ts',
-  listPaymentEvents: { kind: 'external', ask: (id) => [{ path: `/payments/${id}/events` }] },
+  listPaymentEvents: { kind: 'external', requestsFor: (id) => [{ path: `/payments/${id}/events` }] },
   listConflicts: 'takes no id; see visibility.int.test.ts',
   getMerchant: 'takes no id; its response is below',
   createSession: 'takes no id; see sessions.int.test.ts',
   deleteSession: 'takes no id; see sessions.int.test.ts',
   createOrder: 'takes no id; its idempotency keys are below',
   listOrders: 'takes no id; what it lists is below',
-  getOrder: { kind: 'order', ask: (id) => [{ path: `/api/v1/orders/${id}` }] },
+  getOrder: { kind: 'order', requestsFor: (id) => [{ path: `/api/v1/orders/${id}` }] },
   getPublicOrder: 'its payers’: a caller that knows the id may pay',
   createPayment: {
     kind: 'order',
-    ask: (order_id) => [
+    requestsFor: (order_id) => [
       { path: '/api/v1/payments', body: { order_id, method: 'upi', vpa: 'b@bank' } },
       {
         path: '/api/v1/payments',
@@ -195,19 +195,19 @@ const routes: Record<string, WithId | string> = {
   createPublicPayment: 'its payers’: a caller that knows the id may pay',
   listPayments: {
     kind: 'order',
-    ask: (id) => [
+    requestsFor: (id) => [
       { path: `/api/v1/payments?order_id=${id}` },
       { path: `/api/v1/payments?search=${id}` },
       { path: `/api/v1/payments?status=failed&order_id=${id}` },
     ],
     isList: true,
   },
-  getPayment: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}` }] },
+  getPayment: { kind: 'payment', requestsFor: (id) => [{ path: `/api/v1/payments/${id}` }] },
   getPublicPayment: 'its payers’: a caller that knows the id may read the outcome',
-  getPaymentTimeline: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}/timeline` }] },
+  getPaymentTimeline: { kind: 'payment', requestsFor: (id) => [{ path: `/api/v1/payments/${id}/timeline` }] },
   capturePayment: {
     kind: 'payment',
-    ask: (id) => [
+    requestsFor: (id) => [
       { path: `/api/v1/payments/${id}/capture`, body: { amount: 50_000 } },
       { path: `/api/v1/payments/${id}/capture`, body: { amount: 1 } },
     ],
@@ -215,18 +215,18 @@ const routes: Record<string, WithId | string> = {
   getStats: 'takes no id; what it counts is below',
   createRefund: {
     kind: 'payment',
-    ask: (id) => [
+    requestsFor: (id) => [
       { path: `/api/v1/payments/${id}/refunds`, body: { amount: 1 } },
       { path: `/api/v1/payments/${id}/refunds`, body: { amount: 999_999, reason: 'too much' } },
     ],
   },
-  listRefunds: { kind: 'payment', ask: (id) => [{ path: `/api/v1/payments/${id}/refunds` }] },
-  getRefund: { kind: 'refund', ask: (id) => [{ path: `/api/v1/refunds/${id}` }] },
+  listRefunds: { kind: 'payment', requestsFor: (id) => [{ path: `/api/v1/payments/${id}/refunds` }] },
+  getRefund: { kind: 'refund', requestsFor: (id) => [{ path: `/api/v1/refunds/${id}` }] },
   listWebhooks: 'takes no id; what it lists is below',
-  getWebhook: { kind: 'webhook', ask: (id) => [{ path: `/api/v1/webhooks/${id}` }] },
+  getWebhook: { kind: 'webhook', requestsFor: (id) => [{ path: `/api/v1/webhooks/${id}` }] },
   retryWebhook: {
     kind: 'webhook',
-    ask: (id) => [{ path: `/api/v1/webhooks/${id}/retry`, method: 'POST' }],
+    requestsFor: (id) => [{ path: `/api/v1/webhooks/${id}/retry`, method: 'POST' }],
   },
   replayWebhooks: 'takes no id; what it replays is below',
   putWebhook: 'takes no id; whose settings these are is below',
@@ -276,16 +276,16 @@ test('the table lists every route of the API, with an entry for each route with 
 })
 
 describe('another merchant’s id gets the same response as an unknown one, without an effect', () => {
-  for (const [operationId, { kind, ask, isList }] of withId) {
-    const askAll = async (id: string, headers: Keys) => {
+  for (const [operationId, { kind, requestsFor, isList }] of withId) {
+    const sendAll = async (id: string, headers: Keys) => {
       const responses = []
-      for (const asked of ask(id)) {
-        responses.push(await send(methodOf(asked), asked.path, headers, asked.body))
+      for (const request of requestsFor(id)) {
+        responses.push(await send(methodOf(request), request.path, headers, request.body))
         // An idempotency key of the other merchant, or a new one, makes no difference.
-        if (asked.body === undefined) continue
+        if (request.body === undefined) continue
         for (const key of [theirKey, `fresh-${operationId}`]) {
           const keyed = { ...headers, 'idempotency-key': key }
-          responses.push(await send('POST', asked.path, keyed, asked.body))
+          responses.push(await send('POST', request.path, keyed, request.body))
         }
       }
       return responses
@@ -293,19 +293,19 @@ describe('another merchant’s id gets the same response as an unknown one, with
 
     test(operationId, async () => {
       const before = await everything()
-      const expected = (await askAll(unknown[kind], mine.headers)).map(comparable)
+      const expected = (await sendAll(unknown[kind], mine.headers)).map(comparable)
       for (const { status } of expected) expect(status).toBe(isList ? 200 : 404)
       for (const id of ids[kind]) {
-        expect((await askAll(id, mine.headers)).map(comparable)).toEqual(expected)
+        expect((await sendAll(id, mine.headers)).map(comparable)).toEqual(expected)
       }
       expect(await everything()).toEqual(before)
     })
   }
 
   test('merchant A gets another response on each route: the requests are valid', async () => {
-    for (const [operationId, { kind, ask, isList }] of withId) {
+    for (const [operationId, { kind, requestsFor, isList }] of withId) {
       for (const id of ids[kind]) {
-        const [first] = ask(id)
+        const [first] = requestsFor(id)
         const { status, text } = await send(methodOf(first!), first!.path, theirs.headers, first!.body)
         expect([operationId, status]).not.toEqual([operationId, 404])
         if (isList) expect(JSON.parse(text).total, operationId).toBeGreaterThan(0)

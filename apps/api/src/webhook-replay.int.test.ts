@@ -119,13 +119,13 @@ describe('a replay', () => {
     const first = await replay({ since: '2024-01-15' })
     expect(first).toEqual({ matched: 12_000, scheduled: 5000, spread_seconds: 250, next_since: of(5001) })
     // The first ones, delivered meanwhile, would match again, so the request for the rest uses its beginning.
-    const deliver = (until: string) =>
+    const markDelivered = (until: string) =>
       system.database.query(
         `UPDATE webhook_logs SET status = 'success', next_retry_at = NULL, settled_at = now()
          WHERE merchant_id = $1 AND created_at < $2`,
         [merchant.id, until],
       )
-    await deliver(of(101))
+    await markDelivered(of(101))
     const second = await replay({ since: first.next_since! })
     expect(second).toEqual({ matched: 7000, scheduled: 5000, spread_seconds: 250, next_since: of(10_001) })
     const third = await replay({ since: second.next_since! })

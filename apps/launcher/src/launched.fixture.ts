@@ -1,4 +1,4 @@
-// For the tests: Sluice as a user starts it, in a process group of its own, with its processes.
+// For tests: starts Sluice as a user does, in a process group of its own, and lists its processes.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -43,7 +43,7 @@ export class Launched {
     const line = /^ {2}API +(\S+)$/m
     await Promise.race([
       until(() => line.test(this.output)),
-      this.exited.then((how) => Promise.reject(new Error(`It ended with ${how}:\n${this.output}`))),
+      this.exited.then((how) => Promise.reject(new Error(`Sluice ended with ${how}:\n${this.output}`))),
     ])
     return line.exec(this.output)![1]!
   }
@@ -58,7 +58,7 @@ export class Launched {
     process.kill(-this.pid, signal)
   }
 
-  /** All processes below it: with npm in between, grandchildren too. */
+  /** All child processes and their descendants, since npm may be in between. */
   descendants(): Running[] {
     const all = processTable()
     const below = (pid: number): typeof all =>
@@ -77,7 +77,7 @@ export class Launched {
 export async function until(done: () => unknown, timeoutMs = 30_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await done())) {
-    if (Date.now() > deadline) throw new Error(`Not so within ${timeoutMs} ms: ${done}`)
+    if (Date.now() > deadline) throw new Error(`Not within ${timeoutMs} ms: ${done}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
@@ -107,7 +107,7 @@ function processTable(): (Running & { parent: number })[] {
         command: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' '),
       }
     } catch {
-      return [] // not a process, or gone meanwhile
+      return [] // not a process, or ended meanwhile
     }
   })
 }

@@ -1,4 +1,4 @@
-// `npm start`, whole: whatever ends it, nothing stays behind; whatever dies in it, comes back.
+// `npm start` as a whole: it leaves no process behind in any way of ending, and it restarts killed processes.
 import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
@@ -22,7 +22,7 @@ afterAll(() => {
   for (const folder of dataDirs) rmSync(folder, { recursive: true })
 })
 
-/** From here on Sluice starts without data; otherwise it starts on the data of the test before, which is quicker. */
+/** Later starts begin without data. By default a start uses the data of the test before, which is quicker. */
 function useEmptyDataDir(): void {
   dataDir = mkdtempSync(path.join(os.tmpdir(), 'sluice-e2e-'))
   dataDirs.push(dataDir)
@@ -35,7 +35,7 @@ function launch(env: NodeJS.ProcessEnv = {}, command?: string[]): Launched {
   return started
 }
 
-const answers = async (url: string) => {
+const isHealthy = async (url: string) => {
   const response = await fetch(`${url}/health`).catch(() => undefined)
   return response?.status === 200
 }
@@ -43,19 +43,19 @@ const showsPages = async (sluice: Launched) => {
   const response = await fetch(sluice.dashboard, { headers: { accept: 'text/html' } }).catch(() => undefined)
   return response?.status === 200 && (await response.text()).includes('<html')
 }
-/** The page's way to the API. */
+/** Whether a page can reach the API through the page server. */
 const reachesApi = async (sluice: Launched) =>
   (await fetch(new URL('/_api/live', sluice.dashboard)).catch(() => undefined))?.status === 200
-/** By their command lines; the guard's has `postgres` in it, too. */
+/** Parts of command lines. `/bin/postgres` excludes the guard, whose command line has `postgres`, too. */
 const parts = ['apps/api', 'apps/worker', 'apps/pages', '/bin/postgres']
 const allGone = (processes: Running[]) => processes.every(({ pid }) => !isAlive(pid))
 
 describe('stopping', { timeout: 90_000 }, () => {
   test.each([
-    ['SIGTERM to it', (sluice: Launched) => sluice.child.kill('SIGTERM')],
+    ['SIGTERM to the launcher', (sluice: Launched) => sluice.child.kill('SIGTERM')],
     ['Ctrl-C in its terminal', (sluice: Launched) => sluice.signalGroup('SIGINT')],
     [
-      'its terminal closing',
+      'closing its terminal',
       (sluice: Launched) => {
         sluice.child.stdout!.destroy()
         sluice.child.stderr!.destroy()
@@ -64,7 +64,7 @@ describe('stopping', { timeout: 90_000 }, () => {
     ],
   ])('%s ends everything with exit code 0', async (_how, end) => {
     const sluice = launch()
-    expect(await answers(await sluice.running())).toBe(true)
+    expect(await isHealthy(await sluice.running())).toBe(true)
     const processes = sluice.descendants()
     expect([await showsPages(sluice), await reachesApi(sluice)]).toEqual([true, true])
     for (const part of parts) sluice.descendant(part)
@@ -85,7 +85,7 @@ describe('stopping', { timeout: 90_000 }, () => {
     await until(() => allGone(processes), 3000)
   })
 
-  test('a signal while it starts ends everything with exit code 0', async () => {
+  test('a signal during the start ends everything with exit code 0', async () => {
     useEmptyDataDir()
     for (const step of ['tsc', 'initdb', 'migrate.js', 'apps/api', 'apps/pages']) {
       const sluice = launch()
@@ -97,20 +97,20 @@ describe('stopping', { timeout: 90_000 }, () => {
     }
   })
 
-  test('when it is killed (-9) everything else ends too, and the next start takes over', async () => {
+  test('after a SIGKILL of the launcher all its processes end, and the next start works', async () => {
     const sluice = launch()
     await sluice.running()
     const processes = sluice.descendants()
     sluice.child.kill('SIGKILL')
     const next = launch()
-    expect(await answers(await next.running())).toBe(true)
+    expect(await isHealthy(await next.running())).toBe(true)
     await until(() => allGone(processes), 15_000)
   })
 })
 
 describe('starting', { timeout: 90_000 }, () => {
   test.each(['PORT', 'DASHBOARD_PORT', 'WORKER_METRICS_PORT'])(
-    'a taken %s is one line that names it',
+    'a taken %s ends the start with one line that names the variable',
     async (variable) => {
       const port = await freePort()
       const listener = net.createServer().listen(port, '127.0.0.1')
@@ -121,36 +121,36 @@ describe('starting', { timeout: 90_000 }, () => {
     },
   )
 
-  test('two listeners on one port are one line that names both', async () => {
+  test('one port for two listeners ends the start with one line that names both variables', async () => {
     const port = String(await freePort())
     const sluice = launch({ PORT: port, DASHBOARD_PORT: port })
     expect(await sluice.exited).toBe(1)
     expect(sluice.output.trim()).toMatch(/^PORT and DASHBOARD_PORT are both \d+: [^\n]*$/)
   })
 
-  test('listening on every address, the page server still finds the API', async () => {
+  test('the page server reaches an API that listens on every address', async () => {
     const sluice = launch({ HOST: '0.0.0.0' })
     await sluice.running()
     expect(await reachesApi(sluice)).toBe(true)
   })
 
-  test('every problem of the environment is reported at once', async () => {
+  test('all problems of the environment are reported at once', async () => {
     const sluice = launch({ PORT: 'eighty', SANDBOX: 'perhaps' })
     expect(await sluice.exited).toBe(1)
     expect(sluice.output).toMatch(/PORT must be/)
     expect(sluice.output).toMatch(/SANDBOX must be/)
   })
 
-  test('with NODE_ENV=production it runs, and says that webhooks are refused', async () => {
+  test('with NODE_ENV=production Sluice starts, and the banner states that webhooks are refused', async () => {
     useEmptyDataDir()
     const sluice = launch({ NODE_ENV: 'production' })
-    expect(await answers(await sluice.running())).toBe(true)
+    expect(await isHealthy(await sluice.running())).toBe(true)
     expect(sluice.output).toContain('SANDBOX is off')
   })
 })
 
 describe('supervising', { timeout: 90_000 }, () => {
-  test('an app or a database that is killed (-9) comes back', async () => {
+  test('every app, and the database, is restarted after a SIGKILL', async () => {
     const sluice = launch()
     const url = await sluice.running()
     for (const name of parts) {
@@ -159,7 +159,7 @@ describe('supervising', { timeout: 90_000 }, () => {
       await until(() =>
         sluice.descendants().some(({ pid, command }) => pid !== killed.pid && command.includes(name)),
       )
-      await until(() => answers(url))
+      await until(() => isHealthy(url))
       await until(async () => (await showsPages(sluice)) && reachesApi(sluice))
     }
     expect(sluice.output).toMatch(/The API was ended by SIGKILL; starting it again in 0.2 s\./)

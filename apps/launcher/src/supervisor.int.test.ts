@@ -11,7 +11,7 @@ const watchdog = path.resolve(import.meta.dirname, '../../../packages/core/dist/
 test('a child whose event loop stands still is started again', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'sluice-supervisor-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  // It appends to a file at each start, and its first life ends in a loop of microtasks.
+  // The child appends to a file at each start. The first child ends in a loop of microtasks.
   writeFileSync(
     path.join(folder, 'child.mjs'),
     `import { appendFileSync, readFileSync } from 'node:fs'

@@ -43,7 +43,7 @@ export function supervise(app: App, cwd: string, say: Say): SupervisedApp {
     child = spawn(process.execPath, ['--enable-source-maps', app.script, ...(app.args ?? [])], {
       cwd,
       env: app.env,
-      // The channel tells us when it is ready, and its end tells the app that we are gone.
+      // The app reports over the channel when it is ready, and stops when the channel ends.
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     child.on('message', (message) => {

@@ -1,4 +1,4 @@
-// For the tests: a page server on a folder of its own, and an upstream with a listener of the test.
+// For tests: a page server on a folder of its own, and an upstream server with the listener of the test.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http, { type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
@@ -8,7 +8,7 @@ import { createLogger, createMetrics } from '@sluice/core/platform'
 import type { ServerDeps } from './deps.ts'
 import { buildServer } from './server.ts'
 
-/** Nothing listens there. */
+/** A URL without a listener. */
 export const NOWHERE = 'http://127.0.0.1:1'
 export const SCRIPT = 'console.log("the app")\n'
 
@@ -68,7 +68,7 @@ export async function startUpstream(listener: RequestListener) {
   }
 }
 
-/** Sends a request's head unchanged, which fetch would normalise, and returns all of the response. */
+/** Sends a request head unchanged, which fetch normalises, and returns the whole response. */
 export function sendRaw(url: string, requestLine: string, headers: string[] = []): Promise<string> {
   const { port, host } = new URL(url)
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-// What a browser gets from the page server itself: files, pages, headers and errors.
+// The responses of the page server itself: files, pages, headers and errors.
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
@@ -22,7 +22,7 @@ async function expectError(response: Response, code: keyof typeof errorStatus): 
 }
 
 describe('files', () => {
-  test('browsers keep hashed files for ever', async () => {
+  test('browsers may cache hashed files for ever', async () => {
     const response = await get('/assets/main-abc123.js')
     expect(await response.text()).toBe(SCRIPT)
     expect(response.headers.get('content-type')).toMatch(/javascript/)
@@ -39,7 +39,7 @@ describe('files', () => {
     )
   })
 
-  test('a missing hashed file is 404, never a page, which browsers would keep for ever', async () => {
+  test('a missing hashed file is 404, never a page that browsers would cache for ever', async () => {
     await expectError(await get('/assets/main-old.js', { accept: '*/*' }), 'NOT_FOUND_ERROR')
     await expectError(await get('/assets/'), 'NOT_FOUND_ERROR')
   })
@@ -122,9 +122,9 @@ test.each([
   '/%zz',
   '/%ff',
 ])('%s is refused', async (path) => {
-  const answer = await sendRaw(pages.url, `GET ${path}`)
-  expect(answer).toMatch(/^HTTP\/1\.1 400 /)
-  expect(answer).toMatch(
+  const response = await sendRaw(pages.url, `GET ${path}`)
+  expect(response).toMatch(/^HTTP\/1\.1 400 /)
+  expect(response).toMatch(
     /\r\n\r\n\{"error":\{"code":"BAD_REQUEST_ERROR","description":"[^"]+","request_id":"[^"]+"\}\}$/,
   )
 })
@@ -132,13 +132,13 @@ test.each([
 test.each([
   ['a request that is not HTTP', 'GET'],
   ['an unknown expectation', 'GET / HTTP/1.1\r\nExpect: miracles\r\nX: '],
-])('%s gets an error in the one shape', async (_name, head) => {
-  const answer = await sendRaw(pages.url, head)
-  expect(answer).toMatch(/^HTTP\/1\.1 400 [\s\S]*\r\n\{"error":\{"code":"BAD_REQUEST_ERROR"/)
+])('%s gets the common error body', async (_name, head) => {
+  const response = await sendRaw(pages.url, head)
+  expect(response).toMatch(/^HTTP\/1\.1 400 [\s\S]*\r\n\{"error":\{"code":"BAD_REQUEST_ERROR"/)
 })
 
 describe('operation', () => {
-  test('while the API is down it is live and not ready', async () => {
+  test('while the API is down, the page server is live and not ready', async () => {
     expect((await get('/live')).status).toBe(200)
     const startedAt = Date.now()
     const health = await get('/health')
@@ -147,7 +147,7 @@ describe('operation', () => {
     expect(await health.json()).toMatchObject({ status: 'unhealthy', api: 'disconnected' })
   })
 
-  test('it is ready while the API is live, and not ready within a second if the API hangs', async () => {
+  test('the page server is ready while the API is live, and not ready within a second if the API hangs', async () => {
     let hangs = false
     const upstream = await startUpstream((request, response) => {
       if (!hangs) response.writeHead(request.url === '/base/live' ? 200 : 404).end()
@@ -163,7 +163,7 @@ describe('operation', () => {
     await upstream.close()
   })
 
-  test('it counts its responses', async () => {
+  test('the metrics count responses', async () => {
     const counted = async () => {
       const text = await (await get('/metrics')).text()
       const lines = text
@@ -180,7 +180,7 @@ describe('operation', () => {
     const here = await startPages()
     const socket = connect(Number(new URL(here.url).port), '127.0.0.1')
     await once(socket, 'connect')
-    expect((await fetch(here.url)).status).toBe(200) // so that the server has seen the other one too
+    expect((await fetch(here.url)).status).toBe(200) // the server has accepted the other connection by now
     const startedAt = Date.now()
     await here.close()
     expect(Date.now() - startedAt).toBeLessThan(1000)

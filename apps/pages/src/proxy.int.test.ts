@@ -1,4 +1,4 @@
-// The API on the pages' own origin: what the browser sends arrives as it is, what the API answers comes back as it is.
+// The API behind the page server: requests and responses pass unchanged.
 import { once } from 'node:events'
 import http, { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import net from 'node:net'
@@ -7,24 +7,24 @@ import { startSystem, transactionBody, waitFor } from '@sluice/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import { NOWHERE, type Pages, sendRaw, startPages, startUpstream } from './pages.fixture.ts'
 
-const endings: (() => Promise<void>)[] = []
+const cleanups: (() => Promise<void>)[] = []
 afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end()
+  for (const cleanUp of cleanups.splice(0).reverse()) await cleanUp()
 })
 
-/** A page server before an API that does what the test says. */
+/** Starts a page server in front of a listener of the test, which replaces the API. */
 async function start(
   listener: RequestListener,
   options: Parameters<typeof startPages>[0] = {},
 ): Promise<Pages> {
   const upstream = await startUpstream(listener)
-  endings.push(upstream.close)
+  cleanups.push(upstream.close)
   const pages = await startPages({ apiUrl: upstream.url, ...options })
-  endings.push(pages.close)
+  cleanups.push(pages.close)
   return pages
 }
 
-/** Answers with what it was asked. */
+/** Responds with the request: method, URL, headers and body. */
 const mirror: RequestListener = (request, response) => {
   const { method, url, headers } = request
   let body = ''
@@ -33,8 +33,8 @@ const mirror: RequestListener = (request, response) => {
   })
   request.on('end', () => response.end(JSON.stringify({ method, url, headers, body })))
 }
-const mirrored = (answer: string) =>
-  JSON.parse(answer.slice(answer.indexOf('{"method"')).replace(/\}\r\n0[\s\S]*$/, '}'))
+const mirrored = (response: string) =>
+  JSON.parse(response.slice(response.indexOf('{"method"')).replace(/\}\r\n0[\s\S]*$/, '}'))
 
 describe('requests', () => {
   test.each([
@@ -54,9 +54,9 @@ describe('requests', () => {
 
   test('the path of API_URL is the prefix of every path', async () => {
     const upstream = await startUpstream(mirror)
-    endings.push(upstream.close)
+    cleanups.push(upstream.close)
     const pages = await startPages({ apiUrl: `${upstream.url}/base/` })
-    endings.push(pages.close)
+    cleanups.push(pages.close)
     expect(await (await fetch(`${pages.url}/_api/payments?x=1`)).json()).toMatchObject({
       url: '/base/payments?x=1',
     })
@@ -91,7 +91,7 @@ describe('requests', () => {
     },
   )
 
-  test('a POST without a body stays one', async () => {
+  test('a POST without a body keeps an empty body', async () => {
     const pages = await start(mirror)
     const response = await fetch(`${pages.url}/_api/x`, { method: 'POST' })
     expect(await response.json()).toMatchObject({
@@ -101,10 +101,10 @@ describe('requests', () => {
     })
   })
 
-  test('a body never becomes a request of its own', async () => {
-    const seen: string[] = []
+  test('a body is never read as another request', async () => {
+    const requests: string[] = []
     const pages = await start((request, response) => {
-      seen.push(`${request.method} ${request.url}`)
+      requests.push(`${request.method} ${request.url}`)
       request.resume().on('end', () => response.end())
     })
     const smuggled = 'GET /admin HTTP/1.1\r\nHost: x\r\n\r\n'
@@ -117,7 +117,7 @@ describe('requests', () => {
       '',
       `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`,
     ])
-    expect(seen).toEqual(['GET /x', 'GET /x', 'DELETE /x'])
+    expect(requests).toEqual(['GET /x', 'GET /x', 'DELETE /x'])
   })
 
   test('a large body streams on before it is complete', async () => {
@@ -129,18 +129,18 @@ describe('requests', () => {
       request.on('end', () => response.end())
     })
     const request = http.request(`${pages.url}/_api/x`, { method: 'POST' })
-    const answered = once(request, 'response')
+    const responded = once(request, 'response')
     request.write(Buffer.alloc(3 * 2 ** 20))
     await waitFor('the first part', () => received === 3 * 2 ** 20)
     request.end('end')
-    const [response] = (await answered) as [IncomingMessage]
+    const [response] = (await responded) as [IncomingMessage]
     response.resume()
     expect([response.statusCode, received]).toEqual([200, 3 * 2 ** 20 + 3])
   })
 
   test('a response before the end of the body arrives', async () => {
     const pages = await start((_request, response) => {
-      response.writeHead(413, { connection: 'close' }).end('too large') // unread, as Fastify does it
+      response.writeHead(413, { connection: 'close' }).end('too large') // without reading the body, as Fastify does
     })
     for (let i = 0; i < 20; i++) {
       const response = await fetch(`${pages.url}/_api/x`, { method: 'POST', body: Buffer.alloc(8 * 2 ** 20) })
@@ -158,17 +158,17 @@ describe('requests', () => {
     })
     upstream.listen(0, '127.0.0.1')
     await once(upstream, 'listening')
-    endings.push(async () => void upstream.close())
+    cleanups.push(async () => void upstream.close())
     const { port } = upstream.address() as net.AddressInfo
     const pages = await startPages({ apiUrl: `http://127.0.0.1:${port}` })
-    endings.push(pages.close)
+    cleanups.push(pages.close)
     const response = await fetch(`${pages.url}/_api/x`, { method: 'POST', body: Buffer.alloc(2 ** 20) })
     expect(await response.text()).toBe('ok')
   })
 
   test('hop-by-hop headers are not passed on', async () => {
     const pages = await start(mirror)
-    const answer = await sendRaw(pages.url, 'GET /_api/x', [
+    const response = await sendRaw(pages.url, 'GET /_api/x', [
       'Connection: x-mine',
       'X-Mine: 1',
       'TE: trailers',
@@ -178,7 +178,7 @@ describe('requests', () => {
       'X-Kept: yes',
       'Cookie: a=b',
     ])
-    const { headers } = mirrored(answer)
+    const { headers } = mirrored(response)
     expect(headers).toMatchObject({ 'x-kept': 'yes', cookie: 'a=b' })
     for (const name of ['x-mine', 'te', 'upgrade', 'keep-alive', 'proxy-authorization']) {
       expect(headers).not.toHaveProperty(name)
@@ -195,33 +195,36 @@ describe("the caller's address", () => {
     forwarded: 'for=203.0.113.9',
     'x-real-ip': '203.0.113.9',
   }
-  const seen = async (pages: Pages) => {
-    const answer = await fetch(`${pages.url}/_api/x`, { headers: spoofed })
-    const { headers } = (await answer.json()) as { headers: object }
+  const forwardedHeaders = async (pages: Pages) => {
+    const response = await fetch(`${pages.url}/_api/x`, { headers: spoofed })
+    const { headers } = (await response.json()) as { headers: object }
     return Object.fromEntries(Object.entries(headers).filter(([name]) => name in spoofed))
   }
 
-  test('is the one of the connection, even if the caller sends forwarded headers', async () => {
+  test('is the address of the connection, even if the caller sends forwarded headers', async () => {
     const pages = await start(mirror)
-    expect(await seen(pages)).toEqual({
+    expect(await forwardedHeaders(pages)).toEqual({
       'x-forwarded-for': '127.0.0.1',
       'x-forwarded-host': new URL(pages.url).host,
       'x-forwarded-proto': 'http',
     })
   })
 
-  test('is the one that a trusted proxy forwards', async () => {
+  test('is the address that a trusted proxy forwards', async () => {
     const pages = await start(mirror, { trustProxy: ['127.0.0.0/8'] })
-    expect(await seen(pages)).toEqual({
+    expect(await forwardedHeaders(pages)).toEqual({
       'x-forwarded-for': '198.51.100.7',
       'x-forwarded-host': 'evil.example',
       'x-forwarded-proto': 'https',
     })
   })
 
-  test('is the one of the connection if only other proxies are trusted', async () => {
+  test('is the address of the connection if only other proxies are trusted', async () => {
     const pages = await start(mirror, { trustProxy: ['10.0.0.0/8'] })
-    expect(await seen(pages)).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http' })
+    expect(await forwardedHeaders(pages)).toMatchObject({
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+    })
   })
 })
 
@@ -284,21 +287,21 @@ describe('responses', () => {
   test.each(['before', 'during'])(
     'a browser that disconnects %s the response ends the request at the API',
     async (when) => {
-      let gone = false
+      let closed = false
       let arrived = false
       const pages = await start((_request, response) => {
         arrived = true
         if (when === 'during') response.writeHead(200).write('first')
         response.once('close', () => {
-          gone = true
+          closed = true
         })
       })
-      const leave = new AbortController()
-      const asked = fetch(`${pages.url}/_api/x`, { signal: leave.signal }).catch(() => {})
+      const disconnect = new AbortController()
+      const requested = fetch(`${pages.url}/_api/x`, { signal: disconnect.signal }).catch(() => {})
       await waitFor('the request', () => arrived)
-      if (when === 'during') await asked
-      leave.abort()
-      await waitFor('the end', () => gone)
+      if (when === 'during') await requested
+      disconnect.abort()
+      await waitFor('the end of the request', () => closed)
     },
   )
 })
@@ -318,26 +321,26 @@ describe('event streams', () => {
     return { pages, response, reader, api: api! }
   }
 
-  test('open before their first event, and pass each event on at once, without a limit of time', async () => {
+  test('open before their first event, pass each event on at once, and have no time limit', async () => {
     const { response, reader, api } = await open()
     expect(response.headers.get('content-type')).toBe('text/event-stream')
     for (const event of ['event: change\ndata:\n\n', ': keep\n\n']) {
       api.write(event)
       expect((await reader.read()).value).toBe(event)
-      await new Promise((resolve) => setTimeout(resolve, 500)) // longer than a response may take to begin
+      await new Promise((resolve) => setTimeout(resolve, 500)) // longer than the time limit of a response
     }
     api.end()
     expect((await reader.read()).done).toBe(true)
   })
 
-  test('end in order and at once at shutdown', async () => {
+  test('end at once at shutdown, without an error', async () => {
     const { pages, reader, api } = await open()
-    const upstreamGone = once(api, 'close')
+    const upstreamClosed = once(api, 'close')
     const startedAt = Date.now()
     const closed = pages.close()
     expect((await reader.read()).done).toBe(true)
     await closed
-    await upstreamGone
+    await upstreamClosed
     expect(Date.now() - startedAt).toBeLessThan(1000)
   })
 })
@@ -353,7 +356,7 @@ describe('without the API', () => {
 
   test('the response is 503 at once, and pages are served', async () => {
     const pages = await startPages({ apiUrl: NOWHERE })
-    endings.push(pages.close)
+    cleanups.push(pages.close)
     const startedAt = Date.now()
     await expectUnavailable(await fetch(`${pages.url}/_api/payments`))
     await expectUnavailable(
@@ -384,9 +387,9 @@ describe('without the API', () => {
 
 test('the real API works behind the proxy, with ids of any kind and its own errors', async () => {
   const system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
-  endings.push(system.stop)
+  cleanups.push(system.stop)
   const pages = await startPages({ apiUrl: system.api.url })
-  endings.push(pages.close)
+  cleanups.push(pages.close)
   const call = (route: string, init?: RequestInit) => fetch(`${pages.url}/_api${route}`, init)
   const direct = createClient(system.api.url)
 

@@ -1,4 +1,4 @@
-// Root's folder below /var/tmp, where anybody may have been first.
+// Root's folder below /var/tmp: refused if another user may have created it.
 import {
   chmodSync,
   chownSync,
@@ -35,7 +35,7 @@ test('a file is refused', () => {
 
 test("another user's folder is refused", () => {
   mkdirSync(folder)
-  if (isRoot()) chownSync(folder, 12_345, 12_345) // for other users it is already not root's
+  if (isRoot()) chownSync(folder, 12_345, 12_345) // without root the folder belongs to another user anyway
   expect(() => ensureRootFolder(folder)).toThrow(/belongs to user \d+ instead of root/)
 })
 

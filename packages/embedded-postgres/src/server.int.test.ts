@@ -1,4 +1,4 @@
-// The embedded server, for real: what it keeps, what it refuses, and that nothing of it is ever left behind.
+// The embedded server: what it stores, which starts it refuses, and that it leaves no process behind.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -52,7 +52,7 @@ async function start(options: Partial<EmbeddedPostgresOptions> = {}): Promise<Em
 
 async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url })
-  client.on('error', () => {}) // a server that is killed says so to its idle sessions
+  client.on('error', () => {}) // a killed server sends an error to its idle sessions
   await client.connect()
   try {
     return (await client.query<Row>(sql)).rows
@@ -61,7 +61,7 @@ async function query<Row extends pg.QueryResultRow>(url: string, sql: string): P
   }
 }
 
-/** A server whose owner is another process, as `npm start` would be. */
+/** Starts a server with another process as its owner, as `npm start` does. */
 async function startElsewhere(): Promise<{
   owner: ChildProcess
   server: Pick<EmbeddedPostgres, 'pid' | 'url'>
@@ -82,7 +82,7 @@ async function startElsewhere(): Promise<{
   return { owner, server: JSON.parse(line) }
 }
 
-/** Guards are shells that carry the server's pid on their command line. */
+/** The guards of a server: shells with its pid on their command line. */
 function guardsOf(serverPid: number): number[] {
   return allPids().filter((pid) => `${commandLine(pid)} `.includes(` sluice-postgres-guard ${serverPid} `))
 }
@@ -104,7 +104,7 @@ test('committed data is there after a restart, in the given folder', async () =>
   expect(await query(second.url, 'SELECT word FROM kept')).toEqual([{ word: 'kept' }])
 })
 
-test('another process finds the database of a running server, and none of a stopped one', async () => {
+test('another process finds the database of a running server only', async () => {
   expect(urlOfRunningServer(dataDir)).toBeUndefined()
   const { owner, server } = await startElsewhere()
   const url = urlOfRunningServer(dataDir)
@@ -122,18 +122,18 @@ test('a commit is on the disk before it is acknowledged', async () => {
   }
 })
 
-test('it listens on loopback only, requires the password, and never runs as root', async () => {
+test('the server listens on loopback only, requires the password, and never runs as root', async () => {
   const { url } = await start()
   expect(await query(url, 'SHOW listen_addresses')).toEqual([{ listen_addresses: '127.0.0.1' }])
   expect(await query(url, 'SHOW unix_socket_directories')).toEqual([{ unix_socket_directories: '' }])
   const wrong = new URL(url)
   wrong.password = 'wrong'
   await expect(query(wrong.href, 'SELECT 1')).rejects.toThrow(/password authentication failed/)
-  // The server insists on owning its files.
+  // PostgreSQL runs only as the owner of its files.
   expect(statSync(path.join(dataDir, 'postgres')).uid).not.toBe(0)
 })
 
-test('after a stop no process is left, the guard included', async () => {
+test('after a stop no process is left, not even the guard', async () => {
   const server = await start()
   expect(await waitUntil(() => guardsOf(server.pid).length === 1, 15_000)).toBe(true)
   await server.stop()
@@ -159,7 +159,7 @@ test('the guard stops the server when its owner is killed', async () => {
   )
 })
 
-test('a server that was left behind with its guard is taken over with its data', async () => {
+test('a server left behind without owner and guard is replaced, and its data is kept', async () => {
   const { owner, server } = await startElsewhere()
   await query(server.url, 'CREATE TABLE kept AS SELECT 1 AS one')
   expect(await waitUntil(() => guardsOf(server.pid).length === 1, 15_000)).toBe(true)
@@ -167,15 +167,15 @@ test('a server that was left behind with its guard is taken over with its data',
   owner.kill('SIGKILL')
   await new Promise((resolve) => owner.once('exit', resolve))
   expect(isAlive(server.pid)).toBe(true)
-  const said: string[] = []
-  const next = await start({ log: (line) => said.push(line) })
-  expect(said.join()).toContain(`process ${server.pid}`)
+  const logged: string[] = []
+  const next = await start({ log: (line) => logged.push(line) })
+  expect(logged.join()).toContain(`process ${server.pid}`)
   expect(isAlive(server.pid)).toBe(false)
   expect(await query(next.url, 'SELECT one FROM kept')).toEqual([{ one: 1 }])
 })
 
-test('after a crash it recovers, even while sessions of the crashed server are still ending', async () => {
-  const said: string[] = []
+test('after a crash the next server recovers, even while sessions of the crashed one are still ending', async () => {
+  const logged: string[] = []
   const first = await start()
   await query(first.url, 'CREATE TABLE kept AS SELECT 1 AS one')
   const busy = query(first.url, 'SELECT count(*) FROM generate_series(1, 15000000)').catch(() => 'cut off')
@@ -192,9 +192,9 @@ test('after a crash it recovers, even while sessions of the crashed server are s
   process.kill(first.pid, 'SIGKILL')
   await first.exited
   await first.stop()
-  const second = await start({ port: first.port, log: (line) => said.push(line) })
+  const second = await start({ port: first.port, log: (line) => logged.push(line) })
   await busy
-  expect(said.join()).toContain('still busy with its last run')
+  expect(logged.join()).toContain('still busy with its last run')
   expect(second.url).toBe(first.url)
   expect(await query(second.url, 'SELECT one FROM kept')).toEqual([{ one: 1 }])
 })
