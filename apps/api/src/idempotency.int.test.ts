@@ -16,7 +16,7 @@ import {
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 
 let system: TestSystem
-/** Two processes, so that the memory of one process cannot help. */
+/** Two processes, so that the memory of one process has no effect on the result. */
 let apis: AppProcess[]
 beforeAll(async () => {
   system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 1, env: { LOG_LEVEL: 'warn' } })

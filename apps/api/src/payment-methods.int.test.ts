@@ -235,7 +235,7 @@ describe('cards', () => {
     for (;;) {
       const current = month(0)
       const { status } = await payByCard(current)
-      if (month(0).expiry_month !== current.expiry_month) continue // it was over in between
+      if (month(0).expiry_month !== current.expiry_month) continue // the month ended during the request
       expect(status).toBe(201)
       return
     }

@@ -171,7 +171,7 @@ const routes: Record<string, WithId | string> = {
   createOrder: 'takes no id; its idempotency keys are below',
   listOrders: 'takes no id; what it lists is below',
   getOrder: { kind: 'order', requestsFor: (id) => [{ path: `/api/v1/orders/${id}` }] },
-  getPublicOrder: 'its payers’: a caller that knows the id may pay',
+  getPublicOrder: 'its payers’: a caller with the id may pay',
   createPayment: {
     kind: 'order',
     requestsFor: (order_id) => [
@@ -192,7 +192,7 @@ const routes: Record<string, WithId | string> = {
       },
     ],
   },
-  createPublicPayment: 'its payers’: a caller that knows the id may pay',
+  createPublicPayment: 'its payers’: a caller with the id may pay',
   listPayments: {
     kind: 'order',
     requestsFor: (id) => [
@@ -203,7 +203,7 @@ const routes: Record<string, WithId | string> = {
     isList: true,
   },
   getPayment: { kind: 'payment', requestsFor: (id) => [{ path: `/api/v1/payments/${id}` }] },
-  getPublicPayment: 'its payers’: a caller that knows the id may read the outcome',
+  getPublicPayment: 'its payers’: a caller with the id may read the outcome',
   getPaymentTimeline: { kind: 'payment', requestsFor: (id) => [{ path: `/api/v1/payments/${id}/timeline` }] },
   capturePayment: {
     kind: 'payment',
@@ -232,7 +232,7 @@ const routes: Record<string, WithId | string> = {
   putWebhook: 'takes no id; whose settings these are is below',
   regenerateWebhookSecret: 'takes no id; whose settings these are is below',
   testWebhook: 'takes no id; see webhooks.int.test.ts',
-  streamChanges: 'takes no id; says only that something changed',
+  streamChanges: 'takes no id; sends no data',
 }
 const withId = Object.entries(routes).filter(
   (entry): entry is [string, WithId] => typeof entry[1] !== 'string',

@@ -43,7 +43,7 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     const apps = [
       { name: 'API', script: 'apps/api/dist/main.js', env: childEnv },
       { name: 'worker', script: 'apps/worker/dist/main.js', env: childEnv },
-      // Its API is the one above unless API_URL says otherwise: it reads the same HOST and PORT.
+      // Its API is the one above unless API_URL is set: it reads the same HOST and PORT.
       { name: 'dashboard', script: 'apps/pages/dist/main.js', args: ['dashboard'], env },
     ].map((app) => supervise(app, root, say))
     endings.push(() => Promise.all(apps.map((app) => app.stop(force))))

@@ -18,7 +18,7 @@ export interface SupervisedApp {
   ready: Promise<void>
   /** Ends the running process in order and starts a new one. */
   restart(): void
-  /** Resolves when the process is gone: asked to (SIGTERM), and killed when it takes too long or `force` is aborted. */
+  /** Stops the process with SIGTERM, or with SIGKILL after a limit or when `force` aborts. Resolves at its exit. */
   stop(force: AbortSignal): Promise<void>
 }
 

@@ -1,4 +1,4 @@
-// For tests: a merchant's endpoint that stores the requests it receives and responds as the test wants.
+// For tests: a merchant's endpoint that stores received requests, with responses set by the test.
 import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -22,7 +22,7 @@ export async function startEndpoint(
   const received: Received[] = []
   const server = http.createServer(async (request, response) => {
     const at = Date.now()
-    // A request whose sender died before its end was not received.
+    // A request whose sender ended before its last byte does not count.
     const chunks = await request.toArray().catch(() => undefined)
     if (chunks === undefined) return
     const { url: path = '', headers } = request

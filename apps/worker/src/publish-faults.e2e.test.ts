@@ -1,4 +1,4 @@
-// A delivery and its change are one commit: a worker or an API that dies while it writes them leaves neither.
+// A delivery and its change are one commit: a worker or an API that is killed while it writes them leaves neither.
 import { randomUUID } from 'node:crypto'
 import { createPayment, createRefund, postPaymentEvent, postTransaction } from '@sluice/contracts'
 import {
@@ -70,7 +70,7 @@ test('a worker killed while it writes deliveries commits neither them nor their 
   )
   expect(await system.completions()).toEqual(before)
   await worker.stop('SIGKILL')
-  // Its sessions would still commit after the release.
+  // Otherwise the sessions of the killed worker commit after the release.
   const orphans = await workerSessions(system, 'all')
   await database.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [orphans])
   await waitFor('its sessions to end', async () => (await workerSessions(system, 'all')).length === 0)

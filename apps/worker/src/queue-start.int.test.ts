@@ -1,4 +1,4 @@
-// A worker that may open only six connections at first: it waits, stays calm and reachable, and processes later.
+// A worker that may open only six connections at first: it waits with little CPU, responds, and processes later.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type AppProcess, postEvents, startApp, startSystem, type TestSystem, waitFor } from '@sluice/testing'

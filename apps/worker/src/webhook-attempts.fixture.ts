@@ -43,7 +43,7 @@ export function deliveriesOf(system: () => TestSystem) {
   const retry = async (headers: Keys, webhook_id: string) =>
     expectStatus(await system().call(retryWebhook, { headers, params: { webhook_id } }), 200)
 
-  /** The webhook with its history, once so many attempts of it are recorded. */
+  /** Waits until this number of attempts is recorded; returns the webhook with its history. */
   const attempted = (headers: Keys, attempts: number, id?: string) =>
     waitFor(`${attempts} attempts to be recorded`, async () => {
       const webhook = await read(headers, id ?? (await webhooksOf(headers)).at(-1)!.id)

@@ -140,7 +140,7 @@ describe.for(queueBackends)('with the queue on $backend', { concurrent: true }, 
       const { system } = await startWith(endpoint.url, { backend, env, ends })
       await system.call(testWebhook, { headers: seededKeys })
       const [webhook] = await waitFor(
-        'it to fail',
+        'the delivery to fail',
         async () => {
           const list = await webhooksOf(system)
           return list[0]?.status === 'failed' ? list : undefined

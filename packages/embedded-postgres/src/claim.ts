@@ -47,7 +47,7 @@ function isOwner(owner: Owner): boolean {
   return !owner.startMark || !mark || mark === owner.startMark
 }
 
-/** A hard link appears with its whole content or not at all, so a reader never sees half a record. */
+/** A hard link appears with its whole content or not at all, so a reader never gets half a record. */
 function placeIfAbsent(file: string, text: string): boolean {
   const draft = `${file}.${process.pid}`
   rmSync(draft, { force: true })

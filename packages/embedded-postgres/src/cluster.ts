@@ -20,7 +20,7 @@ import type { Binaries } from './binaries.ts'
 import type { DataDir } from './data-dir.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 
-/** PostgreSQL ignores files that it does not know, so the password file is among its files and moves with them. */
+/** PostgreSQL ignores unknown files, so the password file is among its files and moves with them. */
 const PASSWORD = 'sluice-password'
 const DRAFT = 'initdb-'
 

@@ -72,9 +72,7 @@ export function expectStatus<T extends { status: number; body: unknown }, S exte
 }
 
 /** Creates and reads orders, payments and refunds of one merchant. */
-export function openShop(call: Call, keys: Keys = seededKeys) {
-  const headers = keys
-
+export function openShop(call: Call, headers: Keys = seededKeys) {
   /** As merchants do: with an idempotency key, and sent again after a 503. */
   function create<R extends RouteContract>(route: R, input: CallInput<R>) {
     const keyed = { ...input, headers: { ...headers, 'idempotency-key': randomUUID() } }
