@@ -73,8 +73,8 @@ export class Launched {
   }
 }
 
-/** Waits until a condition holds. */
-export async function until(done: () => unknown, timeoutMs = 30_000): Promise<void> {
+/** Waits until a condition holds. By default long enough for a start on a slow machine that runs other tests. */
+export async function until(done: () => unknown, timeoutMs = 90_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await done())) {
     if (Date.now() > deadline) throw new Error(`Not within ${timeoutMs} ms: ${done}`)

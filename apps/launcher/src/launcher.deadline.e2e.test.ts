@@ -60,7 +60,7 @@ test('in the first minute the printed commands work, and a transaction is PROCES
     code: 1,
     stderr: expect.stringContaining('npm start in another terminal'),
   })
-}, 120_000)
+}, 240_000)
 
 /** Pays an order with the printed keys. */
 async function expectPaidOrder(sluice: Launched, url: string): Promise<void> {

@@ -50,7 +50,7 @@ const reachesApi = async (sluice: Launched) =>
 const parts = ['apps/api', 'apps/worker', 'apps/pages', '/bin/postgres']
 const allGone = (processes: Running[]) => processes.every(({ pid }) => !isAlive(pid))
 
-describe('stopping', { timeout: 90_000 }, () => {
+describe('stopping', { timeout: 240_000 }, () => {
   test.each([
     ['SIGTERM to the launcher', (sluice: Launched) => sluice.child.kill('SIGTERM')],
     ['Ctrl-C in its terminal', (sluice: Launched) => sluice.signalGroup('SIGINT')],
@@ -108,7 +108,7 @@ describe('stopping', { timeout: 90_000 }, () => {
   })
 })
 
-describe('starting', { timeout: 90_000 }, () => {
+describe('starting', { timeout: 240_000 }, () => {
   test.each(['PORT', 'DASHBOARD_PORT', 'WORKER_METRICS_PORT'])(
     'a taken %s ends the start with one line that names the variable',
     async (variable) => {
@@ -149,7 +149,7 @@ describe('starting', { timeout: 90_000 }, () => {
   })
 })
 
-describe('supervising', { timeout: 90_000 }, () => {
+describe('supervising', { timeout: 240_000 }, () => {
   test('every app, and the database, is restarted after a SIGKILL', async () => {
     const sluice = launch()
     const url = await sluice.running()
