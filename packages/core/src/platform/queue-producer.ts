@@ -14,6 +14,8 @@ const jobIdOf = (rowId: string) => `row-${encodeURIComponent(rowId)}`
 interface State extends QueueParts {
   /** By name; undefined when the queueing was closed before the queue connected. */
   queues: Map<string, Promise<Queue | undefined>>
+  /** Names of queues whose first connect failed: until a retry succeeds, their calls fail at once. */
+  refused: Set<string>
   enqueuesUnderWay: Set<Promise<unknown>>
   lastEnqueueAt: number
 }
@@ -22,6 +24,7 @@ export function createProducer(parts: QueueParts) {
   const state: State = {
     ...parts,
     queues: new Map(),
+    refused: new Set(),
     enqueuesUnderWay: new Set(),
     lastEnqueueAt: Number.NEGATIVE_INFINITY,
   }
@@ -80,7 +83,7 @@ async function counts(state: State, kind: JobKind): Promise<QueueCounts> {
 }
 
 /** The kind's queue, once it is connected. */
-async function queueOf({ queues, backend, log, closing }: State, kind: JobKind): Promise<Queue> {
+async function queueOf({ queues, refused, backend, log, closing }: State, kind: JobKind): Promise<Queue> {
   let started = queues.get(kind.queue)
   if (started === undefined) {
     const open = () => {
@@ -88,9 +91,11 @@ async function queueOf({ queues, backend, log, closing }: State, kind: JobKind):
       queue.on('error', (err) => logQueueError(log, kind.queue, err))
       return queue
     }
-    started = startFresh(open, { stop: closing, log })
+    const onFailure = () => void refused.add(kind.queue)
+    started = startFresh(open, { stop: closing, log, onFailure }).finally(() => refused.delete(kind.queue))
     queues.set(kind.queue, started)
   }
+  if (refused.has(kind.queue)) throw new Error('the queue is not connected')
   const queue = await started
   if (queue === undefined) throw new Error('the queue is closed')
   return queue

@@ -15,7 +15,7 @@ interface Startable {
  */
 export async function startFresh<T extends Startable>(
   open: () => T,
-  { stop, log }: { stop: AbortSignal; log: Logger },
+  { stop, log, onFailure }: { stop: AbortSignal; log: Logger; onFailure?: () => void },
 ): Promise<T | undefined> {
   for (let attempt = 1; !stop.aborted; attempt++) {
     const object = open()
@@ -25,6 +25,7 @@ export async function startFresh<T extends Startable>(
       if (attempt > 1) log.info({ queue, attempt }, 'connected to the queue')
       return object
     } catch (err) {
+      onFailure?.()
       log[attempt === 1 ? 'warn' : 'debug']({ err, queue, attempt }, 'cannot connect to the queue; retrying')
       object.close().catch(() => {}) // it may wait for the server
       await pauseUnless(stop)
