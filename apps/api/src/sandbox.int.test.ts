@@ -167,7 +167,7 @@ describe('TEST_MODE', () => {
     })
     const shop = openShop(system.call)
     const orders = await Promise.all(Array.from({ length: 6 }, () => shop.order()))
-    const made = [
+    const payments = [
       await shop.pay(orders[0]!.id, 'user@paytm'),
       await shop.pay(orders[1]!.id, 'failure@test'),
       await shop.pay(orders[2]!.id, 'timeout@test'),
@@ -175,14 +175,14 @@ describe('TEST_MODE', () => {
       await shop.payByCard(orders[4]!.id, '4000000000000002'),
       await shop.payByCard(orders[5]!.id, '5555555555554444'),
     ]
-    for (const { id } of made) {
+    for (const { id } of payments) {
       expect(await shop.settled(id)).toMatchObject({ status: 'success', error_code: null })
       expectDelay(await bankOf(system, 'payments', id), 700)
     }
-    const refund = await shop.refundSettled((await shop.refund(made[0]!.id, 100)).id)
+    const refund = await shop.refundSettled((await shop.refund(payments[0]!.id, 100)).id)
     expect(refund.status).toBe('processed')
     expectDelay(await bankOf(system, 'refunds', refund.id), 700)
-    const refused = await shop.refundSettled((await shop.refund(made[3]!.id, 100)).id)
+    const refused = await shop.refundSettled((await shop.refund(payments[3]!.id, 100)).id)
     expect(refused.status).toBe('failed')
   })
 
@@ -197,11 +197,11 @@ describe('TEST_MODE', () => {
     })
     const shop = openShop(system.call)
     const { id: orderId } = await shop.order()
-    const made = [
+    const payments = [
       await shop.pay(orderId, 'success@test'),
       await shop.payByCard((await shop.order()).id, '4111111111111111'),
     ]
-    for (const { id } of made) {
+    for (const { id } of payments) {
       expect(await shop.settled(id)).toMatchObject({
         status: 'failed',
         error_code: 'PAYMENT_FAILED',
@@ -224,13 +224,13 @@ test('ordinary payments follow the success rates, with random delays in their ra
     },
   })
   const shop = openShop(system.call)
-  const made: Payment[] = []
+  const payments: Payment[] = []
   for (let n = 0; n < 10; n++) {
-    made.push(await shop.pay((await shop.order()).id, `user${n}@paytm`))
-    made.push(await shop.payByCard((await shop.order()).id, '5555555555554444'))
+    payments.push(await shop.pay((await shop.order()).id, `user${n}@paytm`))
+    payments.push(await shop.payByCard((await shop.order()).id, '5555555555554444'))
   }
   const delays = new Set<number>()
-  for (const { id } of made) {
+  for (const { id } of payments) {
     const { method, status, error_code } = await shop.settled(id)
     expect([method, status, error_code]).toEqual(
       method === 'upi' ? ['upi', 'failed', 'PAYMENT_FAILED'] : ['card', 'success', null],
@@ -242,7 +242,7 @@ test('ordinary payments follow the success rates, with random delays in their ra
   expect(delays.size).toBeGreaterThan(1)
   const refundDelays = new Set<number>()
   for (let n = 0; n < 5; n++) {
-    const refund = await shop.refundSettled((await shop.refund(made[1]!.id, 10)).id)
+    const refund = await shop.refundSettled((await shop.refund(payments[1]!.id, 10)).id)
     const bank = await bankOf(system, 'refunds', refund.id)
     expectDelay(bank, 200, 800)
     refundDelays.add(bank.respondedMs)

@@ -21,7 +21,7 @@ export const capturePayment = defineRoute({
   url: '/api/v1/payments/:payment_id/capture',
   operationId: 'capturePayment',
   summary: 'Capture a successful payment',
-  description: 'Once, in full, and before anything is refunded.',
+  description: 'Once, in full, and before the first refund.',
   tags: ['Payments'],
   access: 'merchant',
   idempotent: true,

@@ -11,7 +11,7 @@ import { SEEDED_MERCHANT_ID } from './seed.ts'
 const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
-/** The statements that `db.batch` sent to the database. */
+/** The statements that `db.query` sent to the database. */
 let statements: Statement[]
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'))
@@ -20,9 +20,9 @@ beforeEach(async () => {
   statements = []
   db = {
     ...real,
-    batch(statement) {
+    query(statement) {
       statements.push(statement)
-      return real.batch(statement)
+      return real.query(statement)
     },
   }
 })

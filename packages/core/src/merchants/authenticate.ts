@@ -24,15 +24,15 @@ export async function authenticateByKey(
   apiSecret: string,
 ): Promise<Merchant | undefined> {
   if (!CREDENTIAL.test(apiKey) || !CREDENTIAL.test(apiSecret)) return undefined
-  const { rows } = await db.batch({
+  const [known] = await db.query<Merchant & { secret: string }>({
     name: 'merchant-by-key',
-    text: 'SELECT id, name, email, api_secret FROM merchants WHERE api_key = $1 AND is_active',
+    text: 'SELECT id, name, email, api_secret AS secret FROM merchants WHERE api_key = $1 AND is_active',
     values: [apiKey],
   })
-  const [id, name, email, secret] = (rows[0] ?? []) as string[]
-  const isSame = timingSafeEqual(digest(apiSecret), digest(secret ?? ''))
-  if (!isSame || id === undefined || name === undefined || email === undefined) return undefined
-  return { id, name, email }
+  const isSame = timingSafeEqual(digest(apiSecret), digest(known?.secret ?? ''))
+  if (!isSame || known === undefined) return undefined
+  const { secret: _, ...merchant } = known
+  return merchant
 }
 
 /** Digests have one length, and the time of their comparison reveals nothing about the text. */
@@ -42,18 +42,12 @@ const digest = (text: string) => createHash('sha256').update(text).digest()
 export async function findMerchantByEmail(db: Database, email: string): Promise<Merchant | undefined> {
   const address = email.toLowerCase()
   if (!EMAIL.test(address)) return undefined
-  const { rows } = await db.batch({
+  const [merchant] = await db.query<Merchant>({
     name: 'merchant-by-email',
     text: 'SELECT id, name, email FROM merchants WHERE email = $1',
     values: [address],
   })
-  return rows.map(asMerchant)[0]
-}
-
-/** A row of id, name and e-mail. */
-export function asMerchant(row: unknown[]): Merchant {
-  const [id, name, address] = row as [string, string, string]
-  return { id, name, email: address }
+  return merchant
 }
 
 /** The body of GET /merchant, or undefined for an unknown merchant. Rejects as unavailable within a second. */

@@ -15,7 +15,7 @@ const password = 'correct horse'
 const patient = { statementTimeoutMs: 5000, connectTimeoutMs: 5000 }
 let database: TestDatabase
 let db: Database
-/** The statements that `db.batch` sent to the database. */
+/** The statements that `db.query` sent to the database. */
 let statements: Statement[]
 let acme: { id: string; name: string; email: string }
 beforeEach(async () => {
@@ -25,9 +25,9 @@ beforeEach(async () => {
   statements = []
   db = {
     ...real,
-    batch(statement) {
+    query(statement) {
       statements.push(statement)
-      return real.batch(statement)
+      return real.query(statement)
     },
   }
   const { id } = await createMerchant(db, { name: 'Acme', email, accounts: [] })

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Database, Tx } from '../platform/database.ts'
 import { badRequest, notFound } from '../platform/errors.ts'
-import { asMerchant, type Merchant } from './authenticate.ts'
+import type { Merchant } from './authenticate.ts'
 import { hashPassword, passwordProblem, verifyPassword } from './password.ts'
 import { SEEDED_MERCHANT_ID } from './seed.ts'
 
@@ -42,12 +42,14 @@ interface Login {
 async function findLogin(db: Database, email: string): Promise<Login | undefined> {
   const address = email.toLowerCase()
   if (!EMAIL.test(address)) return undefined
-  const { rows } = await db.batch({
+  const [login] = await db.query<Merchant & { passwordHash: string | null }>({
     name: 'login-by-email',
-    text: 'SELECT id, name, email, password_hash FROM merchants WHERE email = $1 AND is_active',
+    text: 'SELECT id, name, email, password_hash AS "passwordHash" FROM merchants WHERE email = $1 AND is_active',
     values: [address],
   })
-  return rows.map((row) => ({ merchant: asMerchant(row), passwordHash: row[3] as string | null }))[0]
+  if (login === undefined) return undefined
+  const { passwordHash, ...merchant } = login
+  return { merchant, passwordHash }
 }
 
 /**
@@ -59,16 +61,16 @@ async function insertSession(
   { merchant, passwordHash }: Login,
   { token, isVerified }: { token: string; isVerified: boolean },
 ): Promise<Date | undefined> {
-  const { rows } = await db.batch({
+  const [session] = await db.query<{ expiresAt: Date }>({
     name: 'insert-session',
     text: `
       WITH login AS (
         SELECT id FROM merchants WHERE id = $1 AND is_active AND password_hash IS NOT DISTINCT FROM $2 FOR SHARE)
       INSERT INTO sessions (token_hash, merchant_id, password_verified, expires_at)
-      SELECT $3, id, $4, now() + interval '12 hours' FROM login RETURNING expires_at`,
+      SELECT $3, id, $4, now() + interval '12 hours' FROM login RETURNING expires_at AS "expiresAt"`,
     values: [merchant.id, passwordHash, hashOf(token), isVerified],
   })
-  return rows[0]?.[0] as Date | undefined
+  return session?.expiresAt
 }
 
 /**
@@ -80,20 +82,20 @@ export async function findSession(
   token: string,
 ): Promise<Merchant | undefined> {
   if (!TOKEN.test(token)) return undefined
-  const { rows } = await db.batch({
+  const [merchant] = await db.query<Merchant>({
     name: 'session',
     text: `
       SELECT merchants.id, name, email FROM sessions JOIN merchants ON merchants.id = merchant_id
       WHERE token_hash = $1 AND expires_at > now() AND is_active AND ($2 OR password_verified)`,
     values: [hashOf(token), sandbox],
   })
-  return rows.map(asMerchant)[0]
+  return merchant
 }
 
 /** Logs out. An ended or unknown session is no error. */
 export async function endSession(db: Database, token: string): Promise<void> {
   if (!TOKEN.test(token)) return
-  await db.batch({
+  await db.query({
     name: 'end-session',
     text: 'DELETE FROM sessions WHERE token_hash = $1',
     values: [hashOf(token)],

@@ -77,13 +77,13 @@ function refuseExpiredCard({ method, card }: PaymentRequest): void {
 /** The id of the order's active merchant, or undefined. */
 async function findPayee(db: Database, orderId: string): Promise<string | undefined> {
   if (!isOwnId('order', orderId)) return undefined
-  const { rows } = await db.batch({
+  const [payee] = await db.query<{ id: string }>({
     name: 'find-payee',
     text: `
       SELECT m.id FROM orders o JOIN merchants m ON m.id = o.merchant_id AND m.is_active WHERE o.id = $1`,
     values: [orderId],
   })
-  return rows[0]?.[0] as string | undefined
+  return payee?.id
 }
 
 interface PayableOrder {

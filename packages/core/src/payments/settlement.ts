@@ -110,7 +110,7 @@ async function storeResponse(
   id: string,
   response: BankResponse,
 ): Promise<void> {
-  await db.batch({
+  await db.query({
     name: `store-bank-response-to-${kind}`,
     text: `
       UPDATE ${table}

@@ -25,6 +25,8 @@ type Work<T> = (tx: Tx, afterCommit: AfterCommit) => Promise<T>
 
 export interface Database {
   prisma: PrismaClient
+  /** One statement on the batch connections; rows by column name. Rejects as `batch` does. */
+  query: Tx['query']
   /** One statement on the batch connections; rows as arrays. Rejects within about a second when the server does not respond. */
   batch: (statement: Statement) => Promise<{ rows: unknown[][]; rowCount: number }>
   /**
@@ -77,6 +79,10 @@ export function openDatabase(options: DatabaseOptions): Database {
   })
   return {
     prisma,
+    async query(statement) {
+      const { rows } = await batchPool.query(statement)
+      return rows
+    },
     async batch(statement) {
       const result = await batchPool.query({ ...statement, rowMode: 'array' })
       return { rows: result.rows, rowCount: result.rowCount ?? 0 }
