@@ -1,18 +1,18 @@
-// Builds the pages into static files that the page server serves; `vite` alone serves them for development.
+// Builds the pages into static files for the page server. In development, `vite` serves them.
 import react from '@vitejs/plugin-react'
 import { defaultClientConditions, defineConfig } from 'vite'
 
 export default defineConfig({
   base: '/',
   plugins: [react()],
-  // Contracts come from their sources, so that a build needs no other build before it.
+  // The build reads the sources of contracts, so that it needs no other build before it.
   resolve: { conditions: ['@sluice/source', ...defaultClientConditions] },
   build: {
     outDir: 'dist',
     emptyOutDir: true,
-    // A data: address is nothing that the pages' Content-Security-Policy lets through.
+    // The pages' Content-Security-Policy blocks data: addresses.
     assetsInlineLimit: 0,
-    // Schemas that no page uses are values of pure calls.
+    // These calls are pure, so the build drops the schemas that no page uses.
     rolldownOptions: {
       treeshake: { manualPureFunctions: ['Type', 'defineRoute', 'Page', 'Nullable'] },
     },

@@ -1,4 +1,4 @@
-// The API as the pages see it: below a prefix of their own origin, its errors thrown as `ApiError`s.
+// The pages' client of the API: same-origin requests below one prefix; errors are thrown as `ApiError`.
 import {
   type CallInput,
   type CallResult,
@@ -7,14 +7,14 @@ import {
   type RouteContract,
 } from '@sluice/contracts'
 
-/** What the page server proxies to the API. */
+/** The page server proxies paths with this prefix to the API. */
 export const API_PREFIX = '/_api'
 
 const FALLBACK_API_URL = 'http://127.0.0.1:8000'
 
-/** A failure that people can be told about. */
+/** A failure with a message that the page shows. */
 export class ApiError extends Error {
-  /** The answer's status; undefined when nothing answered. */
+  /** The status of the response; undefined when there was none. */
   readonly status: number | undefined
   readonly code: string
   readonly requestId: string | undefined
@@ -28,19 +28,19 @@ export class ApiError extends Error {
   }
 }
 
-/** What the API answers outside its sandbox: asking again changes nothing. */
+/** The API refuses reads outside the sandbox; a retry gets the same response. */
 export const isClosed = (error: Error | null): error is ApiError =>
   error instanceof ApiError && error.status === 401
 
-type Answer<R extends RouteContract> = Extract<CallResult<R>, { status: 200 }>
+type OkResult<R extends RouteContract> = Extract<CallResult<R>, { status: 200 }>
 
-/** A connection that died without a word would keep the page waiting, and every later fetch behind it. */
+/** Without this limit, a connection that dies silently would block this fetch and every later one. */
 const RESPONSE_TIMEOUT_MS = 10_000
 
 const call = createClient(new URL(API_PREFIX, window.location.origin).href)
 
-/** The route's 200, or an `ApiError`. Aborted requests reject with the abort. */
-export async function read<R extends RouteContract>(route: R, input: CallInput<R>): Promise<Answer<R>> {
+/** Returns the route's 200 response, or throws an `ApiError`. Aborted requests reject with the abort. */
+export async function read<R extends RouteContract>(route: R, input: CallInput<R>): Promise<OkResult<R>> {
   let result: CallResult<R>
   try {
     const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
@@ -49,24 +49,24 @@ export async function read<R extends RouteContract>(route: R, input: CallInput<R
   } catch (error) {
     if (input.signal?.aborted) throw error
     throw new ApiError(
-      'The server did not answer. It may be starting, or the network is down.',
+      'The server did not respond. It may be starting, or the network is down.',
       undefined,
       '',
     )
   }
-  if (result.status === 200) return result as Answer<R>
+  if (result.status === 200) return result as OkResult<R>
   const status = Number(result.status)
-  // Whatever answered may not have been the API, so nothing is taken for granted.
+  // The response may come from a proxy instead of the API, so every field of the error is optional.
   const { error } = (result.body ?? {}) as Partial<ErrorBody>
   throw new ApiError(
-    error?.description ?? `The server answered ${status}.`,
+    error?.description ?? `The server returned status ${status}.`,
     status,
     error?.code ?? '',
     error?.request_id,
   )
 }
 
-/** Where processors reach the API, for examples; the page server writes it into the page. */
+/** The URL at which processors reach the API, for examples. The page server writes it into the page. */
 export function publicApiUrl(): string {
   const content = document.querySelector<HTMLMetaElement>('meta[name="sluice-api-url"]')?.content ?? ''
   return /^https?:\/\//.test(content) ? content.replace(/\/+$/, '') : FALLBACK_API_URL

@@ -1,4 +1,4 @@
-// The dashboard's table of contents: every page and its address.
+// The routes of the dashboard: every page with its address.
 import { Redirect, Route, Switch } from 'wouter'
 import { ErrorBoundary } from './error-boundary.tsx'
 import { NotFoundPage } from './not-found.tsx'

@@ -1,4 +1,4 @@
-// A page that breaks says so, instead of leaving a blank screen.
+// Shows a message instead of a blank screen when rendering a page throws.
 import { Component, type ReactNode } from 'react'
 import { Button } from './design/button.tsx'
 import { Notice } from './design/notice.tsx'
@@ -13,9 +13,9 @@ export class ErrorBoundary extends Component<{ children: ReactNode }, { failed: 
   override render() {
     if (!this.state.failed) return this.props.children
     return (
-      <Notice title="This page broke" tone="danger" heading="h1">
-        <p>That is a mistake of ours; nothing that was recorded is affected.</p>
-        <Button onClick={() => window.location.reload()}>Load the page again</Button>
+      <Notice title="This page failed" tone="danger" heading="h1">
+        <p>The page has a bug. No recorded data is affected.</p>
+        <Button onClick={() => window.location.reload()}>Reload the page</Button>
       </Notice>
     )
   }

@@ -1,4 +1,4 @@
-// Amounts, times, ids and JSON as the pages show them.
+// Tests of the formats of amounts, times, ids and JSON.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
@@ -24,7 +24,7 @@ test.each([
   [5, 'USD', '$0.05 USD'],
   [-1_250, 'USD', '-$12.50 USD'],
   [999_999_999_999, 'USD', '$9,999,999,999.99 USD'],
-])('%d minor units of %s are %s', (amount, currency, text) => {
+])('%d minor units of %s are shown as %s', (amount, currency, text) => {
   expect(formatMoney(amount, currency)).toBe(text)
 })
 
@@ -35,7 +35,7 @@ test.each([
   [10_000, 'SEK', '100.00 SEK'],
   [10_000, 'ZWG', '100.00 ZWG'],
   [12_345, 'UYW', '1.2345 UYW'],
-])('%d of %s, which has no sign of its own, is %s: the code is said once', (amount, currency, text) => {
+])('%d minor units of %s, a currency without a symbol, are shown as %s', (amount, currency, text) => {
   expect(formatMoney(amount, currency)).toBe(text)
 })
 
@@ -47,7 +47,7 @@ test.each(['ZZZ', 'zz', '', '<b>', '💸'])('an unknown currency (%s) shows its 
   expect(formatMoney(12_345, currency)).toBe(`12,345 minor units ${currency}`)
 })
 
-test('every amount keeps its digits', () => {
+test('an amount keeps every digit', () => {
   fc.assert(
     fc.property(fc.maxSafeNat(), (amount) => {
       const digits = formatMoney(amount, 'USD').replace(/[^0-9]/g, '')
@@ -70,7 +70,7 @@ test.each([
   [86_400, '1 day ago'],
   [3 * 86_400, '3 days ago'],
   [40 * 86_400, 'on 2026-10-11'],
-])('%d seconds ago reads "%s"', (seconds, text) => {
+])('a time %d seconds ago is shown as "%s"', (seconds, text) => {
   expect(formatAgo(secondsAgo(seconds), NOW)).toBe(text)
 })
 
@@ -78,11 +78,11 @@ test.each([
   [0, 'Updated just now'],
   [3, 'Updated 3 s ago'],
   [75, 'Updated 1 min ago'],
-])('data fetched %d seconds ago reads "%s"', (seconds, text) => {
+])('data fetched %d seconds ago is shown as "%s"', (seconds, text) => {
   expect(formatFetched(secondsAgo(seconds), NOW)).toBe(text)
 })
 
-test('times are UTC, counts have their thousands apart', () => {
+test('times are in UTC, and counts have thousands separators', () => {
   expect(formatTime(Date.parse('2024-01-15T10:31:00.900Z'))).toBe('2024-01-15 10:31:00')
   expect(formatCount(10_000)).toBe('10,000')
 })
@@ -113,11 +113,11 @@ test.each([
   '👩🏽‍🚀',
   '3️⃣',
   '🇨🇭',
-])('the id %s is shown as it is', (id) => {
+])('the id %s is shown unchanged', (id) => {
   expect(showId(id)).toBe(id)
 })
 
-test('JSON gets lines of its own', () => {
+test('JSON is indented', () => {
   expect(formatJson('{"a" :[1,"x \\" y"], "b":{}}')).toBe(
     '{\n  "a": [\n    1,\n    "x \\" y"\n  ],\n  "b": {}\n}',
   )
@@ -131,11 +131,11 @@ test.each([
   '{"a":"\\u0041"}',
   'no',
   '',
-])('%s is shown as it is', (text) => {
+])('%s is shown unchanged', (text) => {
   expect(formatJson(text)).toBe(text)
 })
 
-test('nothing that is shown of JSON differs from it', () => {
+test('formatted JSON parses to the same value', () => {
   fc.assert(
     fc.property(fc.json(), (text) => {
       expect(JSON.parse(formatJson(text))).toEqual(JSON.parse(text))

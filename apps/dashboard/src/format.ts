@@ -1,4 +1,4 @@
-// Money, times, counts, ids and JSON as people read them. Pure.
+// Pure functions that format money, times, counts, ids and JSON for the page.
 import { currencyDecimals } from '@sluice/contracts'
 
 const LOCALE = 'en-US'
@@ -12,9 +12,9 @@ const moneyFormats = new Map<string, (decimal: string) => string>()
 export const formatCount = (count: number): string => integers.format(count)
 
 /**
- * An amount of minor units with its currency's symbol, when it has one, and always its code: `$250.00 USD`,
- * `¥500 JPY`, `1.250 KWD`. Sums beyond 2^53 came through JSON rounded, so they are shown as about that much. Of a
- * code that ISO 4217 doesn't have nobody knows the decimals: the minor units are shown as they are.
+ * Formats minor units with the currency's symbol, if it has one, and its code: `$250.00 USD`, `¥500 JPY`, `1.250 KWD`.
+ * JSON rounds sums beyond 2^53, so `≈` marks them. The decimals of a code outside ISO 4217 are unknown, so its minor
+ * units are shown unchanged.
  */
 export function formatMoney(minorUnits: number, currency: string): string {
   const decimals = currencyDecimals(currency)
@@ -23,7 +23,7 @@ export function formatMoney(minorUnits: number, currency: string): string {
   return `${about}${moneyFormat(currency, decimals)(decimalText(minorUnits, decimals))} ${currency}`
 }
 
-/** Formats decimal text, not a number, so that no digit is lost. */
+/** The returned function takes decimal text, not a number, so that no digit is lost. */
 function moneyFormat(currency: string, decimals: number): (decimal: string) => string {
   const known = moneyFormats.get(currency)
   if (known !== undefined) return known
@@ -38,7 +38,7 @@ function moneyFormat(currency: string, decimals: number): (decimal: string) => s
   return format
 }
 
-/** The sign that goes before the number; empty for currencies without one of their own, whose code says it all. */
+/** The symbol before the number; empty for currencies without one, whose code follows the number anyway. */
 function currencySymbol(currency: string): string {
   try {
     const parts = new Intl.NumberFormat(LOCALE, {
@@ -53,7 +53,7 @@ function currencySymbol(currency: string): string {
   }
 }
 
-/** 25000 with 2 decimals is `250.00`: by digits, since dividing would round. */
+/** 25000 with 2 decimals is `250.00`. Works on digits, because a division would round. */
 function decimalText(minorUnits: number, decimals: number): string {
   const digits = BigInt(Math.trunc(minorUnits))
   const sign = digits < 0n ? '-' : ''
@@ -64,7 +64,7 @@ function decimalText(minorUnits: number, decimals: number): string {
 
 const formatWhole = (units: number) => integers.format(BigInt(Math.trunc(units)))
 
-/** How long ago a moment was. A little in the future, by clocks that differ, is now. */
+/** How long ago a time was. Clocks may differ a little, so a time in the future is "just now". */
 export function formatAgo(then: number, now: number): string {
   const seconds = Math.floor((now - then) / 1000)
   if (seconds < 5) return 'just now'
@@ -76,7 +76,7 @@ export function formatAgo(then: number, now: number): string {
   return `on ${new Date(then).toISOString().slice(0, 10)}`
 }
 
-/** When data was fetched: every second counts, so that a stuck page is seen. */
+/** How long ago the data was fetched, from the first second on, so that a stuck page is visible. */
 export function formatFetched(then: number, now: number): string {
   const seconds = Math.floor((now - then) / 1000)
   if (seconds < 1) return 'Updated just now'
@@ -84,19 +84,19 @@ export function formatFetched(then: number, now: number): string {
   return `Updated ${formatAgo(then, now)}`
 }
 
-/** `2024-01-15 10:31:00`, in UTC like every time of the API. */
+/** `2024-01-15 10:31:00`, in UTC as everywhere in the API. */
 export const formatTime = (milliseconds: number): string =>
   new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')
 
-/** Emoji are made of several characters, some of which would be invisible elsewhere. */
+/** An emoji may consist of several characters, some of which are invisible outside one. */
 const EMOJI = /[0-9#*]\ufe0f\u20e3|\p{ExtPict}[\ufe0f\p{EMod}]?(?:\u200d\p{ExtPict}[\ufe0f\p{EMod}]?)*/u
-/** Nobody sees these, or they rearrange what stands around them. */
+/** Characters that are invisible, or that change the order of the text around them. */
 const HIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{DI}\u2800]|(?! )\p{Zs}/u
-/** Spaces that would not be seen, or not be counted. */
+/** Spaces that a reader can't see or count. */
 const LOST_SPACES = /^ +| +$| {2,}/u
 const NOT_AS_IS = new RegExp(`(${EMOJI.source})|(${LOST_SPACES.source})|${HIDDEN.source}`, 'gu')
 
-/** An id, in which every character can be seen: two that differ never look the same for an invisible one. */
+/** Escapes the invisible characters of an id, so that two different ids never look the same because of one. */
 export const showId = (id: string): string =>
   id.replace(NOT_AS_IS, (text, emoji?: string, spaces?: string) => {
     if (emoji !== undefined) return emoji
@@ -105,10 +105,10 @@ export const showId = (id: string): string =>
     return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
   })
 
-/** What stands between the strings of JSON: the first group keeps the strings themselves. */
+/** Matches the strings of JSON (group 1) and the white space between its tokens. */
 const STRING_OR_SPACE = /("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+/g
 
-/** JSON on lines of its own; as it is when it is none, or when anything but its spaces would change, such as big numbers. */
+/** Indents JSON. Returns the text unchanged if it isn't JSON, or if more than its white space would change. */
 export function formatJson(text: string): string {
   try {
     const value: unknown = JSON.parse(text)

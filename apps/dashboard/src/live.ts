@@ -1,88 +1,88 @@
-// Keeps what is on the page fresh: the stream says when to read again, polling stands in for it, and hidden pages rest.
+// Keeps the page fresh: a stream event or a poll triggers a read; a hidden page does neither.
 import { useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 
-/** How the last reads went: what `failed` is tried again, what was `refused` is not. */
-export type Health = 'good' | 'failed' | 'refused'
+/** The result of the last reads. `failed` reads are retried, `refused` ones are not. */
+export type ReadHealth = 'good' | 'failed' | 'refused'
 
-/** `polling`: no stream just now. `live`: told by the stream. `paused`: nobody is looking. */
-type Source = 'connecting' | 'live' | 'polling' | 'paused'
+/** `live`: the stream is open. `polling`: it is not. `paused`: the page is hidden. */
+type UpdateMode = 'connecting' | 'live' | 'polling' | 'paused'
 
-/** Nothing is live while its last read failed. */
-export type LiveState = Source | 'failing' | 'closed'
+/** The state that the page shows. It is never `live` after a failed read. */
+export type LiveState = UpdateMode | 'failing' | 'closed'
 
-/** Without the stream this is how old the page may be: fresh enough to watch, and 12 requests a minute. */
+/** The interval of polls without the stream: 12 requests a minute. */
 const POLL_MS = 5_000
-/** With the stream, for changes that it may have swallowed with a connection that died silently. */
+/** The interval of polls with the stream. They find changes that a silently dead connection has lost. */
 const SAFETY_POLL_MS = 30_000
 const REOPEN_MIN_MS = 1_000
 const REOPEN_MAX_MS = 30_000
 
 interface LiveOptions {
-  /** The first part of the keys of what is read again. */
+  /** The first part of the keys of the queries to read again. */
   queryKey: string
   streamUrl: string
   eventName: string
-  health: Health
+  health: ReadHealth
 }
 
 export function useLiveUpdates({ queryKey, streamUrl, eventName, health }: LiveOptions) {
   const queryClient = useQueryClient()
-  const [source, setSource] = useState<Source>(document.hidden ? 'paused' : 'connecting')
-  const [asked, setAsked] = useState(false)
+  const [mode, setMode] = useState<UpdateMode>(document.hidden ? 'paused' : 'connecting')
+  const [refreshing, setRefreshing] = useState(false)
   const readAgain = useCallback(async () => {
     const filters = { queryKey: [queryKey] }
     const underWay = queryClient.isFetching(filters) > 0
     await queryClient.invalidateQueries(filters, { cancelRefetch: false })
-    // That only waited for reads that had begun before, and may have missed what this call is about.
+    // The call above only waited for reads that had begun earlier and may have missed the change, so read once more.
     if (underWay) await queryClient.invalidateQueries(filters, { cancelRefetch: false })
   }, [queryClient, queryKey])
   const update = useMemo(() => coalesce(readAgain), [readAgain])
   const refresh = useCallback(async () => {
-    setAsked(true)
+    setRefreshing(true)
     await update()
-    setAsked(false)
+    setRefreshing(false)
   }, [update])
 
   useEffect(() => {
     let stop: (() => void) | undefined
-    const follow = () => {
+    const start = () => {
       stop?.()
       stop = undefined
-      if (document.hidden) setSource('paused')
-      else if (health === 'good') stop = followStream({ streamUrl, eventName, update, onSource: setSource })
+      if (document.hidden) setMode('paused')
+      else if (health === 'good') stop = followStream({ streamUrl, eventName, update, onMode: setMode })
       else {
-        setSource('polling')
+        setMode('polling')
         if (health === 'failed') stop = poll(update)
       }
     }
-    const resume = () => {
-      follow()
+    const onVisibility = () => {
+      start()
       if (!document.hidden && health !== 'refused') update()
     }
-    follow()
-    document.addEventListener('visibilitychange', resume)
+    start()
+    document.addEventListener('visibilitychange', onVisibility)
     return () => {
-      document.removeEventListener('visibilitychange', resume)
+      document.removeEventListener('visibilitychange', onVisibility)
       stop?.()
     }
   }, [streamUrl, eventName, update, health])
 
   return {
-    state: stateOf(source, health),
-    /** Reads again because a person wants it. */
+    state: stateOf(mode, health),
+    /** Reads again at a user's request. */
     refresh,
-    /** Such a refresh is under way. */
-    asked,
+    /** Such a read is in progress. */
+    refreshing,
   }
 }
 
-function stateOf(source: Source, health: Health): LiveState {
-  if (source === 'paused' || health === 'good') return source
+function stateOf(mode: UpdateMode, health: ReadHealth): LiveState {
+  if (mode === 'paused' || health === 'good') return mode
   return health === 'failed' ? 'failing' : 'closed'
 }
 
-/** Runs one at a time. A call during a run means one more run after it, however many calls there are. */
+/** Runs one call at a time. Any number of calls during a run cause one more run after it. */
 function coalesce(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined
   let again = false
@@ -110,44 +110,44 @@ interface StreamOptions {
   streamUrl: string
   eventName: string
   update: () => void
-  onSource: (source: Source) => void
+  onMode: (mode: UpdateMode) => void
 }
 
-/** Listens and polls until the returned function is called. */
-function followStream({ streamUrl, eventName, update, onSource }: StreamOptions): () => void {
+/** Listens to the stream and polls until the returned function is called. */
+function followStream({ streamUrl, eventName, update, onMode }: StreamOptions): () => void {
   let stream: EventSource | undefined
   let reopenTimer: ReturnType<typeof setTimeout> | undefined
   let pollTimer: ReturnType<typeof setInterval> | undefined
   let reopenMs = REOPEN_MIN_MS
-  let now: Source | undefined
+  let mode: UpdateMode | undefined
 
-  function become(source: Source) {
-    now = source
+  function switchTo(next: UpdateMode) {
+    mode = next
     clearInterval(pollTimer)
-    pollTimer = setInterval(update, source === 'live' ? SAFETY_POLL_MS : POLL_MS)
-    onSource(source)
+    pollTimer = setInterval(update, next === 'live' ? SAFETY_POLL_MS : POLL_MS)
+    onMode(next)
   }
 
   function open() {
     stream = new EventSource(streamUrl)
     stream.addEventListener('open', () => {
       reopenMs = REOPEN_MIN_MS
-      become('live')
-      // What changed between the last read and now was told to nobody.
+      switchTo('live')
+      // The stream did not report changes between the last read and now.
       update()
     })
     stream.addEventListener(eventName, update)
     stream.addEventListener('error', () => {
-      // Each vain try to connect again is an error, too; polling must go on through them.
-      if (now !== 'polling') become('polling')
-      // Browsers connect again by themselves, but an answer that is no stream (401, 502) ends that for good.
+      // Each failed reconnect is an error event too. Those must not restart the poll timer.
+      if (mode !== 'polling') switchTo('polling')
+      // Browsers reconnect by themselves, except after a response that is no stream, such as 401 or 502.
       if (stream?.readyState !== EventSource.CLOSED) return
       reopenTimer = setTimeout(open, reopenMs)
       reopenMs = Math.min(reopenMs * 2, REOPEN_MAX_MS)
     })
   }
 
-  become('connecting')
+  switchTo('connecting')
   open()
   return () => {
     stream?.close()

@@ -1,4 +1,4 @@
-// For addresses that lead nowhere.
+// The page for unknown addresses.
 import { useEffect } from 'react'
 import { Link } from 'wouter'
 import { Notice } from './design/notice.tsx'

@@ -1,4 +1,4 @@
-// What is around every page: the product's name and the way to its pages.
+// The frame around every page: skip link, product name, navigation.
 import type { ReactNode } from 'react'
 import { Link, useRoute } from 'wouter'
 import { LogoMark } from './design/icons.tsx'

@@ -1,4 +1,4 @@
-// One clock for every relative time on the page: a single timer, and only what reads differently renders again.
+// One clock for every relative time on the page: one timer; a component renders only when its text changes.
 import { useSyncExternalStore } from 'react'
 
 const TICK_MS = 1000
@@ -16,7 +16,7 @@ function subscribe(listener: () => void) {
   if (timer === undefined) {
     now = Date.now()
     timer = setInterval(tick, TICK_MS)
-    // Browsers slow the timers of hidden pages down: catch up at once.
+    // Browsers throttle the timers of hidden pages, so the clock is read as soon as the page is visible.
     document.addEventListener('visibilitychange', tick)
   }
   listeners.add(listener)
@@ -29,7 +29,7 @@ function subscribe(listener: () => void) {
   }
 }
 
-/** The text that `describe` makes of the current time (milliseconds); the component renders only when it changes. */
+/** Returns `describe(now)`, with `now` in milliseconds. The component renders only when the text changes. */
 export function useTicking(describe: (now: number) => string): string {
   return useSyncExternalStore(subscribe, () => describe(now))
 }

@@ -1,11 +1,11 @@
-// The one button: quiet by default, or just an icon with its name told to screen readers and as a tooltip.
+// The button of all pages, with a text or with an icon; an icon has its name as tooltip and for screen readers.
 import type { ComponentProps } from 'react'
 import styles from './button.module.css'
 
 interface ButtonProps extends ComponentProps<'button'> {
-  /** Only an icon is shown; this is its name. */
+  /** The name of a button that shows only an icon. */
   label?: string
-  /** Does nothing for now, but keeps the focus, which `disabled` would throw away. */
+  /** Ignores clicks for now. Unlike with `disabled`, the button keeps the focus. */
   inactive?: boolean
 }
 

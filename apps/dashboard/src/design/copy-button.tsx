@@ -1,4 +1,4 @@
-// Copies a text, and says that it did.
+// A button that copies a text and confirms it.
 import { useEffect, useState } from 'react'
 import { Button } from './button.tsx'
 import { CheckIcon, CopyIcon } from './icons.tsx'
@@ -22,7 +22,7 @@ export function CopyButton({ text, what }: CopyButtonProps) {
 
   async function copy() {
     try {
-      // Missing on addresses that are neither https nor this machine.
+      // The clipboard is undefined on pages that come neither by https nor from localhost.
       await navigator.clipboard.writeText(text)
       setOutcome('copied')
     } catch {

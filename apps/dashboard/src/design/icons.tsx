@@ -1,4 +1,4 @@
-// Our own icons: 16 by 16, drawn with the colour of the text, silent to screen readers, since a text always stands beside them.
+// The icons, 16 by 16, in the colour of the text. Hidden from screen readers: every icon has a text or label.
 import type { ReactNode } from 'react'
 
 function Icon({ children }: { children: ReactNode }) {

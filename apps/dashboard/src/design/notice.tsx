@@ -1,4 +1,4 @@
-// A message in the place of content: nothing here yet, something went wrong, no such page.
+// A message in place of content, for empty lists, errors and unknown pages.
 import type { ReactNode } from 'react'
 import styles from './notice.module.css'
 

@@ -1,4 +1,4 @@
-// A moment as "2 min ago", which ticks, with the exact time as its tooltip.
+// A timestamp as "2 min ago", updated every second, with the exact time as tooltip.
 import { formatAgo, formatTime } from '../format.ts'
 import { useTicking } from '../ticker.ts'
 

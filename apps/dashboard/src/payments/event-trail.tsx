@@ -1,4 +1,4 @@
-// A payment's audit trail: every event that was delivered for it, in order of arrival, and what came of it.
+// A payment's audit trail: every event of the payment in order of arrival, with its effect.
 import type { ExternalPayment } from '@sluice/contracts'
 import { type MouseEvent, useCallback, useId, useLayoutEffect, useRef } from 'react'
 import { ApiError, isClosed } from '../api.ts'
@@ -15,10 +15,10 @@ import { TrailEvent } from './trail-event.tsx'
 
 interface EventTrailProps {
   paymentId: string
-  /** When the list has it. */
+  /** Undefined if the list doesn't contain the payment. */
   payment: ExternalPayment | undefined
   onClose: () => void
-  /** It closed, and what had the focus before is gone, or nothing had it. */
+  /** Called after closing if no element regained the focus. */
   onFocusLost: (paymentId: string) => void
   onRetry: () => void
 }
@@ -33,7 +33,7 @@ export function EventTrail({ paymentId, payment, onClose, onFocusLost, onRetry }
   }
 
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: by keyboard it is Escape or the button.
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape and the button close it by keyboard.
     <dialog
       ref={dialog}
       className={styles.sheet}
@@ -74,13 +74,13 @@ export function EventTrail({ paymentId, payment, onClose, onFocusLost, onRetry }
   )
 }
 
-/** Opens the dialog over the page while it is mounted; closing it gives the focus back. */
+/** Opens the dialog over the page while it is mounted. Closing it restores the focus. */
 function useModal(onFocusLost: () => void) {
   const ref = useRef<HTMLDialogElement>(null)
   useLayoutEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
-    // Not its first button: the arrow keys scroll the events.
+    // The dialog gets the focus, not its first button, so that the arrow keys scroll the events.
     dialog?.focus()
     return () => {
       dialog?.close()
@@ -132,7 +132,7 @@ function TrailError({ error, onRetry }: { error: Error; onRetry: () => void }) {
   if (error instanceof ApiError && error.status === 404) {
     return (
       <Notice title="There is no such payment">
-        <p>No event with this payment id has been delivered yet. When one is, it appears here.</p>
+        <p>No event with this payment id has arrived yet. When one arrives, it appears here.</p>
       </Notice>
     )
   }

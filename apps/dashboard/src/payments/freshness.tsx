@@ -1,4 +1,4 @@
-// How fresh the page is: how updates come, when data was last fetched, and that a fetch is under way. Quiet for screen readers.
+// Shows the update mode, the time of the last fetch, and a fetch in progress. Not announced by screen readers.
 import { useIsFetching } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { Button } from '../design/button.tsx'
@@ -9,38 +9,38 @@ import { useTicking } from '../ticker.ts'
 import styles from './freshness.module.css'
 import { PAYMENTS } from './queries.ts'
 
-/** Fetches that are quicker than this are not shown, or the page would blink with every change; unless somebody asked. */
+/** Quicker fetches are not shown, because the page would blink with every change. A refresh by the user always is. */
 const FETCHING_SLOW_MS = 300
-/** A fetch that is shown is shown this long, so that it can be seen. */
+/** The shortest time for which a fetch is shown. */
 const FETCHING_SHOWN_MS = 400
 
 const liveLabels: Record<LiveState, { text: string; title: string }> = {
-  live: { text: 'Live', title: 'Changes are shown as they happen' },
-  connecting: { text: 'Connecting', title: 'The live connection is being made' },
+  live: { text: 'Live', title: 'The page shows changes as they happen' },
+  connecting: { text: 'Connecting', title: 'The page is opening the live connection' },
   polling: {
-    text: 'Not live: asks every 5 s',
-    title: 'The live connection is not up; the page asks every 5 seconds instead',
+    text: 'Not live: polls every 5 s',
+    title: 'There is no live connection; the page polls every 5 seconds instead',
   },
   failing: {
-    text: 'Not live, trying again',
-    title: 'The last fetch failed; the page tries again every 5 seconds',
+    text: 'Not live, retrying',
+    title: 'The last fetch failed; the page retries every 5 seconds',
   },
-  closed: { text: 'Not live', title: 'The server shows no payments outside its sandbox' },
-  paused: { text: 'Paused', title: 'Updates rest while this tab is hidden' },
+  closed: { text: 'Not live', title: 'The server shows no payments outside the sandbox' },
+  paused: { text: 'Paused', title: 'Updates pause while this tab is hidden' },
 }
 
 interface FreshnessProps {
   live: LiveState
-  /** Somebody asked for the fetch that is under way. */
-  asked: boolean
+  /** The user requested the fetch in progress. */
+  refreshing: boolean
   /** Milliseconds; undefined before the first success. */
   fetchedAt: number | undefined
   onRefresh: () => void
 }
 
-export function Freshness({ live, asked, fetchedAt, onRefresh }: FreshnessProps) {
+export function Freshness({ live, refreshing, fetchedAt, onRefresh }: FreshnessProps) {
   const slow = useSlow(useIsFetching({ queryKey: [PAYMENTS] }) > 0, FETCHING_SLOW_MS)
-  const fetching = useLasting(asked || slow, FETCHING_SHOWN_MS)
+  const fetching = useLasting(refreshing || slow, FETCHING_SHOWN_MS)
   const fetched = useTicking((now) =>
     fetchedAt === undefined ? 'Not fetched yet' : formatFetched(fetchedAt, now),
   )
@@ -68,7 +68,7 @@ export function Freshness({ live, asked, fetchedAt, onRefresh }: FreshnessProps)
   )
 }
 
-/** True while `value` is, from when it has been so for `afterMs`. */
+/** True once `value` has been true for `afterMs`, until it is false. */
 function useSlow(value: boolean, afterMs: number): boolean {
   const [slow, setSlow] = useState(false)
   useEffect(() => {
@@ -82,7 +82,7 @@ function useSlow(value: boolean, afterMs: number): boolean {
   return value && slow
 }
 
-/** True while `value` is, and for at least `minimumMs` from when it became so. */
+/** True while `value` is true, and for at least `minimumMs` after it became true. */
 function useLasting(value: boolean, minimumMs: number): boolean {
   const [shownSince, setShownSince] = useState<number>()
   useEffect(() => {

@@ -1,4 +1,4 @@
-// A value that comes and goes, without its gaps.
+// A hook that keeps the last defined value.
 import { useState } from 'react'
 
 /** The last value that was not undefined. */

@@ -1,4 +1,4 @@
-// For the browser tests: a page that records console errors and warnings, and what axe finds on it.
+// Browser tests' pages: they record console errors, warnings and requests, and run axe.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
@@ -18,7 +18,7 @@ export interface OpenedPage {
   requests: string[]
 }
 
-/** A page of a fresh profile, with a clock that can be put forward. */
+/** Opens a page of a fresh profile, with a clock that a test can move forward. */
 export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<OpenedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
   const page = await context.newPage()
@@ -38,7 +38,7 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   return { page, complaints, requests }
 }
 
-/** The violations that axe finds on the page now, as rule and element. */
+/** Runs axe and returns the violations on the page, as rule and element. */
 export async function findViolations(page: Page): Promise<string[]> {
   await page.evaluate(axe)
   // During a fade the contrast is lower, so this waits for animations that end.
@@ -54,7 +54,7 @@ export async function findViolations(page: Page): Promise<string[]> {
     violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html)))`)
 }
 
-/** Keeps list and summary from answering until the returned function is called. */
+/** Holds the responses of list and summary back until the returned function is called. */
 export async function hold(page: Page): Promise<() => void> {
   const { promise, resolve } = withResolvers()
   await page.route(LIST_AND_SUMMARY, async (route) => {
@@ -72,7 +72,7 @@ function withResolvers() {
   return { promise, resolve }
 }
 
-/** Hides the tab as behind another one, or shows it again. */
+/** Hides the tab, as another tab in front of it does, or shows it again. */
 export async function setHidden(page: Page, hidden: boolean): Promise<void> {
   await page.evaluate((value) => {
     Object.defineProperty(document, 'hidden', { configurable: true, value })
@@ -80,6 +80,6 @@ export async function setHidden(page: Page, hidden: boolean): Promise<void> {
   }, hidden)
 }
 
-/** How far the page can be scrolled sideways, in pixels. */
+/** How far the page scrolls horizontally, in pixels. */
 export const sidewaysOverflow = (page: Page): Promise<number> =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)

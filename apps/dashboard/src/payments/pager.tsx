@@ -1,4 +1,4 @@
-// From page to page of a long list.
+// The paging of the list: first, previous, next and last page.
 import { Button } from '../design/button.tsx'
 import { FirstIcon, LastIcon, NextIcon, PreviousIcon } from '../design/icons.tsx'
 import { formatCount } from '../format.ts'

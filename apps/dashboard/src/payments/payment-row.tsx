@@ -1,4 +1,4 @@
-// One payment of the table. The whole row opens its trail; the link in it does so by keyboard, and in a new tab.
+// One payment of the table. A click on the row opens its trail; its link works by keyboard and in a new tab.
 import type { ExternalPayment } from '@sluice/contracts'
 import { type MouseEvent, memo } from 'react'
 import { RelativeTime } from '../design/relative-time.tsx'
@@ -18,7 +18,7 @@ export const PaymentRow = memo(function PaymentRow({ payment, href, onOpen }: Pa
   function open(event: MouseEvent<HTMLElement>) {
     if (event.defaultPrevented || isForBrowser(event)) return
     event.preventDefault()
-    // Closing the trail gives the focus back to what had it.
+    // Closing the trail restores the focus to this link.
     event.currentTarget.querySelector('a')?.focus({ preventScroll: true })
     onOpen(id)
   }
@@ -58,7 +58,7 @@ export const PaymentRow = memo(function PaymentRow({ payment, href, onOpen }: Pa
   )
 })
 
-/** New tabs and windows are the link's own business, and whoever marks text wants to copy it. */
+/** The browser handles clicks for new tabs and windows, and clicks that end a selection of text. */
 function isForBrowser(event: MouseEvent): boolean {
   if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return true
   return window.getSelection()?.isCollapsed === false

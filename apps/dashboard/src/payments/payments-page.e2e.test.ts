@@ -1,4 +1,4 @@
-// The payments page in a real browser, against the real system: what SPEC 4 says of it, sentence by sentence.
+// Tests of the payments page in a real browser, against the real system.
 import { browserPath, launchBrowser, waitFor } from '@sluice/testing'
 import type { Browser, Page, Route } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import { type Dashboard, startDashboard } from './start-dashboard.fixture.ts'
 
 const STREAM = '**/_api/payments/stream'
 const PHONE = { viewport: { width: 360, height: 740 } }
-/** Ids that have broken pages before. */
+/** Ids that are hard to lay out or to escape. */
 const oddIds = ['x'.repeat(100), '💸'.repeat(50), '<script>alert(1)</script>', 'دفع/١٢٣ %2F', '__proto__']
 
 describe.skipIf(browserPath === undefined)('the payments page', () => {
@@ -37,7 +37,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     return one
   }
 
-  /** The page once it has listed what there is, and hears of changes. */
+  /** Opens the page, and waits until it lists payments and its stream is open. */
   async function openListed(search = '', options: Parameters<typeof openPage>[1] = {}) {
     const one = await open(search, options)
     await one.page.getByTestId('payment-row').first().waitFor()
@@ -54,17 +54,17 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
   const choose = (page: Page, status: string) =>
     page.getByTestId('status-filter').locator(`[data-status="${status}"]`).click()
   const textOf = (page: Page, testId: string) => page.getByTestId(testId).first().innerText()
-  /** List and summary are fetched each by itself: neither's being there says that the other is. */
+  /** Waits for a text, because the page fetches list and summary separately. */
   const shows = (page: Page, testId: string, text: string | RegExp) =>
     waitFor(`${testId} to show ${text}`, async () => {
       const shown = await textOf(page, testId)
       if (typeof text === 'string' ? shown !== text : !text.test(shown)) throw new Error(`It shows ${shown}`)
       return true
     })
-  const refuse = (status: number, code: string, description: string) => (route: Route) =>
+  const respondError = (status: number, code: string, description: string) => (route: Route) =>
     route.fulfill({ status, json: { error: { code, description } } })
 
-  test('the root leads to it; an unknown page says so', async () => {
+  test('the root redirects to the payments page, and an unknown address shows a "no such page" notice', async () => {
     const { page } = await open()
     await page.goto(`${dashboard.url}/`)
     await page.getByRole('heading', { name: 'Payments', exact: true }).waitFor()
@@ -74,7 +74,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(await findViolations(page)).toEqual([])
   })
 
-  test('the status filter changes what is shown, and keeps its choice in the address', async () => {
+  test('the status filter selects the shown payments and keeps its choice in the address', async () => {
     await dashboard.post({ payment_id: 'done' })
     await dashboard.post({ payment_id: 'waiting', event: 'payment.pending' })
     const { page } = await openListed()
@@ -113,7 +113,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await shows(page, 'summary-failed', '1 Failed')
   })
 
-  test('totals add the statuses of a currency, and tell refunds apart', async () => {
+  test('totals add the statuses of a currency, and show refunds separately', async () => {
     await dashboard.post({ payment_id: 'back' })
     await dashboard.post({ payment_id: 'back', event: 'payment.refunded', amount: 5_000 })
     await dashboard.post({})
@@ -128,7 +128,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     [500, 'JPY', '¥500 JPY'],
     [1_250, 'KWD', '1.250 KWD'],
     [999_999_999_999, 'INR', '₹9,999,999,999.99 INR'],
-  ])('%d of %s shows as %s', async (amount, currency, text) => {
+  ])('the amount %d in %s is shown as %s', async (amount, currency, text) => {
     await dashboard.post({ amount, currency })
     const { page } = await openListed()
     expect(await textOf(page, 'payment-amount')).toBe(text)
@@ -146,7 +146,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(await page.getByTestId('payment-updated').getAttribute('datetime')).toMatch(/^\d{4}-.*Z$/)
   })
 
-  test('it shows when data was last fetched, and that a fetch is under way', async () => {
+  test('the page shows when data was last fetched, and that a fetch is in progress', async () => {
     await dashboard.post({})
     const { page } = await openListed()
     await page.getByTestId('fetching').waitFor({ state: 'detached' })
@@ -165,7 +165,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(await page.getByTestId('payment-row').count()).toBe(1)
   })
 
-  test('a posted event shows within two seconds, without a reload', async () => {
+  test('a posted event appears within two seconds, without a reload', async () => {
     await dashboard.post({ payment_id: 'first' })
     const { page } = await openListed()
     await dashboard.post({ payment_id: 'second', event: 'payment.pending' })
@@ -175,7 +175,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await shows(page, 'summary-completed', '2 Completed')
   })
 
-  test('a duplicate delivery makes no second row', async () => {
+  test('a duplicate event adds no second row', async () => {
     const event = await dashboard.post({ payment_id: 'once' })
     await Promise.all([dashboard.post(event), dashboard.post(event)])
     const { page } = await openListed()
@@ -186,14 +186,14 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await shows(page, 'summary-completed', '2 Completed')
   })
 
-  test('without the stream it polls', async () => {
+  test('the page polls when the stream is unavailable', async () => {
     const one = await openPage(browser)
     opened.push(one)
     const { page } = one
-    await page.route(STREAM, refuse(503, 'SERVICE_UNAVAILABLE', 'No stream today'))
+    await page.route(STREAM, respondError(503, 'SERVICE_UNAVAILABLE', 'The stream is unavailable'))
     await page.goto(`${dashboard.url}/payments`)
     await page.getByText('No payments yet').waitFor()
-    await page.getByText('Not live: asks every 5 s', { exact: true }).waitFor()
+    await page.getByText('Not live: polls every 5 s', { exact: true }).waitFor()
     await dashboard.post({ payment_id: 'polled' })
     await page.clock.fastForward(5_000)
     await row(page, 'polled').waitFor()
@@ -203,13 +203,13 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await page.getByText('Live', { exact: true }).waitFor()
   })
 
-  test('it is not live while fetches fail, though the stream is up', async () => {
+  test('the page is not live while fetches fail, even with an open stream', async () => {
     await dashboard.post({ payment_id: 'kept' })
     const { page, requests } = await openListed()
-    await page.route(LIST, refuse(503, 'SERVICE_UNAVAILABLE', 'The database rests'))
+    await page.route(LIST, respondError(503, 'SERVICE_UNAVAILABLE', 'The database is unavailable'))
     await page.getByRole('button', { name: 'Refresh' }).click()
-    await page.getByText('Not live, trying again', { exact: true }).waitFor()
-    await page.getByRole('alert').getByText('The database rests').waitFor()
+    await page.getByText('Not live, retrying', { exact: true }).waitFor()
+    await page.getByRole('alert').getByText('The database is unavailable').waitFor()
     expect(await page.getByText('Live', { exact: true }).count()).toBe(0)
 
     requests.length = 0
@@ -220,7 +220,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(requests).toContain('/payments/stream')
   })
 
-  test('quick fetches that nobody asked for are not shown', async () => {
+  test('the page does not show a quick automatic fetch', async () => {
     await dashboard.post({})
     const { page } = await openListed()
     await page.getByRole('button', { name: 'Refresh' }).click()
@@ -230,7 +230,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
       window.fetchingShown ||= document.querySelector('[data-test-id="fetching"]') !== null
     }).observe(document.body, { childList: true, subtree: true })`)
     let posted = 0
-    // On a busy machine one may be slow.
+    // On a busy machine a fetch may be slow, so the test tries until one is quick.
     await waitFor('a fetch that is not shown', async () => {
       const payment_id = `quick_${posted++}`
       await page.getByTestId('fetching').waitFor({ state: 'detached' })
@@ -241,11 +241,11 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     })
   })
 
-  test('outside the sandbox it says that it is closed, and leaves the server alone', async () => {
+  test('outside the sandbox the page shows a notice and sends no more requests', async () => {
     const one = await openPage(browser)
     opened.push(one)
     const { page, requests } = one
-    await page.route('**/_api/**', refuse(401, 'AUTHENTICATION_ERROR', 'Open only with SANDBOX=true'))
+    await page.route('**/_api/**', respondError(401, 'AUTHENTICATION_ERROR', 'Open only with SANDBOX=true'))
     await page.goto(`${dashboard.url}/payments?payment=closed`)
     await page.getByTestId('event-trail').getByText('Open only with SANDBOX=true').waitFor()
     expect(await findViolations(page)).toEqual([])
@@ -266,10 +266,10 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await page.getByText('No payments yet').waitFor()
   })
 
-  test('it rests while the tab is hidden, and catches up when it is seen again', async () => {
+  test('a hidden page sends no requests, and a visible one reads again at once', async () => {
     await dashboard.post({ payment_id: 'before' })
     const { page, requests } = await openListed()
-    // Nothing is under way any more when this one is done.
+    // Earlier fetches have ended once this refresh has.
     await page.getByRole('button', { name: 'Refresh' }).click()
     await page.getByTestId('fetching').waitFor()
     await page.getByTestId('fetching').waitFor({ state: 'detached' })
@@ -287,7 +287,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(requests).toContain('/payments/stream')
   })
 
-  test('a row opens the audit trail, with what came of each event, and stays live', async () => {
+  test('a click on a row opens the live audit trail with the outcome of each event', async () => {
     const payment_id = 'story'
     await dashboard.post({ payment_id, event: 'payment.pending', timestamp: 1_000 })
     const completed = await dashboard.post({ payment_id, timestamp: 2_000 })
@@ -304,7 +304,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(new URL(page.url()).search).toBe('?payment=story')
     const outcomes = trail.getByTestId('event-outcome')
     expect(await outcomes.allInnerTexts()).toEqual(['Applied', 'Applied', 'Superseded', 'Ignored'])
-    expect(await events.nth(1).innerText()).toContain('Delivered 3 times')
+    expect(await events.nth(1).innerText()).toContain('3 times, counted once')
     expect(await events.nth(1).innerText()).toContain('$250.00 USD')
     expect(await events.nth(1).innerText()).toContain('1970-01-01 00:33:20 UTC')
     await events.nth(1).getByText('Payload').click()
@@ -319,7 +319,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(new URL(page.url()).search).toBe('')
   })
 
-  test('the trail can be linked, opened and closed by keyboard, and gives the focus back', async () => {
+  test('the trail has a link, opens and closes by keyboard, and restores the focus', async () => {
     await dashboard.post({ payment_id: 'linked' })
     const { page } = await openListed('?payment=linked')
     const trail = page.getByTestId('event-trail')
@@ -338,16 +338,16 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(await link.evaluate((element) => element === document.activeElement)).toBe(true)
   })
 
-  test('the trail of an unknown payment says so', async () => {
+  test('the trail of an unknown payment shows a "no such payment" notice', async () => {
     await dashboard.post({})
-    const { page } = await openListed('?payment=nobody')
+    const { page } = await openListed('?payment=unknown')
     await page.getByText('There is no such payment').waitFor()
     await page.keyboard.press('Escape')
     await page.getByTestId('event-trail').waitFor({ state: 'detached' })
     expect(await page.evaluate('document.activeElement.tagName')).toBe('H1')
   })
 
-  test('what the address says without sense is removed from it', async () => {
+  test('the page removes invalid values from its address', async () => {
     await dashboard.post({ payment_id: 'there' })
     const { page } = await openListed('?status=paid&page=none&payment=there')
     await page.getByTestId('trail-event').waitFor()
@@ -355,7 +355,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(await page.evaluate('window.history.length')).toBe(2)
   })
 
-  test('ordinary ids are shown whole, and what nobody could see of odd ones is shown', async () => {
+  test('ordinary ids are shown whole, and invisible characters of ids are shown escaped', async () => {
     const ordinary = 'pay_8b5df45b_mgkf8mk7_00001'
     await dashboard.post({ payment_id: ordinary })
     for (const id of ['  ', 'a\nb', 'a\u200bb', '\u202egpj'])
@@ -371,7 +371,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(await trail.getByRole('heading', { level: 2 }).innerText()).toBe('a\\u000ab')
   })
 
-  test('loading, no payments at all, and none of a status each say what they are', async () => {
+  test('loading, an empty list and an empty status each have a text of their own', async () => {
     const one = await openPage(browser)
     opened.push(one)
     const { page } = one
@@ -389,12 +389,12 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await page.getByText('No refunded payments').waitFor()
   })
 
-  test('an error is told, data that was shown stays, and a retry heals it', async () => {
+  test('the page shows an error, keeps the data on it, and recovers by a retry', async () => {
     await dashboard.post({ payment_id: 'kept' })
     const { page } = await openListed()
-    await page.route(LIST, refuse(503, 'SERVICE_UNAVAILABLE', 'The database rests'))
+    await page.route(LIST, respondError(503, 'SERVICE_UNAVAILABLE', 'The database is unavailable'))
     await page.getByRole('button', { name: 'Refresh' }).click()
-    await page.getByRole('alert').getByText('The database rests').waitFor()
+    await page.getByRole('alert').getByText('The database is unavailable').waitFor()
     expect(await rowIds(page)).toEqual(['kept'])
 
     await choose(page, 'completed')
@@ -405,12 +405,12 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     await row(page, 'kept').waitFor()
     await page.getByRole('alert').waitFor({ state: 'detached' })
 
-    await page.route(LIST, refuse(401, 'AUTHENTICATION_ERROR', 'Invalid API credentials'))
+    await page.route(LIST, respondError(401, 'AUTHENTICATION_ERROR', 'Invalid API credentials'))
     await choose(page, 'failed')
     await page.getByRole('heading', { name: 'Closed outside the sandbox' }).waitFor()
   })
 
-  test('10,000 payments are paged quickly', async () => {
+  test('each page of 10,000 payments appears within two seconds', async () => {
     const { payment_id } = await dashboard.post({})
     await dashboard.addCopies(payment_id, 9_999)
     const { page } = await openListed()
@@ -433,7 +433,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     expect(new URL(page.url()).search).toBe('?page=200')
   })
 
-  test('on a phone nothing scrolls sideways, whatever the ids', async () => {
+  test('a phone page never scrolls horizontally, even with unusual ids', async () => {
     for (const id of oddIds) await dashboard.post({ payment_id: id, user_id: id, amount: 999_999_999_999 })
     const { page } = await openListed('', PHONE)
     expect((await rowIds(page)).toSorted()).toEqual(oddIds.toSorted())
@@ -449,7 +449,7 @@ describe.skipIf(browserPath === undefined)('the payments page', () => {
     }
   })
 
-  test.each(['light', 'dark'] as const)('axe finds nothing in the %s theme', async (colorScheme) => {
+  test.each(['light', 'dark'] as const)('axe finds no violation in the %s theme', async (colorScheme) => {
     const statuses = ['pending', 'completed', 'failed', 'refunded'] as const
     for (const status of statuses) await dashboard.post({ payment_id: status, event: `payment.${status}` })
     const metadata = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`field_${n}`, 'x'.repeat(n)]))

@@ -1,6 +1,6 @@
-// External payments, as their processors' events tell them: filter, summary, table, and a payment's trail.
+// The page of external payments: filter, summary, table, and the trail of one payment.
 import { PAYMENTS_CHANGED, streamExternalPayments } from '@sluice/contracts'
-import { useCallback, useEffect, useRef } from 'react'
+import { type Ref, useCallback, useEffect, useRef } from 'react'
 import { API_PREFIX } from '../api.ts'
 import { WarningIcon } from '../design/icons.tsx'
 import { showId } from '../format.ts'
@@ -12,38 +12,22 @@ import { Pager } from './pager.tsx'
 import styles from './payments-page.module.css'
 import { EmptyState, ErrorState } from './payments-states.tsx'
 import { PaymentsTable } from './payments-table.tsx'
-import { PAGE_SIZE, PAYMENTS, useHealth, usePayments, useStandingError, useSummary } from './queries.ts'
+import { PAGE_SIZE, PAYMENTS, usePayments, useReadHealth, useStandingError, useSummary } from './queries.ts'
 import { StatusFilter } from './status-filter.tsx'
 import { SummaryBar } from './summary-bar.tsx'
-import { useView, viewHref } from './view.ts'
+import { useView, type View, viewHref } from './view.ts'
 
 const STREAM_URL = API_PREFIX + streamExternalPayments.url
 
 export function PaymentsPage() {
   const { view, show, openTrail, closeTrail } = useView()
-  const list = usePayments(view)
-  const summary = useSummary(view.status)
-  const live = useLiveUpdates({
-    queryKey: PAYMENTS,
-    streamUrl: STREAM_URL,
-    eventName: PAYMENTS_CHANGED,
-    health: useHealth([list, summary]),
-  })
-  const error = useStandingError(list)
-  const stale = list.data !== undefined && error === null ? (list.error ?? summary.error) : undefined
-  // Both were read by then; while another choice is read, the time of what is still shown.
-  const fetchedAt = useLatestDefined(Math.min(list.dataUpdatedAt, summary.dataUpdatedAt) || undefined)
-  const total = list.data?.total ?? 0
-  const lastPage = Math.max(1, Math.ceil(total / PAGE_SIZE))
+  const data = usePageData(view)
+  const { list, summary, live, error, lastPage } = data
   const heading = useRef<HTMLHeadingElement>(null)
   const table = useRef<HTMLElement>(null)
+  usePageTitle(view.payment)
 
-  useEffect(() => {
-    const title = 'Payments · Sluice'
-    document.title = view.payment === undefined ? title : `${showId(view.payment)} · ${title}`
-  }, [view.payment])
-
-  // An old link, or a filter's payments have become fewer.
+  // An old link, or a status that now has fewer payments, may point beyond the last page.
   const beyond = list.isSuccess && !list.isPlaceholderData && view.page > lastPage
   useEffect(() => {
     if (beyond) show({ page: lastPage }, { replace: true })
@@ -62,23 +46,8 @@ export function PaymentsPage() {
 
   return (
     <>
-      <div className={styles.top}>
-        <div>
-          <h1 ref={heading} tabIndex={-1}>
-            Payments
-          </h1>
-          <p className={styles.lead}>As their processors report them, the last changed first.</p>
-        </div>
-        <Freshness live={live.state} asked={live.asked} fetchedAt={fetchedAt} onRefresh={live.refresh} />
-      </div>
-      {stale && (
-        <div className={styles.banner} role="alert">
-          <WarningIcon />
-          <p>
-            What you see may be out of date. <span>{stale.message}</span>
-          </p>
-        </div>
-      )}
+      <PageTop headingRef={heading} live={live} fetchedAt={data.fetchedAt} />
+      {data.staleError && <StaleBanner error={data.staleError} />}
       <div className={styles.controls}>
         <StatusFilter
           chosen={view.status}
@@ -99,8 +68,8 @@ export function PaymentsPage() {
             empty={<EmptyState shown={view.status} onShowAll={() => show({ status: 'all', page: 1 })} />}
           />
         )}
-        {error === null && total > 0 && (
-          <Pager page={Math.min(view.page, lastPage)} total={total} onShow={showPage} />
+        {error === null && data.total > 0 && (
+          <Pager page={Math.min(view.page, lastPage)} total={data.total} onShow={showPage} />
         )}
       </section>
       {view.payment !== undefined && (
@@ -114,5 +83,75 @@ export function PaymentsPage() {
         />
       )}
     </>
+  )
+}
+
+/** Everything that the page reads, kept fresh by live updates. */
+function usePageData(view: View) {
+  const list = usePayments(view)
+  const summary = useSummary(view.status)
+  const live = useLiveUpdates({
+    queryKey: PAYMENTS,
+    streamUrl: STREAM_URL,
+    eventName: PAYMENTS_CHANGED,
+    health: useReadHealth([list, summary]),
+  })
+  const error = useStandingError(list)
+  const total = list.data?.total ?? 0
+  return {
+    list,
+    summary,
+    live,
+    /** Shown in place of the table. */
+    error,
+    /** Shown above data that may be out of date. */
+    staleError: list.data !== undefined && error === null ? (list.error ?? summary.error) : undefined,
+    // The older of both reads. During the read of another view, the time of the data still on the page.
+    fetchedAt: useLatestDefined(Math.min(list.dataUpdatedAt, summary.dataUpdatedAt) || undefined),
+    total,
+    lastPage: Math.max(1, Math.ceil(total / PAGE_SIZE)),
+  }
+}
+
+function usePageTitle(paymentId: string | undefined) {
+  useEffect(() => {
+    const title = 'Payments · Sluice'
+    document.title = paymentId === undefined ? title : `${showId(paymentId)} · ${title}`
+  }, [paymentId])
+}
+
+interface PageTopProps {
+  headingRef: Ref<HTMLHeadingElement>
+  live: ReturnType<typeof useLiveUpdates>
+  fetchedAt: number | undefined
+}
+
+function PageTop({ headingRef, live, fetchedAt }: PageTopProps) {
+  return (
+    <div className={styles.top}>
+      <div>
+        <h1 ref={headingRef} tabIndex={-1}>
+          Payments
+        </h1>
+        <p className={styles.lead}>As their processors report them, the last changed first.</p>
+      </div>
+      <Freshness
+        live={live.state}
+        refreshing={live.refreshing}
+        fetchedAt={fetchedAt}
+        onRefresh={live.refresh}
+      />
+    </div>
+  )
+}
+
+function StaleBanner({ error }: { error: Error }) {
+  return (
+    <div className={styles.banner} role="alert">
+      <WarningIcon />
+      <p>
+        What you see may be out of date. <span>{error.message}</span>
+      </p>
+    </div>
   )
 }

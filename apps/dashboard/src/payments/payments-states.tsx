@@ -1,4 +1,4 @@
-// What stands in the table's place when there is nothing to list.
+// The notices in place of the table: no payments, closed, error.
 import { postPaymentEvent } from '@sluice/contracts'
 import { ApiError, isClosed, publicApiUrl } from '../api.ts'
 import { Button } from '../design/button.tsx'
@@ -18,7 +18,7 @@ export function EmptyState({ shown, onShowAll }: EmptyStateProps) {
   if (shown === 'all') return <NoPayments />
   return (
     <Notice title={`No ${shown} payments`} icon={<StatusIcon status={shown} />}>
-      <p>A payment shows up here as soon as an event gives it this status.</p>
+      <p>A payment appears here as soon as an event gives it this status.</p>
       <Button onClick={onShowAll}>Show all payments</Button>
     </Notice>
   )
@@ -61,13 +61,13 @@ interface ErrorStateProps {
   onRetry: () => void
 }
 
-/** In place of whatever the API keeps to itself outside the sandbox. There is nothing to try again. */
+/** For data that the API refuses outside the sandbox. It offers no retry, because the response would be the same. */
 export function ClosedState({ error }: { error: Error }) {
   return (
     <Notice tone="danger" icon={<WarningIcon />} title="Closed outside the sandbox">
       <p>
-        Payments are shown once merchants can sign in, which this version can't do yet. To try it out, start
-        it with <code>SANDBOX=true</code>: that opens this page to everybody who can reach it.
+        This version has no sign-in for merchants yet, so it shows no payments here. To try the page, start
+        Sluice with <code>SANDBOX=true</code>: this opens the page to everyone who can reach it.
       </p>
       <p className={styles.request}>{error.message}</p>
     </Notice>
@@ -80,7 +80,7 @@ export function ErrorState({ error, onRetry }: ErrorStateProps) {
   return (
     <Notice tone="danger" icon={<WarningIcon />} title="Payments could not be read">
       <p>{error.message}</p>
-      <p>The page keeps trying by itself.</p>
+      <p>The page retries automatically.</p>
       {requestId !== undefined && <p className={styles.request}>Request {requestId}</p>}
       <Button onClick={onRetry}>Try again</Button>
     </Notice>

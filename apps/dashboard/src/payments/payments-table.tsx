@@ -1,4 +1,4 @@
-// The table of payments. On phones each row looks like a card, and is still a row for screen readers.
+// The table of payments. On phones each row looks like a card but stays a row for screen readers.
 import type { ExternalPayment } from '@sluice/contracts'
 import type { ReactNode } from 'react'
 import { PaymentRow } from './payment-row.tsx'
@@ -9,13 +9,13 @@ const numeric = new Set(['Amount', 'Events'])
 const SKELETON_ROWS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
 
 interface PaymentsTableProps {
-  /** Undefined while they are read for the first time. */
+  /** Undefined during the first read. */
   payments: ExternalPayment[] | undefined
-  /** These are still another choice's. */
+  /** The payments still belong to the previous view. */
   outdated: boolean
   trailHref: (paymentId: string) => string
   onOpen: (paymentId: string) => void
-  /** What to show when there are none. */
+  /** Shown when there are no payments. */
   empty: ReactNode
 }
 

@@ -1,4 +1,4 @@
-// What the payments page reads.
+// The queries of the payments page.
 import {
   getExternalPaymentsSummary,
   listExternalPayments,
@@ -9,10 +9,10 @@ import {
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { isClosed, read } from '../api.ts'
-import type { Health } from '../live.ts'
+import type { ReadHealth } from '../live.ts'
 import type { StatusChoice, View } from './view.ts'
 
-/** The first part of every key: what live updates read again. */
+/** The first part of every query key. Live updates read all queries with it again. */
 export const PAYMENTS = 'payments'
 export const PAGE_SIZE = 50
 const TRAIL_PAGE_SIZE = 200
@@ -46,7 +46,7 @@ interface TrailPage {
   total: number
 }
 
-/** A payment's events in order of arrival, a page at a time; the pages that were read stay, and are read again together. */
+/** A payment's events in order of arrival, page by page. An update reads all loaded pages again. */
 export function useTrail(paymentId: string) {
   return useInfiniteQuery({
     queryKey: [PAYMENTS, 'trail', paymentId],
@@ -65,8 +65,8 @@ export function useTrail(paymentId: string) {
 }
 
 /**
- * The error that stands until there is data: a query forgets its own while it tries again, and the page would flicker.
- * Data that the API keeps to itself from now on is not shown any more.
+ * The error to show until there is data. A query clears its own error during a retry, and the page would flicker.
+ * Once the API refuses a read, this returns the refusal even if there is older data.
  */
 export function useStandingError({ data, error }: { data: unknown; error: Error | null }): Error | null {
   const [standing, setStanding] = useState<Error | null>(null)
@@ -75,23 +75,23 @@ export function useStandingError({ data, error }: { data: unknown; error: Error 
   return next
 }
 
-interface Read {
+interface ReadResult {
   error: Error | null
-  /** Of a try that is tried once more. */
+  /** The error of a read that is about to be retried. */
   failureReason: Error | null
   isSuccess: boolean
   isFetching: boolean
 }
 
-/** How the last reads went; those under way have nothing to say yet. */
-export function useHealth(reads: Read[]): Health {
-  const [health, setHealth] = useState<Health>('good')
+/** The health of the last reads. Reads in progress don't change it. */
+export function useReadHealth(reads: ReadResult[]): ReadHealth {
+  const [health, setHealth] = useState<ReadHealth>('good')
   const next = healthOf(reads) ?? health
   if (next !== health) setHealth(next)
   return next
 }
 
-function healthOf(reads: Read[]): Health | undefined {
+function healthOf(reads: ReadResult[]): ReadHealth | undefined {
   const errors = reads.map(({ error, failureReason }) => error ?? failureReason)
   if (errors.some(isClosed)) return 'refused'
   if (errors.some((error) => error !== null)) return 'failed'

@@ -1,4 +1,4 @@
-// For the browser tests: the dashboard as its users run it, with a system of its own behind it.
+// Browser tests' dashboard: the built pages behind the page server, with a system of their own.
 import { createClient, type PaymentEventRequest, postPaymentEvent } from '@sluice/contracts'
 import { paymentEventBody, startApp, startSystem, waitFor } from '@sluice/testing'
 import { inject } from 'vitest'
@@ -6,9 +6,9 @@ import { inject } from 'vitest'
 export interface Dashboard {
   url: string
   apiUrl: string
-  /** Posts an event as a processor does; the defaults are those of a completed payment of $250.00. */
+  /** Posts an event as a processor does. The defaults describe a completed payment of $250.00. */
   post: (event: Partial<PaymentEventRequest>) => Promise<PaymentEventRequest>
-  /** Adds copies of a payment, each with an id of its own and an older time, without posting events. */
+  /** Adds copies of a payment without posting events. Each copy has its own id and an older time. */
   addCopies: (paymentId: string, count: number) => Promise<void>
   /** Removes all payments. */
   clear: () => Promise<void>
@@ -16,7 +16,7 @@ export interface Dashboard {
 }
 
 export async function startDashboard(): Promise<Dashboard> {
-  // Without workers: the page needs none, and rows can be removed without disturbing one.
+  // The page needs no worker, and `clear` would remove rows under one.
   const system = await startSystem({ postgresUrl: inject('postgresUrl'), workers: 0 })
   const pages = await startApp('pages', { API_URL: system.api.url }, ['dashboard'])
   const call = createClient(system.api.url)
@@ -27,10 +27,12 @@ export async function startDashboard(): Promise<Dashboard> {
     async post(event) {
       posted++
       const body = { ...paymentEventBody(`evt_${posted}`, `pay_${posted}`), ...event }
-      // As processors do: 503, as from a busy machine, means "unknown, send again".
-      return waitFor(`${body.event_id} to be accepted`, async () => {
-        const { status, body: answer } = await call(postPaymentEvent, { body })
-        if (status !== 202) throw new Error(`It was refused: ${JSON.stringify(answer)}`)
+      // A processor retries after a 503, which a busy machine may return.
+      return waitFor(`the acceptance of ${body.event_id}`, async () => {
+        const response = await call(postPaymentEvent, { body })
+        if (response.status !== 202) {
+          throw new Error(`The API refused the event: ${JSON.stringify(response.body)}`)
+        }
         return body
       })
     },

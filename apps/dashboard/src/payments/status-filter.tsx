@@ -1,4 +1,4 @@
-// Which payments are shown. The choice is in the address, so it can be linked, and Back undoes it.
+// The filter by status. The choice is in the address, so that a link keeps it and Back undoes it.
 import { type ExternalPaymentsSummary, externalPaymentStatuses } from '@sluice/contracts'
 import { formatCount } from '../format.ts'
 import { statusLabels } from './status.tsx'

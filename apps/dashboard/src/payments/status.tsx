@@ -1,4 +1,4 @@
-// A payment's status as a person sees it: a word and a shape, not a colour alone.
+// A payment's status, shown by a word and a shape, not by a colour alone.
 import type { ExternalPaymentStatus } from '@sluice/contracts'
 import type { ReactNode } from 'react'
 import { CheckIcon, ClockIcon, CrossIcon, ReturnIcon } from '../design/icons.tsx'

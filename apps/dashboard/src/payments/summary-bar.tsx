@@ -1,4 +1,4 @@
-// How many payments there are of each status, and what those of the shown status add up to: over all, not only this page.
+// The summary bar: counts by status and totals by currency, over all payments, not only those on the page.
 import { type ExternalPaymentsSummary, externalPaymentStatuses } from '@sluice/contracts'
 import { useMemo } from 'react'
 import { formatCount, formatMoney } from '../format.ts'
@@ -10,7 +10,7 @@ import type { StatusChoice } from './view.ts'
 interface SummaryBarProps {
   shown: StatusChoice
   summary: ExternalPaymentsSummary | undefined
-  /** The totals are still those of another choice. */
+  /** The totals still belong to the previous choice. */
   outdated: boolean
 }
 

@@ -1,4 +1,4 @@
-// The summary bar's sums.
+// Tests of the summary bar's sums.
 import { expect, test } from 'vitest'
 import { totalsByCurrency } from './totals.ts'
 
@@ -10,7 +10,7 @@ const total = (currency: string, count: number, amount: number, refunded_amount 
   refunded_amount,
 })
 
-test('statuses of one currency are added, currencies never', () => {
+test('amounts of one currency are added across statuses, and currencies stay separate', () => {
   expect(
     totalsByCurrency([total('USD', 2, 50_000), total('EUR', 1, 9_900), total('USD', 1, 25_000, 5_000)]),
   ).toEqual([
@@ -19,11 +19,11 @@ test('statuses of one currency are added, currencies never', () => {
   ])
 })
 
-test('the currency of the most payments comes first, equals by name', () => {
+test('the currency with the most payments comes first, and equal counts sort by code', () => {
   const order = totalsByCurrency([total('JPY', 1, 5), total('EUR', 1, 9), total('USD', 7, 1)])
   expect(order.map(({ currency }) => currency)).toEqual(['USD', 'EUR', 'JPY'])
 })
 
-test('nothing sums to nothing', () => {
+test('no totals give an empty list', () => {
   expect(totalsByCurrency([])).toEqual([])
 })

@@ -1,4 +1,4 @@
-// Sums by currency of what is shown. Pure.
+// A pure function that sums the shown payments by currency.
 import type { ExternalPaymentsSummary } from '@sluice/contracts'
 
 export interface CurrencyTotal {
@@ -9,7 +9,7 @@ export interface CurrencyTotal {
   refunded: number
 }
 
-/** Adds up the statuses of each currency; those of the most payments come first. Amounts of two currencies never meet. */
+/** Adds up the statuses of each currency. The currency with the most payments comes first. */
 export function totalsByCurrency(totals: ExternalPaymentsSummary['totals']): CurrencyTotal[] {
   const byCurrency = new Map<string, CurrencyTotal>()
   for (const { currency, count, amount, refunded_amount } of totals) {

@@ -1,4 +1,4 @@
-// One event of a trail: what it said, when, and whether it decided the payment's status.
+// One event of a trail: its fields, its times, and its effect on the payment's status.
 import type { EventOutcome, ExternalPaymentStatus, PaymentEventRecord } from '@sluice/contracts'
 import { RelativeTime } from '../design/relative-time.tsx'
 import { formatCount, formatJson, formatMoney, formatTime, showId } from '../format.ts'
@@ -44,8 +44,8 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
             (<RelativeTime iso={event.received_at} />)
           </span>
         </dd>
-        <dt>Deliveries</dt>
-        <dd data-test-id="event-deliveries">{deliveries(event.deliveries)}</dd>
+        <dt>Arrived</dt>
+        <dd data-test-id="event-deliveries">{describeArrivals(event.deliveries)}</dd>
         <dt>User</dt>
         <dd>
           <bdi>{showId(event.user_id)}</bdi>
@@ -54,9 +54,9 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
       <details className={styles.payload}>
         <summary>Payload</summary>
         {event.payload === null ? (
-          <p>It is no longer kept: retention has removed it.</p>
+          <p>Retention has removed the payload.</p>
         ) : (
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, by keyboard, too.
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it.
           <pre tabIndex={0}>{formatJson(event.payload)}</pre>
         )}
       </details>
@@ -64,7 +64,6 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
   )
 }
 
-function deliveries(count: number): string {
-  if (count === 1) return 'Delivered once'
-  return `Delivered ${formatCount(count)} times, counted once`
+function describeArrivals(count: number): string {
+  return count === 1 ? 'Once' : `${formatCount(count)} times, counted once`
 }

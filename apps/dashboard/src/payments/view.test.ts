@@ -1,4 +1,4 @@
-// The payments page's address and what it means.
+// Tests of the view that the payments page reads from its address.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isCanonical, parseView, viewHref } from './view.ts'
@@ -9,14 +9,14 @@ test('the plain address shows the first page of all payments', () => {
 })
 
 test.each(['status=nonsense', 'status=all', 'page=0', 'page=-1', 'page=1.5', 'page=x', 'page=1e99'])(
-  '%s counts as not said',
+  'the invalid %s is ignored',
   (search) => {
     expect(parseView(search)).toEqual(parseView(''))
     expect(isCanonical(search)).toBe(false)
   },
 )
 
-test('a view survives its address, whatever the id of its payment', () => {
+test('the address of a view parses to the same view, for any payment id', () => {
   fc.assert(
     fc.property(
       fc.constantFrom('all', 'pending', 'completed', 'failed', 'refunded'),

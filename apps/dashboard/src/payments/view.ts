@@ -1,8 +1,8 @@
-// What the payments page shows, as its address says it: `?status=completed&page=2&payment=pay_1001`.
+// The view of the payments page, which its address holds: `?status=completed&page=2&payment=pay_1001`.
 import { type ExternalPaymentStatus, externalPaymentStatuses } from '@sluice/contracts'
 import { useCallback, useEffect, useMemo } from 'react'
 import { useLocation } from 'wouter'
-// wouter's own useSearch decodes the query once more than is good for an id such as `50%25`.
+// The `useSearch` of wouter's main entry decodes the query twice, which breaks an id such as `50%25`.
 import { useHistoryState, useSearch } from 'wouter/use-browser-location'
 
 export type StatusChoice = ExternalPaymentStatus | 'all'
@@ -21,7 +21,7 @@ const PAGE_MAX = 9_999_999
 const isStatus = (text: string | null): text is ExternalPaymentStatus =>
   externalPaymentStatuses.some((status) => status === text)
 
-/** Anything in the address that makes no sense counts as not said. */
+/** Invalid values in the address are ignored. */
 export function parseView(search: string): View {
   const params = new URLSearchParams(search)
   const status = params.get('status')
@@ -42,14 +42,14 @@ export function viewHref({ status, page, payment }: View): string {
   return search === '' ? PATH : `${PATH}?${search}`
 }
 
-/** Whether the address says what the page makes of it. */
+/** Whether the address contains no value that `parseView` ignores. */
 export function isCanonical(search: string): boolean {
-  const said = new URLSearchParams(search)
-  const meant = new URLSearchParams(viewHref(parseView(search)).slice(PATH.length))
-  return ['status', 'page'].every((name) => said.get(name) === meant.get(name))
+  const given = new URLSearchParams(search)
+  const canonical = new URLSearchParams(viewHref(parseView(search)).slice(PATH.length))
+  return ['status', 'page'].every((name) => given.get(name) === canonical.get(name))
 }
 
-/** Left in the history entry of a trail that was opened from the list, so that closing it can go back there. */
+/** The state of the history entry of a trail that was opened from the list. Closing that trail goes back. */
 interface OpenedHere {
   openedHere: true
 }
