@@ -78,7 +78,7 @@ test.each(documents)('every npm script that %s names exists', (file) => {
   expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
 })
 
-/** Variables that programs other than ours read: Node, compose, Docker, OpenTelemetry, Prisma, the receiver. */
+/** Variables of other programs: Node, compose, Docker, OpenTelemetry, Prisma, the receiver. */
 const OTHERS = [
   'NODE_ENV',
   'BIND',

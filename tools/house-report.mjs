@@ -14,7 +14,7 @@ const isCode = (file) => /\.(ts|tsx|mjs|js)$/.test(file)
 const isStyle = (file) => file.endsWith('.css')
 const isTest = (file) => /\.test\.tsx?$/.test(file)
 
-/** What is counted, in the order of the report. */
+/** The measures, in the order of the report. */
 const measures = [
   { title: 'words that the glossary replaces', in: () => true, find: replacedWords },
   {

@@ -1,4 +1,4 @@
-// One set-up at a time in a clone: `npm start` and `npm test` may run together, and both would install and build.
+// A lock file: one set-up at a time in a clone, because `npm start` and `npm test` both install and build.
 import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Stopped } from './process.mjs'

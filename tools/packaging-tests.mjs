@@ -1,10 +1,10 @@
-// Tests of what is shipped: they are slow, and run when their inputs changed since they last passed; in CI always.
+// Packaging tests are slow: they run if their inputs have changed since they passed, and in CI always.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { root } from './process.mjs'
 
-/** Each with the files and folders that decide its outcome. */
+/** Each test with the files and folders that it depends on. */
 const PACKAGING_TESTS = {
   'packages/webhooks/src/package.test.ts': [
     'packages/webhooks',
@@ -31,13 +31,13 @@ const PACKAGING_TESTS = {
 
 const stampOf = (test) => path.join(root, 'node_modules', '.cache', 'sluice-tests', test.replaceAll('/', '_'))
 
-/** The packaging tests whose inputs are as they were when they last passed. None in CI. */
+/** The packaging tests whose inputs have not changed since they passed. None in CI. */
 export function unchangedPackagingTests() {
   if (process.env.CI && process.env.CI !== 'false') return []
   return Object.keys(PACKAGING_TESTS).filter((test) => readText(stampOf(test)) === keyOf(test))
 }
 
-/** Remembers the inputs of those packaging tests that passed; `passed` are paths from the repository's root. */
+/** Stores the state of the inputs of the packaging tests that passed. `passed` has paths from the repository's root. */
 export function rememberPackagingTests(passed) {
   for (const test of Object.keys(PACKAGING_TESTS).filter((test) => passed.includes(test))) {
     const stamp = stampOf(test)
@@ -56,7 +56,7 @@ function keyOf(test) {
 
 const NOT_INPUTS = ['node_modules', 'dist', 'generated']
 
-/** A file itself, or the sources below a folder, in an order that is the same everywhere. */
+/** A file itself, or the sources below a folder, in the same order on every machine. */
 function filesOf(name) {
   const entries = entriesOf(path.join(root, name))
   if (entries === undefined) return [name]

@@ -1,11 +1,11 @@
-// Runs other programs for the tools: it keeps their output for a failure, shows progress, and passes a stop on.
+// Runs other programs for the tools: keeps their output for error messages, shows progress, forwards a stop.
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 
 export const root = path.resolve(import.meta.dirname, '..')
 export const bin = (name) => path.join(root, 'node_modules', '.bin', name)
 
-/** An error whose message is all that a user needs: printed without a stack. */
+/** An error for the user, printed without a stack. */
 export class ToolError extends Error {}
 
 /** A signal stopped the tool. */
@@ -54,7 +54,7 @@ export async function runQuietly(what, command, args, { env, stop, say, onSpawn 
     throw new ToolError(`${output.trim()}\n\n${what} failed: ${path.basename(command)} ${end.why}.`)
 }
 
-/** Runs a program in the foreground and returns its exit code; a stop is passed on to it. */
+/** Runs a program in the foreground and returns its exit code. Forwards a stop to it. */
 export async function runVisibly(command, args, { env, stop } = {}) {
   const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: 'inherit' })
   const onStop = () => child.kill('SIGTERM')

@@ -13,10 +13,10 @@ await main(async () => {
   if (!file) throw new ToolError('Usage: node tools/run.mjs [--database] <built file> [arguments]')
   const { stop, release } = stopOnSignals()
   await setup({ stop })
-  release() // the program's own handlers, or none, decide about signals
+  release() // the program handles signals itself
   const script = path.resolve(root, file)
   const dotEnv = path.join(root, '.env')
-  if (existsSync(dotEnv)) process.loadEnvFile(dotEnv) // never overrides what is set
+  if (existsSync(dotEnv)) process.loadEnvFile(dotEnv) // never overrides variables that are set
   if (needsDatabase && !args.includes('--help')) process.env.DATABASE_URL ||= await runningDatabase()
   process.argv = [process.argv[0], script, ...args]
   process.setSourceMapsEnabled(true)
@@ -24,13 +24,13 @@ await main(async () => {
   return process.exitCode
 })
 
-/** That of the system which `npm start` runs from this clone, so that an operator's tools need no address there. */
+/** The database URL of the system that `npm start` runs from this clone, so that operators need not set it. */
 async function runningDatabase() {
   const { defaultDataDir, urlOfRunningServer } = await import('../packages/embedded-postgres/dist/index.js')
   const { DATA_DIR } = process.env
   const url = urlOfRunningServer(DATA_DIR ? path.resolve(root, DATA_DIR) : defaultDataDir(root))
   if (url) return url
   throw new ToolError(
-    'There is no database: set DATABASE_URL, or run npm start in another terminal, whose database is then taken.',
+    'There is no database: set DATABASE_URL, or run npm start in another terminal to use its database.',
   )
 }

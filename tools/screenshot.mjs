@@ -1,4 +1,4 @@
-// `npm run screenshot`: makes docs/payments.png, the picture of the dashboard, with a system of its own.
+// `npm run screenshot`: starts a system with sample payments and makes docs/payments.png, the picture of the dashboard.
 import path from 'node:path'
 import { main, root, stopOnSignals } from './process.mjs'
 import { setup } from './setup.mjs'

@@ -35,7 +35,7 @@ function checkNode() {
   throw new ToolError(`Sluice needs Node ${engines.node}; this is Node ${process.versions.node}.`)
 }
 
-/** The stamp proves a complete installation; the look at each package proves that none was removed since. */
+/** The stamp proves a complete installation. The check of each package's folder proves that none was removed later. */
 function isInstalled() {
   if (readText(INSTALL_STAMP) !== installKey()) return false
   const { packages } = readJson(at('package-lock.json'))
@@ -82,7 +82,7 @@ async function build({ say, ...options }) {
 }
 
 const DASHBOARD = at('apps', 'dashboard')
-/** Among the built files, which Vite clears first: an interrupted build leaves no stamp. */
+/** The stamp is among the built files, which Vite clears first: an interrupted build leaves no stamp. */
 const DASHBOARD_STAMP = path.join(DASHBOARD, 'dist', '.stamp')
 
 const isDashboardBuilt = () => readText(DASHBOARD_STAMP) === dashboardKey()
@@ -103,7 +103,7 @@ const dashboardKey = () =>
     readText(at('package-lock.json')),
   )
 
-/** Sources only, in an order that is the same everywhere. */
+/** The sources only, in the same order on every machine. */
 const filesBelow = (folder) =>
   readdirSync(folder, { withFileTypes: true })
     .filter(({ name }) => !['dist', 'node_modules'].includes(name) && !/\.(test|fixture)\.tsx?$/.test(name))

@@ -1,4 +1,4 @@
-// `npm start` and `npm run dev`: sets the clone up, then becomes the launcher, in this process, so that signals reach it.
+// `npm start` and `npm run dev`: sets the clone up, then runs the launcher in this process, so that signals reach it.
 import { main, root, Stopped, stopOnSignals } from './process.mjs'
 import { setup } from './setup.mjs'
 
@@ -14,7 +14,7 @@ await main(async () => {
   const { launch } = await import(`${root}/apps/launcher/dist/main.js`)
   if (stop.aborted) return 0
   const running = launch({ root, watch: process.argv.includes('--watch') })
-  release() // from here on the launcher listens
+  release() // the launcher handles signals from here on
   return running
 })
 process.exit() // with main's exit code; open handles must not delay the end

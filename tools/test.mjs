@@ -14,12 +14,12 @@ export async function test({ args = [], stop }) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'sluice-test-'))
   const report = path.join(folder, 'report.json')
   const times = path.join(folder, 'times.json')
-  // Arguments choose tests: then those are run, whatever changed.
+  // Tests that arguments name always run, also without changes.
   const leftOut = args.length === 0 ? unchangedPackagingTests() : []
   try {
     const timing = path.join(import.meta.dirname, 'timing-reporter.mjs')
     const reporters = ['default', 'json', timing].map((name) => `--reporter=${name}`)
-    // Tests say themselves what they need of the environment; NODE_ENV=production is a production matter.
+    // Tests set their own environment, so a NODE_ENV of the caller must not reach them.
     const env = { NODE_ENV: 'test', SLUICE_TEST_TIMES: times, SLUICE_TEST_LEAVE_OUT: leftOut.join(',') }
     const options = ['run', ...reporters, `--outputFile.json=${report}`, ...args]
     const code = await runVisibly(bin('vitest'), options, { env, stop })
@@ -29,7 +29,7 @@ export async function test({ args = [], stop }) {
     printSlowest(readJson(times) ?? [])
     if (leftOut.length > 0) {
       console.log(
-        `Not run, their inputs are as when they last passed (CI=1 runs them): ${leftOut.join(', ')}`,
+        `Not run, because their inputs have not changed since they passed (CI=1 runs them): ${leftOut.join(', ')}`,
       )
     }
     console.log(totals(results, code))

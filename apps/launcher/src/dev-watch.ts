@@ -4,7 +4,7 @@ import { watch } from 'node:fs'
 import path from 'node:path'
 import type { Say } from './output.ts'
 
-/** An editor, and git even more, writes several files at once. */
+/** Editors and git write several files at once; one build covers changes within this time. */
 const QUIET_MS = 300
 const WATCHED = [
   'packages/contracts',

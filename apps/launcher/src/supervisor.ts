@@ -1,22 +1,22 @@
-// Keeps one app running as a child process: starts it, notices when it is ready, restarts it when it dies, stops it.
+// Keeps one app running as a child process: starts it, waits until it is ready, restarts it when it dies, stops it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { nextDelayMs } from './backoff.ts'
 import { LaunchError } from './errors.ts'
 import { type Say, seconds } from './output.ts'
 import { pause } from './stop-request.ts'
 
-export interface App {
+export interface AppProcess {
   name: string
-  /** Below the clone's root; seen in the process list. */
+  /** A path below the clone's root, as the process list shows it. */
   script: string
   args?: readonly string[]
   env: NodeJS.ProcessEnv
 }
 
 export interface SupervisedApp {
-  /** Resolves when the app is ready for the first time; rejects with a LaunchError when it never gets there. */
+  /** Resolves when the app is ready for the first time. Rejects with a LaunchError if it never is. */
   ready: Promise<void>
-  /** Ends the running process in order and starts a new one. */
+  /** Ends the running process gracefully and starts a new one. */
   restart(): void
   /** Stops the process with SIGTERM, or with SIGKILL after a limit or when `force` aborts. Resolves at its exit. */
   stop(force: AbortSignal): Promise<void>
@@ -27,83 +27,102 @@ const READY_MS_MAX = 60_000
 /** Apps take at most 10 s for a graceful shutdown. */
 const STOP_MS_MAX = 12_000
 
-export function supervise(app: App, cwd: string, say: Say): SupervisedApp {
+interface Supervision {
+  app: AppProcess
+  cwd: string
+  say: Say
+  stopping: AbortController
+  child: ChildProcess | undefined
+  wasReady: boolean
+  restarting: boolean
+  onReady: () => void
+  onFailure: (error: LaunchError) => void
+}
+
+export function supervise(app: AppProcess, cwd: string, say: Say): SupervisedApp {
   const stopping = new AbortController()
-  let becomeReady = () => {}
-  let giveUp: (why: LaunchError) => void = () => {}
+  const state: Supervision = {
+    app,
+    cwd,
+    say,
+    stopping,
+    child: undefined,
+    wasReady: false,
+    restarting: false,
+    onReady: () => {},
+    onFailure: () => {},
+  }
   const ready = new Promise<void>((resolve, reject) => {
-    becomeReady = resolve
-    giveUp = reject
+    state.onReady = resolve
+    state.onFailure = reject
   })
-  let child: ChildProcess
-  let wasReady = false
-  let restarting = false
-
-  const spawnChild = () => {
-    child = spawn(process.execPath, ['--enable-source-maps', app.script, ...(app.args ?? [])], {
-      cwd,
-      env: app.env,
-      // The app reports over the channel when it is ready, and stops when the channel ends.
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    })
-    child.on('message', (message) => {
-      if ((message as { type?: unknown } | null)?.type !== 'ready') return
-      wasReady = true
-      becomeReady()
-    })
-    return exitOf(child)
-  }
-
-  const run = async () => {
-    let delayMs: number | undefined
-    for (let starts = 1; !stopping.signal.aborted; starts++) {
-      const startedAt = Date.now()
-      const how = await spawnChild()
-      if (stopping.signal.aborted) return
-      if (restarting) {
-        restarting = false
-        continue
-      }
-      if (!wasReady && starts >= FIRST_STARTS_MAX) {
-        giveUp(
-          new LaunchError(
-            `The ${app.name} ${how} before it was ready, ${starts} times in a row; its messages are above.`,
-          ),
-        )
-        return
-      }
-      delayMs = nextDelayMs(delayMs, Date.now() - startedAt)
-      say(`The ${app.name} ${how}; starting it again in ${seconds(delayMs)}.`)
-      await pause(delayMs, stopping.signal)
-    }
-  }
-
-  const running = run()
-  const tooLate = setTimeout(
-    () => giveUp(new LaunchError(`The ${app.name} wasn't ready after ${READY_MS_MAX / 1000} s.`)),
+  const running = keepRunning(state)
+  const readyTimer = setTimeout(
+    () => state.onFailure(new LaunchError(`The ${app.name} wasn't ready after ${READY_MS_MAX / 1000} s.`)),
     READY_MS_MAX,
   )
-  ready.catch(() => {}).then(() => clearTimeout(tooLate))
+  ready.catch(() => {}).then(() => clearTimeout(readyTimer))
 
   return {
     ready,
     restart() {
-      restarting = child.kill('SIGTERM') // false when it is already dead and about to be started again
+      // False if the process is dead already: it starts again anyway.
+      state.restarting = state.child?.kill('SIGTERM') ?? false
     },
     async stop(force) {
       stopping.abort()
-      clearTimeout(tooLate)
-      child.kill('SIGTERM')
-      const gone = new AbortController()
-      running.then(() => gone.abort())
-      await pause(STOP_MS_MAX, gone.signal, force)
-      child.kill('SIGKILL')
+      clearTimeout(readyTimer)
+      state.child?.kill('SIGTERM')
+      const ended = new AbortController()
+      running.then(() => ended.abort())
+      await pause(STOP_MS_MAX, ended.signal, force)
+      state.child?.kill('SIGKILL')
       await running
     },
   }
 }
 
-function exitOf(child: ChildProcess): Promise<string> {
+/** Starts the app again after each end, with growing delays, until it is stopped or has failed its first starts. */
+async function keepRunning(state: Supervision): Promise<void> {
+  const { app, stopping, say } = state
+  let delayMs: number | undefined
+  for (let starts = 1; !stopping.signal.aborted; starts++) {
+    const startedAt = Date.now()
+    const end = await runOnce(state)
+    if (stopping.signal.aborted) return
+    if (state.restarting) {
+      state.restarting = false
+      continue
+    }
+    if (!state.wasReady && starts >= FIRST_STARTS_MAX) {
+      state.onFailure(
+        new LaunchError(
+          `The ${app.name} ${end} before it was ready, ${starts} times in a row; its messages are above.`,
+        ),
+      )
+      return
+    }
+    delayMs = nextDelayMs(delayMs, Date.now() - startedAt)
+    say(`The ${app.name} ${end}; starting it again in ${seconds(delayMs)}.`)
+    await pause(delayMs, stopping.signal)
+  }
+}
+
+/** Runs the app's process once. Resolves with a description of its end. */
+function runOnce(state: Supervision): Promise<string> {
+  const { app, cwd } = state
+  const child = spawn(process.execPath, ['--enable-source-maps', app.script, ...(app.args ?? [])], {
+    cwd,
+    env: app.env,
+    // The app reports "ready" through the IPC channel. The end of the channel stops the app when the launcher dies.
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  state.child = child
+  child.on('message', (message) => {
+    if ((message as { type?: unknown } | null)?.type !== 'ready') return
+    state.wasReady = true
+    state.onReady()
+  })
   return new Promise((resolve) => {
     child.once('error', (error) => resolve(`could not be started (${error.message})`))
     child.once('exit', (code, signal) =>

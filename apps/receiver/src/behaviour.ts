@@ -1,4 +1,4 @@
-// The misbehaviour that a receiver's URL asks for, so that users can watch Sluice's retries.
+// Reads the requested misbehaviour from a receiver's URL, so that users can watch Sluice's retries.
 
 export interface Behaviour {
   /** The response to a verified webhook. */

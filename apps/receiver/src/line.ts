@@ -6,7 +6,7 @@ const EVENT_WIDTH = 'external_payment.completed'.length
 
 /**
  * For example `payment.success  pay_H8s…  500.00 INR  webhook 8f14e45f-…  again (2nd time)`.
- * @param attempt which time this webhook came, from 1
+ * @param attempt how often this webhook has arrived, from 1
  */
 export function describeEvent(event: WebhookEvent, attempt: number): string {
   return [
@@ -17,7 +17,7 @@ export function describeEvent(event: WebhookEvent, attempt: number): string {
   ].join('  ')
 }
 
-/** The payment's id, or the transaction's, and the amount that the event is about. */
+/** The id of the payment or transaction, and the event's amount. */
 function subjectOf(event: WebhookEvent): string[] {
   switch (event.event) {
     case 'payment.created':
@@ -65,7 +65,7 @@ function ordinal(count: number): string {
   return `${count}${suffix}`
 }
 
-/** Escapes control characters: ids and unsigned headers come from outside and must not control the terminal. */
+/** Escapes control characters, since ids and unsigned headers come from outside and must not control the terminal. */
 export const printable = (text: string): string =>
   text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) =>
     JSON.stringify(character).length > 3

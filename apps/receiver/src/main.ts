@@ -1,4 +1,4 @@
-// `npm run receiver`: a merchant's server on this machine, built only on what merchants have.
+// `npm run receiver`: a merchant's server on this machine. It uses only packages that merchants have.
 import { createReceiver } from './receiver.ts'
 import { readSettings, SANDBOX_SECRET, SettingsError } from './settings.ts'
 
@@ -17,10 +17,10 @@ function start(): void {
   server.listen(port, host, () => {
     const address = server.address()
     const bound = typeof address === 'object' && address !== null ? address.port : port
-    // A listener on all addresses is reached at this one.
+    // Clients reach a listener on all addresses at this one.
     const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
     const url = `http://${name}:${bound}`
-    // Only the sandbox's secret may be shown, since it is public.
+    // The output shows no secret but the sandbox's, which is public.
     const whose =
       secret === SANDBOX_SECRET ? `the sandbox merchant's secret, ${secret}` : 'the secret in WEBHOOK_SECRET'
     console.log(`Waiting for webhooks, verified with ${whose}. Your webhook URL: ${url}/webhook`)

@@ -5,7 +5,7 @@ import { type Behaviour, behaviourOf, HELP } from './behaviour.ts'
 import { describeEvent, printable } from './line.ts'
 
 const BODY_BYTES_MAX = 1024 * 1024
-/** Limit of the remembered ids, so that the receiver can run without end. */
+/** The limit of remembered ids, so that memory does not grow forever. */
 const SEEN_MAX = 10_000
 
 export interface ReceiverOptions {
@@ -62,7 +62,7 @@ export function createReceiver({ secret, print }: ReceiverOptions): Server {
   })
 }
 
-/** Advice for errors that another secret may solve; such webhooks may even carry the other signature. */
+/** Advice for errors that another secret may solve. */
 const remedyOf = ({ code }: WebhookVerificationError): string =>
   code === 'no_match' || code === 'missing_header'
     ? "; restart the receiver with WEBHOOK_SECRET=<the merchant's webhook_secret>"
@@ -82,11 +82,11 @@ function respondLater(response: ServerResponse, status: number, delayMs: number,
   })
 }
 
-/** Reads the raw bytes, which are what is signed; undefined when there are too many. */
+/** Reads the raw bytes, which the signature covers; undefined if there are too many. */
 async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0
-  // The request is not destroyed: the 413 must still reach the sender.
+  // The loop must not destroy the request, because the 413 must still reach the sender.
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     bytes += chunk.length
     if (bytes > BODY_BYTES_MAX) return undefined
@@ -98,7 +98,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
 const behaviourNow = (behaviour: Behaviour, attempt: number): Pick<Behaviour, 'status' | 'delayMs'> =>
   behaviour.status !== 200 && attempt > behaviour.times ? { status: 200, delayMs: 0 } : behaviour
 
-/** Counts how often a webhook came, including this time. Real receivers store that in their database. */
+/** Counts how often a webhook has arrived. Real receivers store that in their database. */
 function attemptCounter(): (id: string | undefined) => number {
   const seen = new Map<string, number>()
   return (id) => {

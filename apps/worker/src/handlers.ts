@@ -1,4 +1,4 @@
-// The table of contents of the worker: every job and the core verb that handles it.
+// The job handlers: every job, and the function of core that handles it.
 import {
   type CompleterDeps,
   createPaymentEventPublisher,
@@ -45,7 +45,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   }
 }
 
-/** A job kind may allow less than `concurrency`, for handlers that hold a database connection each. */
+/** A kind of job may have a lower limit than `concurrency` if each of its handlers holds a database connection. */
 export function consumeJobs(queueing: Queueing, handlers: JobHandlers, concurrency: number): void {
   for (const name of Object.keys(jobs) as Array<keyof JobHandlers>) {
     const job = jobs[name]

@@ -1,4 +1,4 @@
-// The worker process: queue in, one core verb. Any number of them may run.
+// The worker process: takes jobs from the queue and calls one function of core for each. Several may run.
 import {
   allCleanupTasks,
   allWork,
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   const log = createLogger(config, 'worker')
   const metrics = createMetrics()
   const { databaseUrl, redisUrl, retentionDays } = config
-  // Work that is under way may wait for a slow database longer than a request may.
+  // A job may wait longer for a slow database than a request may.
   const db = openDatabase({
     url: databaseUrl,
     applicationName: 'sluice-worker',
@@ -75,6 +75,6 @@ async function main(): Promise<void> {
   consumeJobs(queueing, handlers, config.workerConcurrency)
   deliveryLoop.start()
   dispatcher.start(config.dispatchIntervalMs)
-  log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes')
+  log.info({ queue: redisUrl === undefined ? 'postgresql' : 'redis' }, 'the worker processes jobs')
   reportReady({ url })
 }

@@ -1,4 +1,4 @@
-// The worker's own listener, with the routes of operation and no others.
+// The worker's HTTP server: health, liveness and metrics, and no other routes.
 import {
   checkHealth,
   type Database,

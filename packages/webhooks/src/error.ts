@@ -1,7 +1,7 @@
 // The error of a refused webhook, with a code for the reason.
 
 export type WebhookErrorCode =
-  /** A header that the signature needs is missing, or there more than once. */
+  /** A header that the signature needs is missing or repeated. */
   | 'missing_header'
   /** `webhook-timestamp` is no Unix time or too far from now: a replay, or a wrong clock. */
   | 'bad_timestamp'
@@ -9,10 +9,10 @@ export type WebhookErrorCode =
   | 'no_match'
   /** The given secret is invalid, which is an error in the receiver. */
   | 'bad_secret'
-  /** Not the raw body, or a signed body that is no webhook of Sluice. */
+  /** The body is not the raw body, or it is signed but no webhook of Sluice. */
   | 'bad_body'
 
-/** Do not act on the request; respond 401. The message may be logged: it holds nothing of the request or the secret. */
+/** Respond 401 and do not act on the request. The message may be logged: it contains no part of the request or secret. */
 export class WebhookVerificationError extends Error {
   override readonly name = 'WebhookVerificationError'
   readonly code: WebhookErrorCode

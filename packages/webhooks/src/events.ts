@@ -1,4 +1,4 @@
-// The events of webhooks as types, and the parser of a body whose signature is verified.
+// The types of webhook events, and the parser of a verified body.
 import { WebhookVerificationError } from './error.ts'
 
 /** A payment of the gateway. Amounts are integers of minor units (paise, cents), times ISO 8601. */
@@ -22,7 +22,7 @@ export interface WebhookPayment {
   error_code: string | null
   error_description: string | null
   created_at: string
-  /** Webhooks come in any order: of two states of a payment the one with the later time is current. */
+  /** Webhooks arrive in any order. Of two states of a payment, the one with the later `updated_at` is current. */
   updated_at: string
 }
 
@@ -70,8 +70,8 @@ export interface WebhookExternalPayment {
 
 interface EventOf<Event extends string, Data> {
   /**
-   * The delivery's id, the same on every attempt: deduplicate by it. Only `webhook-signature` signs it. Undefined when
-   * there was no `webhook-id`, which only the hex signature allows.
+   * The delivery's id, the same on every attempt: deduplicate by it. Only `webhook-signature` covers it. Undefined if
+   * the request has no `webhook-id`, which only the hex signature allows.
    */
   id: string | undefined
   /** Determines the type of `data`. */
@@ -85,7 +85,7 @@ interface EventOf<Event extends string, Data> {
   data: Data
 }
 
-/** Switch on `event`. Events that are newer than this package are `'unknown'`: respond 200 and ignore them. */
+/** Switch on `event`. An event that is newer than this package is `'unknown'`: respond 200 and ignore it. */
 export type WebhookEvent =
   | EventOf<
       'payment.created' | 'payment.pending' | 'payment.success' | 'payment.failed',
@@ -124,8 +124,7 @@ const contents: Record<Exclude<WebhookEvent['event'], 'unknown'>, readonly strin
 }
 
 /**
- * Parses a body that is verified to be Sluice's. It checks only that the objects of the types are present, not each of
- * their fields.
+ * Parses a verified body. It checks that the objects of the types are present, but not their fields.
  * @throws WebhookVerificationError `bad_body`
  */
 export function readEvent(body: Uint8Array, id: string | undefined): WebhookEvent {

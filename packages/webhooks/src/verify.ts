@@ -1,9 +1,9 @@
-// Verifies a raw webhook: both kinds of signature, with any of several secrets, over the bytes of the body.
+// Verifies a raw webhook: checks both kinds of signature over the bytes of the body, with one or several secrets.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { WebhookVerificationError } from './error.ts'
 import { readEvent, type WebhookEvent } from './events.ts'
 
-/** Headers as frameworks give them: an object with names in any case, or an object with `get`, such as fetch's Headers. */
+/** Headers of a framework: an object with names in any case, or an object with `get`, such as fetch's Headers. */
 export type WebhookHeaders =
   | Readonly<Record<string, string | readonly string[] | undefined>>
   | { get(name: string): string | null }
@@ -14,8 +14,8 @@ export interface VerifyOptions {
   /** Default: the current time. */
   now?: Date | undefined
   /**
-   * Accepts the hex header also for secrets that make a Standard Webhooks signature. It signs no time, so a recorded
-   * message can be replayed without limit. Default false.
+   * Accepts the hex header also for secrets of Standard Webhooks' form. It covers no time, so an attacker can replay a
+   * recorded message without limit. Default false.
    */
   allowHexSignature?: boolean | undefined
 }
@@ -27,13 +27,13 @@ const STANDARD_KEY_BYTES = { min: 24, max: 64 }
 /**
  * Verifies a webhook and reads it.
  *
- * A secret of Standard Webhooks' form (`whsec_` and the base64 of 24 to 64 bytes) is checked by `webhook-signature` and
- * its timestamp only. If the older `X-Webhook-Signature` were enough, an attacker could omit the better header. Other
- * secrets cannot make that signature and are checked by the hex header.
+ * For a secret of Standard Webhooks' form (`whsec_` and the base64 of 24 to 64 bytes) it checks only `webhook-signature`
+ * and its timestamp. If the older `X-Webhook-Signature` were enough, an attacker could omit the better header. For other
+ * secrets, which cannot make that signature, it checks the hex header.
  *
- * @param rawBody the received bytes, or their text: never `JSON.stringify` of what a framework parsed. Serialising again
- *   may change the bytes (key order, escapes, numbers), and other bytes have another signature
- * @param secret one, or several while a secret is being replaced; any of them may have signed
+ * @param rawBody the received bytes, or their text. Never pass `JSON.stringify` of a parsed body: it may change the bytes
+ *   (key order, escapes, numbers), and other bytes have another signature
+ * @param secret one secret, or several during a rotation; any of them may have signed
  * @throws WebhookVerificationError, whose `code` is the reason
  */
 export function verify(
@@ -59,7 +59,7 @@ export function verify(
 function bytesOf(rawBody: string | Uint8Array): Uint8Array {
   if (typeof rawBody === 'string') return Buffer.from(rawBody)
   if (rawBody instanceof Uint8Array) return rawBody
-  // JavaScript callers do this, and it would look like a wrong signature otherwise.
+  // JavaScript callers may pass a parsed body. Without this error it would look like a wrong signature.
   throw new WebhookVerificationError(
     'bad_body',
     'The raw body must be given, as text or bytes, before a framework parses it: see the README of @sluice/webhooks',
@@ -77,7 +77,7 @@ function keysOf(secret: string | readonly string[], allowHexSignature: boolean):
     throw new WebhookVerificationError('bad_secret', 'At least one secret is required')
   const keys: Keys = { standardKeys: [], hexKeys: [] }
   for (const one of secrets) {
-    // A line break from a file would only show as signatures that never match.
+    // A line break from a file would make no signature match.
     if (typeof one !== 'string' || one === '' || one.trim() !== one) {
       throw new WebhookVerificationError(
         'bad_secret',
@@ -113,7 +113,7 @@ function headerReader(headers: WebhookHeaders): HeaderReader {
   }
 }
 
-/** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, symmetric kind. */
+/** The symmetric signature of https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. */
 function standardProblem(
   body: Uint8Array,
   header: HeaderReader,
