@@ -5,7 +5,7 @@ import { NotFoundPage } from './not-found.tsx'
 import { PaymentsPage } from './payments/payments-page.tsx'
 import { Shell } from './shell.tsx'
 
-export function App() {
+export function DashboardApp() {
   return (
     <Shell>
       <ErrorBoundary>

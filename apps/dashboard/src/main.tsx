@@ -4,13 +4,13 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import './design/tokens.css'
 import './design/base.css'
-import { App } from './app.tsx'
+import { DashboardApp } from './app.tsx'
 import { queryClient } from './query-client.ts'
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>
-      <App />
+      <DashboardApp />
     </QueryClientProvider>
   </StrictMode>,
 )

@@ -14,7 +14,7 @@ import { LaunchError } from './errors.ts'
 import { type Say, seconds } from './output.ts'
 import { pause } from './stop-request.ts'
 
-export interface Database {
+export interface LaunchedDatabase {
   url: string
   /** For the banner. */
   dataLocation: string
@@ -46,7 +46,7 @@ export async function startOwnDatabase(
   { dataDir, claim }: OwnData,
   stop: AbortSignal,
   say: Say,
-): Promise<Database> {
+): Promise<LaunchedDatabase> {
   const stopping = new AbortController()
   const start = (signal: AbortSignal, port?: number) =>
     startEmbeddedPostgres({ dataDir, claim, signal, log: say, ...(port && { port }) })
@@ -84,7 +84,7 @@ export async function startOwnDatabase(
   }
 }
 
-export function givenDatabase(url: string): Database {
+export function givenDatabase(url: string): LaunchedDatabase {
   const { hostname, port, pathname } = new URL(url)
   const place = `${hostname}${port && `:${port}`}${pathname}`
   return { url, dataLocation: `PostgreSQL at ${place} (DATABASE_URL)`, stop: async () => {} }

@@ -5,7 +5,7 @@ import { LaunchError } from './errors.ts'
 import { type Say, seconds } from './output.ts'
 import { pause } from './stop-request.ts'
 
-export interface AppProcess {
+export interface AppCommand {
   name: string
   /** A path below the clone's root, as the process list shows it. */
   script: string
@@ -28,7 +28,7 @@ const READY_MS_MAX = 60_000
 const STOP_MS_MAX = 12_000
 
 interface Supervision {
-  app: AppProcess
+  app: AppCommand
   cwd: string
   say: Say
   stopping: AbortController
@@ -39,7 +39,7 @@ interface Supervision {
   onFailure: (error: LaunchError) => void
 }
 
-export function supervise(app: AppProcess, cwd: string, say: Say): SupervisedApp {
+export function supervise(app: AppCommand, cwd: string, say: Say): SupervisedApp {
   const stopping = new AbortController()
   const state: Supervision = {
     app,

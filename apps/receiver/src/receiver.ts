@@ -8,7 +8,7 @@ const BODY_BYTES_MAX = 1024 * 1024
 /** The limit of remembered ids, so that memory does not grow forever. */
 const SEEN_MAX = 10_000
 
-export interface ReceiverOptions {
+interface ReceiverOptions {
   secret: string
   /** Prints one line, given without its line break. */
   print: (line: string) => void

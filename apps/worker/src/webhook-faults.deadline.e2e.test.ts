@@ -15,7 +15,7 @@ import {
   during,
   expectAllDelivered,
   morePosts,
-  publish,
+  publishTestWebhooks,
   readDeliveries,
   SLOTS,
   soon,
@@ -36,7 +36,7 @@ for (const { backend, available } of queueBackends) {
     test(`workers killed repeatedly under ${DELIVERIES} webhooks: each arrives and is recorded once, and only attempts in flight are sent again`, async () => {
       load = await startWebhookLoad({ on: inject('postgresUrl'), backend })
       await writeDeliveries(load, DELIVERIES - PUBLISHED)
-      const publishing = publish(load, PUBLISHED)
+      const publishing = publishTestWebhooks(load, PUBLISHED)
       const crashes: Crash[] = []
       for (let kill = 0; kill < 3; kill++) {
         await morePosts(load, DELIVERIES / 5)
@@ -56,7 +56,7 @@ for (const { backend, available } of queueBackends) {
         respond: (_endpoint, send) => send(),
       })
       await writeDeliveries(load, DELIVERIES - PUBLISHED)
-      const publishing = publish(load, PUBLISHED)
+      const publishing = publishTestWebhooks(load, PUBLISHED)
       await publishing.done
       await expectAllDelivered(load, DELIVERIES - PUBLISHED + publishing.acknowledged())
       expect(load.receiver.count()).toBe((await readDeliveries(load)).length)
@@ -102,7 +102,7 @@ describe.skipIf(!queueBackends.find(({ backend }) => backend === 'redis')?.avail
     })
     const withWakeUps = Math.round(DELIVERIES * 0.4)
     const without = DELIVERIES - withWakeUps
-    const publishing = publish(load, withWakeUps)
+    const publishing = publishTestWebhooks(load, withWakeUps)
     await writeDeliveries(load, without)
     const published = (share: number) =>
       soon(`${share} to be published`, () => publishing.acknowledged() >= withWakeUps * share)

@@ -112,7 +112,7 @@ export async function writeDeliveries(
 }
 
 /** Publishes through the API, with wake-ups; returns a live count of acknowledged requests. */
-export function publish(
+export function publishTestWebhooks(
   load: WebhookLoad,
   count: number,
 ): { acknowledged: () => number; done: Promise<void> } {

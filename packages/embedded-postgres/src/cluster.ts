@@ -36,7 +36,7 @@ export async function ensureCluster(dir: DataDir, binaries: Binaries, signal?: A
   )
 }
 
-export function readPassword(dir: Pick<DataDir, 'root' | 'cluster'>): string {
+export function readClusterPassword(dir: Pick<DataDir, 'root' | 'cluster'>): string {
   try {
     return readFileSync(path.join(dir.cluster, PASSWORD), 'utf8').trim()
   } catch {

@@ -1,7 +1,7 @@
 // The server that another process of this clone runs, for tools that only need its database.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { readPassword } from './cluster.ts'
+import { readClusterPassword } from './cluster.ts'
 import { isAlive } from './processes.ts'
 
 /** Lines of postmaster.pid, from 0 (PostgreSQL's src/include/utils/pidfile.h). */
@@ -17,7 +17,7 @@ export function urlOfRunningServer(dataDir: string, database = 'sluice'): string
     const lines = readFileSync(path.join(cluster, 'postmaster.pid'), 'utf8').split('\n')
     const port = Number(lines[PORT_LINE])
     if (lines[STATUS_LINE]?.trim() !== 'ready' || !isAlive(Number(lines[PID_LINE]))) return undefined
-    const password = readPassword({ root, cluster })
+    const password = readClusterPassword({ root, cluster })
     return `postgresql://postgres:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`
   } catch {
     return undefined

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import pg from 'pg'
 import { findBinaries } from './binaries.ts'
 import { type Claim, claim } from './claim.ts'
-import { ensureCluster, readPassword } from './cluster.ts'
+import { ensureCluster, readClusterPassword } from './cluster.ts'
 import { type DataDir, openDataDir } from './data-dir.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 import { startGuard } from './guard.ts'
@@ -89,7 +89,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   try {
     await ensureCluster(dir, binaries, signal)
     await takeOverLeftover(dir, log)
-    const password = readPassword(dir)
+    const password = readClusterPassword(dir)
     const { server, port } = await startServer(binaries.postgres, dir, options)
     const guard = startGuard(server.pid)
     server.exited.then(guard.dismiss)

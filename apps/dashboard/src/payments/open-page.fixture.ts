@@ -39,7 +39,7 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
 }
 
 /** Runs axe and returns the violations on the page, as rule and element. */
-export async function findViolations(page: Page): Promise<string[]> {
+export async function findAxeViolations(page: Page): Promise<string[]> {
   await page.evaluate(axe)
   // During a fade the contrast is lower, so this waits for animations that end.
   await page.evaluate(() =>

@@ -1,8 +1,8 @@
 // The table of payments. On phones each row looks like a card but stays a row for screen readers.
 import type { ExternalPayment } from '@sluice/contracts'
 import type { ReactNode } from 'react'
-import { PaymentRow } from './payment-row.tsx'
 import styles from './payments-table.module.css'
+import { PaymentsTableRow } from './payments-table-row.tsx'
 
 const columns = ['Payment', 'Status', 'Amount', 'User', 'Last event (UTC)', 'Events', 'Updated']
 const numeric = new Set(['Amount', 'Events'])
@@ -45,7 +45,7 @@ export function PaymentsTable({ payments, outdated, trailHref, onOpen, empty }: 
           </tr>
         )}
         {payments?.map((payment) => (
-          <PaymentRow
+          <PaymentsTableRow
             key={payment.payment_id}
             payment={payment}
             href={trailHref(payment.payment_id)}

@@ -6,13 +6,17 @@ import { formatCount, formatMoney, formatTime, showId } from '../format.ts'
 import styles from './payments-table.module.css'
 import { StatusBadge } from './status.tsx'
 
-interface PaymentRowProps {
+interface PaymentsTableRowProps {
   payment: ExternalPayment
   href: string
   onOpen: (paymentId: string) => void
 }
 
-export const PaymentRow = memo(function PaymentRow({ payment, href, onOpen }: PaymentRowProps) {
+export const PaymentsTableRow = memo(function PaymentsTableRow({
+  payment,
+  href,
+  onOpen,
+}: PaymentsTableRowProps) {
   const { payment_id: id, currency, timestamp } = payment
 
   function open(event: MouseEvent<HTMLElement>) {
