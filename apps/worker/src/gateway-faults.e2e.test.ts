@@ -84,7 +84,7 @@ async function openReceiver(): Promise<TestReceiver> {
   const body = { webhook_url: opened.url('shop') }
   const result = await system.call(putWebhook, { headers: seededKeys, body })
   if (result.status !== 200) throw new Error(`no URL was set: ${JSON.stringify(result.body)}`)
-  opened.trust('shop', result.body.webhook_secret!)
+  opened.setSecret('shop', result.body.webhook_secret!)
   return opened
 }
 

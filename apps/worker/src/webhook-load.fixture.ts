@@ -17,7 +17,7 @@ import {
 import { verify } from '@sluice/webhooks'
 import { expect } from 'vitest'
 
-/** The attempts of a worker in flight at once: only these may a crash send twice. */
+/** The number of attempts that a worker has in flight at once. A crash may send only these twice. */
 export const SLOTS = 256
 
 interface Merchant {
@@ -68,7 +68,7 @@ export async function startWebhookLoad(options: LoadOptions): Promise<WebhookLoa
     const merchant = await addMerchant(database)
     const body = { webhook_url: receiver.url(merchant.id) }
     const settings = expectStatus(await system.call(putWebhook, { headers: merchant.keys, body }), 200)
-    receiver.trust(merchant.id, settings.webhook_secret!)
+    receiver.setSecret(merchant.id, settings.webhook_secret!)
     return merchant
   }
   const merchants: Merchant[] = []

@@ -15,7 +15,7 @@ export interface TestReceiver {
   /** The URL of an endpoint; its name is the path. */
   url: (endpoint: string) => string
   /** POSTs to this endpoint must be signed with this secret from now on. */
-  trust: (endpoint: string, secret: string) => void
+  setSecret: (endpoint: string, secret: string) => void
   /** POSTs by `webhook-id`, in order of arrival. */
   posts: ReadonlyMap<string, readonly ReceivedPost[]>
   /** The number of POSTs of all ids. */
@@ -38,10 +38,48 @@ export async function startReceiver({
   verify,
   respond = (_endpoint, send) => send(),
 }: ReceiverOptions): Promise<TestReceiver> {
+  const records = createRecords(verify)
+  const waiting = new Map<string, number>()
+  const wait = (endpoint: string, change: number) =>
+    waiting.set(endpoint, (waiting.get(endpoint) ?? 0) + change)
+
+  const server = http.createServer(async (request, response) => {
+    // A POST whose sender ended in the middle does not count.
+    const chunks = await request.toArray().catch(() => undefined)
+    if (chunks === undefined) return
+    const endpoint = records.add(request, Buffer.concat(chunks))
+    wait(endpoint, 1)
+    response.once('close', () => wait(endpoint, -1))
+    respond(endpoint, () => response.end('OK'))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+
+  return {
+    url: (endpoint) => `http://127.0.0.1:${port}/${endpoint}`,
+    setSecret: (endpoint, secret) => void records.secrets.set(endpoint, secret),
+    posts: records.posts,
+    count: records.count,
+    waiting: (endpoint) =>
+      endpoint === undefined
+        ? [...waiting.values()].reduce((sum, n) => sum + n, 0)
+        : (waiting.get(endpoint) ?? 0),
+    problems: records.problems,
+    async close() {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+/** The received POSTs and their problems. */
+function createRecords(verify: ReceiverOptions['verify']) {
   const posts = new Map<string, ReceivedPost[]>()
   const bodies = new Map<string, Buffer>()
   const secrets = new Map<string, string>()
-  const waiting = new Map<string, number>()
   const problems: string[] = []
   let count = 0
 
@@ -58,7 +96,8 @@ export async function startReceiver({
     return undefined
   }
 
-  function note(request: http.IncomingMessage, body: Buffer): string {
+  /** Records a complete POST and returns its endpoint. */
+  function add(request: http.IncomingMessage, body: Buffer): string {
     const id = String(request.headers['webhook-id'])
     const endpoint = request.url?.split('/').at(-1) ?? ''
     count += 1
@@ -74,37 +113,5 @@ export async function startReceiver({
     return endpoint
   }
 
-  const wait = (endpoint: string, change: number) =>
-    waiting.set(endpoint, (waiting.get(endpoint) ?? 0) + change)
-
-  const server = http.createServer(async (request, response) => {
-    // A POST whose sender ended in the middle does not count.
-    const chunks = await request.toArray().catch(() => undefined)
-    if (chunks === undefined) return
-    const endpoint = note(request, Buffer.concat(chunks))
-    wait(endpoint, 1)
-    response.once('close', () => wait(endpoint, -1))
-    respond(endpoint, () => response.end('OK'))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-
-  return {
-    url: (endpoint) => `http://127.0.0.1:${port}/${endpoint}`,
-    trust: (endpoint, secret) => void secrets.set(endpoint, secret),
-    posts,
-    count: () => count,
-    waiting: (endpoint) =>
-      endpoint === undefined
-        ? [...waiting.values()].reduce((sum, n) => sum + n, 0)
-        : (waiting.get(endpoint) ?? 0),
-    problems,
-    async close() {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-    },
-  }
+  return { posts, secrets, problems, count: () => count, add }
 }

@@ -29,7 +29,7 @@ beforeEach(async () => {
   db = openDatabase({ url: database.url, applicationName: 'test', log, ...patient })
   receiver = await startReceiver({ verify })
   const secret = generateWebhookSecret()
-  receiver.trust('shop', secret)
+  receiver.setSecret('shop', secret)
   await database.query(
     `INSERT INTO merchants (id, name, email, api_key, api_secret, webhook_url, webhook_secret)
      VALUES ($1, 'Shop', 'shop@example.com', 'key_shop', 'secret_shop', $2, $3)`,
