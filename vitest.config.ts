@@ -1,4 +1,4 @@
-// Three groups of tests, one after the other: pure tests, tests with servers side by side, and tests of deadlines one at a time.
+// Three groups of tests, in turn: pure tests, tests with servers side by side, and tests of deadlines one at a time.
 import { randomBytes } from 'node:crypto'
 import os from 'node:os'
 import { defineConfig } from 'vitest/config'

@@ -62,7 +62,7 @@ function unknownKeys(text: string): string[] {
 
 describe('docker-compose.yml', () => {
   test.each(['docker-compose.yml', 'docker-compose.prod.yml'])(
-    '%s has only keys that the compose specification knows',
+    '%s has only keys that the compose specification defines',
     (file) => {
       expect(unknownKeys(read(file))).toEqual([])
     },

@@ -133,7 +133,7 @@ if (hasEngine) {
     },
     900_000,
   )
-} else console.log('No Docker engine answers: docker build is not part of this run.')
+} else console.log('No Docker engine responds: docker build is not part of this run.')
 
 /** The API migrates it, from the migrations in its image. */
 async function emptyDatabase(): Promise<string> {

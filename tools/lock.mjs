@@ -78,7 +78,7 @@ function touch(file) {
   try {
     utimesSync(file, new Date(), new Date())
   } catch {
-    // The file was removed. This work goes on; a process that sees its result does not repeat it.
+    // The file was removed. This work goes on; a process that finds its result does not repeat it.
   }
 }
 

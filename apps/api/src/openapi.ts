@@ -25,7 +25,7 @@ export async function describeApi(app: App, { config }: Pick<ApiDeps, 'config'>)
       tags: [
         {
           name: 'Payment events',
-          description: 'Events from payment providers, and the external payments they add up to',
+          description: 'Events from processors, and the external payments that they describe',
         },
         { name: 'Transactions', description: 'Transactions from processors, and their status' },
         { name: 'Orders', description: 'Amounts to be paid' },

@@ -84,7 +84,7 @@ function whatToTry({ config, tag, now }: BannerFacts): string[] {
   }
   const delay = `${config.transactionProcessingDelayMs / 1000} s`
   return [
-    `Try it: post a payment event as a provider does (a second time has no effect), and see it at ${paymentsPage(config)}`,
+    `Try it: post a payment event as a processor does (a second time has no effect), and see it at ${paymentsPage(config)}`,
     '',
     `  ${postCommand(`${api}/webhooks/payment`, payment)}`,
     '',

@@ -11,7 +11,7 @@ import {
 } from '@sluice/embedded-postgres'
 import { nextDelayMs } from './backoff.ts'
 import { LaunchError } from './errors.ts'
-import { type Say, seconds } from './output.ts'
+import { type Print, seconds } from './output.ts'
 import { pause } from './stop-request.ts'
 
 export interface LaunchedDatabase {
@@ -45,11 +45,11 @@ export function claimOwnData(
 export async function startOwnDatabase(
   { dataDir, claim }: OwnData,
   stop: AbortSignal,
-  say: Say,
+  print: Print,
 ): Promise<LaunchedDatabase> {
   const stopping = new AbortController()
   const start = (signal: AbortSignal, port?: number) =>
-    startEmbeddedPostgres({ dataDir, claim, signal, log: say, ...(port && { port }) })
+    startEmbeddedPostgres({ dataDir, claim, signal, log: print, ...(port && { port }) })
   let server: EmbeddedPostgres = await start(stop)
 
   const keepRunning = async () => {
@@ -59,16 +59,16 @@ export async function startOwnDatabase(
       await server.exited
       if (stopping.signal.aborted) return
       delayMs = nextDelayMs(delayMs, Date.now() - startedAt)
-      say(`PostgreSQL ended unexpectedly; starting it again in ${seconds(delayMs)}.`)
+      print(`PostgreSQL ended unexpectedly; starting it again in ${seconds(delayMs)}.`)
       await pause(delayMs, stopping.signal)
       if (stopping.signal.aborted) return
       try {
         server = await start(stopping.signal, server.port)
         if (stopping.signal.aborted) return await server.stop()
-        say('PostgreSQL is back.')
+        print('PostgreSQL is back.')
       } catch (error) {
         // `server` is still the dead one, so the next round starts at once, with a longer pause.
-        if (!stopping.signal.aborted) say(error instanceof Error ? error.message : String(error))
+        if (!stopping.signal.aborted) print(error instanceof Error ? error.message : String(error))
       }
     }
   }

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { watch } from 'node:fs'
 import path from 'node:path'
-import type { Say } from './output.ts'
+import type { Print } from './output.ts'
 
 /** Editors and git write several files at once; one build covers changes within this time. */
 const QUIET_MS = 300
@@ -21,7 +21,7 @@ const isSource = (file: string) =>
  * Watches the sources; returns a function that stops watching. An incremental build takes a second or two, so no compiler
  * stays resident, and none can be left behind.
  */
-export function watchSources(root: string, say: Say, onBuilt: () => void): () => void {
+export function watchSources(root: string, print: Print, onBuilt: () => void): () => void {
   let timer: NodeJS.Timeout | undefined
   let compiler: ChildProcess | undefined
 
@@ -33,11 +33,11 @@ export function watchSources(root: string, say: Say, onBuilt: () => void): () =>
       stdio: ['ignore', 'inherit', 'inherit'],
       detached: true, // a group of its own: the launcher passes Ctrl-C on
     })
-    compiler.once('error', (error) => say(`The compiler could not be started: ${error.message}`))
+    compiler.once('error', (error) => print(`The compiler could not be started: ${error.message}`))
     compiler.once('close', (code) => {
       compiler = undefined
       if (code === 0) onBuilt()
-      say(code === 0 ? 'Built; restarting.' : 'The build failed; the apps keep running the last build.')
+      print(code === 0 ? 'Built; restarting.' : 'The build failed; the apps keep running the last build.')
     })
   }
   const later = () => {

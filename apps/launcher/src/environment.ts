@@ -4,7 +4,7 @@ import path from 'node:path'
 import { type Config, readConfig } from '@sluice/core/platform'
 import { freePort, isFree } from '@sluice/embedded-postgres'
 import { LaunchError } from './errors.ts'
-import type { Say } from './output.ts'
+import type { Print } from './output.ts'
 import { pause } from './stop-request.ts'
 
 export interface Environment {
@@ -34,7 +34,7 @@ export async function readEnvironment(root: string): Promise<Environment> {
  */
 export async function requireFreePorts(
   config: Config,
-  { patienceMs, say, stop }: { patienceMs: number; say: Say; stop: AbortSignal },
+  { patienceMs, print, stop }: { patienceMs: number; print: Print; stop: AbortSignal },
 ): Promise<void> {
   const { host, port, dashboardPort, workerMetricsPort } = config
   const ports = { PORT: port, DASHBOARD_PORT: dashboardPort, WORKER_METRICS_PORT: workerMetricsPort }
@@ -52,7 +52,7 @@ export async function requireFreePorts(
           `Port ${number} is taken: stop what listens on it, or set ${variable} to another port (0 picks a free one).`,
         )
       }
-      if (!announced) say(`Waiting for the processes of the last run to release port ${number} …`)
+      if (!announced) print(`Waiting for the processes of the last run to release port ${number} …`)
       announced = true
       await pause(200, stop)
     }

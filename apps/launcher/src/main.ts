@@ -7,7 +7,7 @@ import { claimOwnData, givenDatabase, migrate, startOwnDatabase } from './databa
 import { watchSources } from './dev-watch.ts'
 import { readEnvironment, requireFreePorts } from './environment.ts'
 import { LaunchError } from './errors.ts'
-import { say, surviveClosedOutput } from './output.ts'
+import { print, surviveClosedOutput } from './output.ts'
 import { aborted, listenForStop } from './stop-request.ts'
 import { supervise } from './supervisor.ts'
 
@@ -31,10 +31,12 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     const ownData = claimOwnData(config, root, config.publicApiUrl)
     if (ownData) endings.push(ownData.claim.release)
     const patienceMs = ownData?.claim.tookOver ? FORMER_OWNER_MS : 0
-    await requireFreePorts(config, { patienceMs, say, stop })
+    await requireFreePorts(config, { patienceMs, print, stop })
     if (stop.aborted) return 0
 
-    const database = ownData ? await startOwnDatabase(ownData, stop, say) : givenDatabase(config.databaseUrl!)
+    const database = ownData
+      ? await startOwnDatabase(ownData, stop, print)
+      : givenDatabase(config.databaseUrl!)
     endings.push(database.stop)
     const childEnv = { ...env, DATABASE_URL: database.url }
     await migrate(root, childEnv, stop)
@@ -45,17 +47,17 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
       { name: 'worker', script: 'apps/worker/dist/main.js', env: childEnv },
       // Its API is the one above unless API_URL is set: it reads the same HOST and PORT.
       { name: 'dashboard', script: 'apps/pages/dist/main.js', args: ['dashboard'], env },
-    ].map((app) => supervise(app, root, say))
+    ].map((app) => supervise(app, root, print))
     endings.push(() => Promise.all(apps.map((app) => app.stop(force))))
     await Promise.race([Promise.all(apps.map((app) => app.ready)), aborted(stop)])
     if (stop.aborted) return 0
 
     const tag = randomBytes(6).toString('hex')
-    say(banner({ config, dataLocation: database.dataLocation, tag, now: new Date(), watch }))
+    print(banner({ config, dataLocation: database.dataLocation, tag, now: new Date(), watch }))
     const restartAll = () => {
       for (const app of apps) app.restart()
     }
-    if (watch) endings.push(watchSources(root, say, restartAll))
+    if (watch) endings.push(watchSources(root, print, restartAll))
     await aborted(stop)
     return 0
   } catch (error) {
@@ -63,9 +65,9 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     console.error(isForPeople(error) ? error.message : error)
     return 1
   } finally {
-    if (stop.aborted) say('Stopping …')
+    if (stop.aborted) print('Stopping …')
     for (const end of endings.reverse()) await Promise.resolve().then(end).catch(console.error) // each one, even if others fail
-    if (stop.aborted) say('Stopped.')
+    if (stop.aborted) print('Stopped.')
   }
 }
 

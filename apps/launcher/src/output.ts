@@ -1,7 +1,7 @@
 // The launcher's own output lines; its child processes write to the same terminal themselves.
-export type Say = (line: string) => void
+export type Print = (line: string) => void
 
-export const say: Say = (line) => console.log(line)
+export const print: Print = (line) => console.log(line)
 
 export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`

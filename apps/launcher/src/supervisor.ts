@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { nextDelayMs } from './backoff.ts'
 import { LaunchError } from './errors.ts'
-import { type Say, seconds } from './output.ts'
+import { type Print, seconds } from './output.ts'
 import { pause } from './stop-request.ts'
 
 export interface AppCommand {
@@ -30,7 +30,7 @@ const STOP_MS_MAX = 12_000
 interface Supervision {
   app: AppCommand
   cwd: string
-  say: Say
+  print: Print
   stopping: AbortController
   child: ChildProcess | undefined
   wasReady: boolean
@@ -39,12 +39,12 @@ interface Supervision {
   onFailure: (error: LaunchError) => void
 }
 
-export function supervise(app: AppCommand, cwd: string, say: Say): SupervisedApp {
+export function supervise(app: AppCommand, cwd: string, print: Print): SupervisedApp {
   const stopping = new AbortController()
   const state: Supervision = {
     app,
     cwd,
-    say,
+    print,
     stopping,
     child: undefined,
     wasReady: false,
@@ -84,7 +84,7 @@ export function supervise(app: AppCommand, cwd: string, say: Say): SupervisedApp
 
 /** Starts the app again after each end, with growing delays, until it is stopped or has failed its first starts. */
 async function keepRunning(state: Supervision): Promise<void> {
-  const { app, stopping, say } = state
+  const { app, stopping, print } = state
   let delayMs: number | undefined
   for (let starts = 1; !stopping.signal.aborted; starts++) {
     const startedAt = Date.now()
@@ -103,7 +103,7 @@ async function keepRunning(state: Supervision): Promise<void> {
       return
     }
     delayMs = nextDelayMs(delayMs, Date.now() - startedAt)
-    say(`The ${app.name} ${end}; starting it again in ${seconds(delayMs)}.`)
+    print(`The ${app.name} ${end}; starting it again in ${seconds(delayMs)}.`)
     await pause(delayMs, stopping.signal)
   }
 }

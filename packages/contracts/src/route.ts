@@ -3,7 +3,7 @@ import { type TSchema, Type } from 'typebox'
 import { ErrorBody, type ErrorCode, errorStatus } from './errors.ts'
 import { cardProblem, expiryProblem, type MethodProblem, vpaProblem } from './payment-methods.ts'
 
-/** The cookie of a dashboard session. Scripts never see it. */
+/** The cookie of a dashboard session. Scripts cannot read it. */
 export const SESSION_COOKIE = 'sluice_session'
 
 export interface RouteContract {

@@ -52,7 +52,7 @@ export interface WebhookTransaction {
   processed_at: string | null
 }
 
-/** A payment that Sluice knows from a processor's events. Amounts are integers of minor units. */
+/** A payment that a processor reports by its events. Amounts are integers of minor units. */
 export interface WebhookExternalPayment {
   payment_id: string
   status: 'pending' | 'completed' | 'failed' | 'refunded'

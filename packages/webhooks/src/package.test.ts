@@ -106,7 +106,7 @@ test.each([
   expect(JSON.parse(output)).toEqual(['payment.success', 'no_match'])
 })
 
-test('TypeScript knows its types without the types of Node', () => {
+test('TypeScript resolves its types without the types of Node', () => {
   writeFileSync(
     path.join(app, 'tsconfig.json'),
     JSON.stringify({

@@ -22,7 +22,7 @@ const STREAM_URL = API_PREFIX + streamExternalPayments.url
 export function PaymentsPage() {
   const { view, show, openTrail, closeTrail } = useView()
   const data = usePageData(view)
-  const { list, summary, live, error, lastPage } = data
+  const { list, summary, live, lastPage } = data
   const heading = useRef<HTMLHeadingElement>(null)
   const table = useRef<HTMLElement>(null)
   usePageTitle(view.payment)
@@ -57,20 +57,7 @@ export function PaymentsPage() {
       </div>
       <SummaryBar shown={view.status} summary={summary.data} outdated={summary.isPlaceholderData} />
       <section className={styles.list} aria-label="List of payments" ref={table}>
-        {error !== null ? (
-          <ErrorState error={error} onRetry={live.refresh} />
-        ) : (
-          <PaymentsTable
-            payments={list.data?.payments}
-            outdated={list.isPlaceholderData}
-            trailHref={(payment) => viewHref({ ...view, payment })}
-            onOpen={openTrail}
-            empty={<EmptyState shown={view.status} onShowAll={() => show({ status: 'all', page: 1 })} />}
-          />
-        )}
-        {error === null && data.total > 0 && (
-          <Pager page={Math.min(view.page, lastPage)} total={data.total} onShow={showPage} />
-        )}
+        <PaymentsList view={view} data={data} show={show} onOpen={openTrail} onShowPage={showPage} />
       </section>
       {view.payment !== undefined && (
         <EventTrail
@@ -118,6 +105,32 @@ function usePageTitle(paymentId: string | undefined) {
     const title = 'Payments · Sluice'
     document.title = paymentId === undefined ? title : `${showId(paymentId)} · ${title}`
   }, [paymentId])
+}
+
+interface PaymentsListProps {
+  view: View
+  data: ReturnType<typeof usePageData>
+  show: (change: Partial<View>) => void
+  onOpen: (paymentId: string) => void
+  onShowPage: (page: number) => void
+}
+
+/** The table with its pager, or the error in their place. */
+function PaymentsList({ view, data, show, onOpen, onShowPage }: PaymentsListProps) {
+  const { list, live, error, total, lastPage } = data
+  if (error !== null) return <ErrorState error={error} onRetry={live.refresh} />
+  return (
+    <>
+      <PaymentsTable
+        payments={list.data?.payments}
+        outdated={list.isPlaceholderData}
+        trailHref={(payment) => viewHref({ ...view, payment })}
+        onOpen={onOpen}
+        empty={<EmptyState shown={view.status} onShowAll={() => show({ status: 'all', page: 1 })} />}
+      />
+      {total > 0 && <Pager page={Math.min(view.page, lastPage)} total={total} onShow={onShowPage} />}
+    </>
+  )
 }
 
 interface PageTopProps {

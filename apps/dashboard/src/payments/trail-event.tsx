@@ -35,7 +35,7 @@ export function TrailEvent({ event }: { event: PaymentEventRecord }) {
         <dt>Emitted</dt>
         <dd>
           <time dateTime={new Date(emittedAt).toISOString()}>{formatTime(emittedAt)} UTC</time>, by the
-          provider's clock
+          processor's clock
         </dd>
         <dt>Received</dt>
         <dd>

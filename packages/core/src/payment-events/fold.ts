@@ -7,7 +7,7 @@ export type PaymentEvent = Omit<PaymentEventRequest, 'payment_id'>
 /** What decides between two events of a payment. */
 export interface Rank {
   status: ExternalPaymentStatus
-  /** Unix seconds by the provider's clock. */
+  /** Unix seconds by the processor's clock. */
   timestamp: number
   eventId: string
 }

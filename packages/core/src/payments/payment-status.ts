@@ -13,7 +13,7 @@ interface Move<Status extends string> {
   set: string
 }
 
-/** Payments with the status `created` wait for a provider's notification; the gateway's own begin as `pending`. */
+/** Payments with the status `created` wait for a processor's notification; the gateway's own begin as `pending`. */
 export const paymentMoves = {
   success: { from: ['created', 'pending'], to: 'success', set: 'settled_at = now()' },
   failed: {
