@@ -31,18 +31,21 @@ const PACKAGING_TESTS = {
 
 const stampOf = (test) => path.join(root, 'node_modules', '.cache', 'sluice-tests', test.replaceAll('/', '_'))
 
+/** The state of each packaging test's inputs, to be read before the tests run. @returns {Map<string, string>} */
+export const packagingKeys = () => new Map(Object.keys(PACKAGING_TESTS).map((test) => [test, keyOf(test)]))
+
 /** The packaging tests whose inputs have not changed since they passed. None in CI. */
-export function unchangedPackagingTests() {
+export function unchangedPackagingTests(keys) {
   if (process.env.CI && process.env.CI !== 'false') return []
-  return Object.keys(PACKAGING_TESTS).filter((test) => readText(stampOf(test)) === keyOf(test))
+  return [...keys].filter(([test, key]) => readText(stampOf(test)) === key).map(([test]) => test)
 }
 
-/** Stores the state of the inputs of the packaging tests that passed. `passed` has paths from the repository's root. */
-export function rememberPackagingTests(passed) {
-  for (const test of Object.keys(PACKAGING_TESTS).filter((test) => passed.includes(test))) {
+/** Stores the keys of the packaging tests that passed. `passed` has paths from the repository's root. */
+export function rememberPackagingTests(keys, passed) {
+  for (const [test, key] of [...keys].filter(([test]) => passed.includes(test))) {
     const stamp = stampOf(test)
     mkdirSync(path.dirname(stamp), { recursive: true })
-    writeFileSync(stamp, keyOf(test))
+    writeFileSync(stamp, key)
   }
 }
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { rememberPackagingTests, unchangedPackagingTests } from './packaging-tests.mjs'
+import { packagingKeys, rememberPackagingTests, unchangedPackagingTests } from './packaging-tests.mjs'
 import { bin, main, root, runVisibly, Stopped, stopOnSignals } from './process.mjs'
 import { setup } from './setup.mjs'
 
@@ -15,7 +15,8 @@ export async function test({ args = [], stop }) {
   const report = path.join(folder, 'report.json')
   const times = path.join(folder, 'times.json')
   // Tests that arguments name always run, also without changes.
-  const leftOut = args.length === 0 ? unchangedPackagingTests() : []
+  const keys = packagingKeys()
+  const leftOut = args.length === 0 ? unchangedPackagingTests(keys) : []
   try {
     const timing = path.join(import.meta.dirname, 'timing-reporter.mjs')
     const reporters = ['default', 'json', timing].map((name) => `--reporter=${name}`)
@@ -25,7 +26,8 @@ export async function test({ args = [], stop }) {
     const code = await runVisibly(bin('vitest'), options, { env, stop })
     if (stop?.aborted) throw new Stopped()
     const results = readJson(report)?.testResults ?? []
-    rememberPackagingTests(results.filter(hasPassed).map(({ name }) => path.relative(root, name)))
+    const passed = results.filter(hasPassed).map(({ name }) => path.relative(root, name))
+    rememberPackagingTests(keys, passed)
     printSlowest(readJson(times) ?? [])
     if (leftOut.length > 0) {
       console.log(
