@@ -2,7 +2,7 @@
 //
 //   node tools/house-report.mjs [folder] [--list] [--strict]
 //
-// `--list` prints each place. `--strict` exits with 1 when a word that the glossary replaces is used.
+// `--list` prints each place. `--strict` exits with 1 when there are places, apart from long tests.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -27,13 +27,18 @@ const measures = [
     in: (file) => isCode(file) && !isTest(file),
     find: (_, text) => longFunctions(text),
   },
-  { title: 'functions over 60 lines in tests', in: isTest, find: (_, text) => longFunctions(text) },
+  {
+    title: 'functions over 60 lines in tests',
+    in: isTest,
+    find: (_, text) => longFunctions(text),
+    isAllowed: true,
+  },
   {
     title: 'files over 300 lines, tests apart',
     in: (file) => (isCode(file) || isStyle(file)) && !isTest(file),
     find: longFile,
   },
-  { title: 'files over 300 lines, tests', in: isTest, find: longFile },
+  { title: 'files over 300 lines, tests', in: isTest, find: longFile, isAllowed: true },
   {
     title: 'source files without a header sentence, or with one over 120 characters',
     in: isCode,
@@ -56,8 +61,9 @@ function readFiles(folder) {
 }
 
 const measure = (files) =>
-  measures.map(({ title, in: isMeasured, find }) => ({
+  measures.map(({ title, in: isMeasured, find, isAllowed = false }) => ({
     title,
+    isAllowed,
     places: files
       .filter(({ file }) => isMeasured(file))
       .flatMap(({ file, text }) => find(file, text).map((place) => ({ file, ...place }))),
@@ -102,4 +108,5 @@ for (const result of results) {
   for (const { file, line, what, size } of result.places)
     console.log(`        ${file}:${line}  ${what}${size === undefined ? '' : ` (${size})`}`)
 }
-if (args.includes('--strict') && results[0].places.length > 0) process.exitCode = 1
+const failed = results.some(({ isAllowed, places }) => !isAllowed && places.length > 0)
+if (args.includes('--strict') && failed) process.exitCode = 1

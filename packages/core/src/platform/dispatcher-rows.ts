@@ -35,8 +35,8 @@ export const lostRows = (afterMs: number, enqueuedBeforeMs: number): Search => (
 })
 
 /**
- * Claims rows, so that no other dispatcher takes them too, in the index's order: by due time among rows without a job,
- * by the time of the last enqueue among lost ones.
+ * Claims rows, so that no other dispatcher takes them too. The order is the index's: rows without a job by due time,
+ * lost rows by the time of the last enqueue.
  */
 export async function claimRows(
   db: Database,

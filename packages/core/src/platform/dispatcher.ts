@@ -1,10 +1,10 @@
 // The dispatcher enqueues rows left behind: rows that never got a job, and rows whose job was lost.
 //
 // It finds rows by their state and due time in PostgreSQL; any number of workers may run it. One round for a table:
-//   1. count the rows without a job, and how fast they arrive: a burst?
-//   2. soon   enqueue rows that are due within 10 s (work that gives way waits during a burst)
-//   3. ahead  enqueue rows that are due later: few a second while events arrive, many when it is calm
-//   4. lost   enqueue rows again that are past their due time although they had a job
+//   1. count: count the rows without a job, and how fast they arrive. Many arrivals are a burst.
+//   2. soon: enqueue rows that are due within 10 s. During a burst, work that gives way waits.
+//   3. ahead: enqueue rows that are due later, a few a second while events arrive, many when it is calm.
+//   4. lost: enqueue rows again that are past their due time although they had a job.
 
 import type { Database } from './database.ts'
 import {

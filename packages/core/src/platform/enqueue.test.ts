@@ -126,13 +126,13 @@ test('the next add for jobs that arrived meanwhile comes after the queue’s gap
   const { enqueuer, adds, nextAdd } = enqueuerOn({ enqueueGapMs })
   enqueuer.enqueue('a')
   enqueuer.enqueue('b')
-  const answeredAt = performance.now()
+  const completedAt = performance.now()
   adds[0]!.complete()
   await Promise.resolve()
   enqueuer.enqueue('c')
   const second = await nextAdd(2)
   // A timer may fire up to a millisecond early.
-  expect(second.at - answeredAt).toBeGreaterThanOrEqual(enqueueGapMs - 1)
+  expect(second.at - completedAt).toBeGreaterThanOrEqual(enqueueGapMs - 1)
   expect(second.ids).toEqual(['b', 'c'])
 })
 

@@ -51,7 +51,7 @@ export class EnvReader<Name extends string> {
     const problemsBefore = this.#problems.length
     const min = this.integer(minName, minFallback, 0, DELAY_MS_MAX)
     const max = this.integer(maxName, maxFallback, 0, DELAY_MS_MAX)
-    // A default in place of a wrong value tells nothing about the intended range.
+    // A default in place of an invalid value has nothing to do with the intended range.
     if (min > max && this.#problems.length === problemsBefore) {
       const shown = (name: Name, value: number) =>
         `${name} (${value}${this.text(name) === undefined ? ' by default' : ''})`

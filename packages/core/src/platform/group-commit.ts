@@ -1,11 +1,11 @@
 // Group commit: requests that arrive while a commit is under way share the next one; bounded in rows, bytes and time.
 //
-// DeWitt et al., "Implementation Techniques for Main Memory Database Systems", 1984, section 5.2, one level up:
-//   1. submit     a row waits, unless too much waits already
-//   2. schedule   after the event loop's current round, so that rows which arrived together commit together
-//   3. take       the next group, within its limits, without rows whose key is in flight
-//   4. commit     the group, at most `concurrentCommitsMax` at once; a deadlock is retried, a data error halves the group
-//   5. sweep      rows past their deadline are rejected, waiting or in flight
+// The technique is that of DeWitt et al. 1984 (Main Memory Database Systems, section 5.2), one level up.
+//   1. submit: a row waits, unless too much waits already.
+//   2. schedule: the flush comes after the event loop's current round, so that simultaneous rows commit together.
+//   3. take: the next group holds what fits its limits, without rows whose key is in flight.
+//   4. commit: at most `concurrentCommitsMax` groups at once. A deadlock is retried; a data error halves the group.
+//   5. sweep: rows past their deadline are rejected, waiting or in flight.
 import { isDataError, isTransientConflict, unavailable } from './errors.ts'
 
 export interface GroupCommitOptions<Row, Result> {

@@ -198,8 +198,8 @@ export async function migrateQueueTables(pool: pg.Pool): Promise<void> {
 }
 
 /**
- * The pool without its events: each BullMQ object adds an 'error' listener to its pool and never removes it, and each
- * attempt to connect is a new object.
+ * The pool without its events. Each BullMQ object adds an 'error' listener to its pool and never removes it, and each
+ * attempt to connect makes a new object.
  */
 function eventless(pool: pg.Pool): never {
   const { options } = pool

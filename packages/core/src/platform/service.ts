@@ -25,8 +25,8 @@ export function reportReady(message: { url?: string } = {}): void {
 }
 
 /**
- * Calls `stop` once, on SIGTERM, SIGINT, SIGHUP or the loss of the parent's IPC channel, and ends the process with
- * code 0 when it is done. After 10 s the process ends with code 1: the rows are safe, and other processes take over.
+ * Calls `stop` once, on SIGTERM, SIGINT, SIGHUP or the loss of the parent's IPC channel. The process ends with code 0
+ * after it, or with code 1 after 10 s: the rows are safe, and other processes take over.
  */
 export function gracefulShutdown(log: Logger, stop: () => Promise<void>): void {
   let stopping = false
