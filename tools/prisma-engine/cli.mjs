@@ -69,11 +69,33 @@ async function call(method, params) {
   if (method === 'createMigration' || method === 'evaluateDataLoss') {
     // Fills the engine's schema cache; without it these two methods request a shadow database of another kind.
     await engine.devDiagnostic({ migrationsList: params.migrationsList, filters: params.filters })
+    return correct(method, await engine[method](params), params)
   }
   const result = method === 'getDatabaseVersion' ? await engine.version(params) : await engine[method](params)
   if (method !== 'diff') return result
   await send({ id: ++printId, method: 'print', params: { content: result.stdout ?? '' } })
   return { exitCode: result.exitCode }
+}
+
+/**
+ * For these two methods the engine misses the partial indexes of earlier migrations, and creates them again. Its `diff`
+ * sees them, so it decides what the new migration contains.
+ */
+async function correct(method, result, { draft, migrationsList, schema, filters }) {
+  const { stdout, exitCode } = await engine.diff({
+    from: { tag: 'migrations', ...migrationsList },
+    to: { tag: 'schemaDatamodel', ...schema },
+    script: true,
+    exitCode: true,
+    shadowDatabaseUrl: null,
+    filters,
+  })
+  const isEmpty = exitCode === 0
+  if (method === 'createMigration') return { ...result, migrationScript: isEmpty && !draft ? null : stdout }
+  if (isEmpty) return { migrationSteps: 0, unexecutableSteps: [], warnings: [] }
+  const isTrue = ({ message }) =>
+    !message.includes('unique constraint') || stdout.includes('CREATE UNIQUE INDEX')
+  return { ...result, warnings: result.warnings.filter(isTrue) }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
