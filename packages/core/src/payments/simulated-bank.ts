@@ -1,12 +1,7 @@
 // The simulated bank: test mode decides its response, then magic values, then chance.
 import { findScenario, type ScenarioBehaviour, type ScenarioName } from '@sluice/contracts'
+import type { DelayRange } from '../platform/env-reader.ts'
 import type { BankCharge, BankRefund, BankResponse, PaymentProcessor } from './processor.ts'
-
-/** Both ends are included. */
-interface DelayRange {
-  min: number
-  max: number
-}
 
 export interface SimulatedBankOptions {
   /** The share of ordinary UPI payments that succeed, 0 to 1. */
