@@ -1,13 +1,14 @@
-// The job handlers: every job, and the function of core that handles it.
+// The table of contents of the worker: every job and the core verb that handles it.
 import {
   type CompleterDeps,
-  createPaymentEventPublisher,
+  createPaymentEventHandler,
   createPaymentHandler,
   createRefundHandler,
-  createTransactionProcessor,
+  createTransactionHandler,
+  createWakeUpHandler,
+  type DeliveryLoop,
   type Enqueuer,
   type ExternalPaymentsOwner,
-  type JobHandler,
   type JobHandlers,
   jobs,
   type PaymentProcessor,
@@ -18,32 +19,16 @@ export interface HandlerDeps extends CompleterDeps {
   webhooks: Enqueuer
   owner: ExternalPaymentsOwner
   bank: PaymentProcessor
-  wakeUpEndpoint: JobHandler
+  deliveryLoop: DeliveryLoop
 }
 
-export interface Handlers {
-  handlers: JobHandlers
-  /** Waits until the commits of running handlers have ended. */
-  drain: () => Promise<void>
-}
-
-export function createHandlers(deps: HandlerDeps): Handlers {
-  const transactions = createTransactionProcessor(deps)
-  const paymentEvents = createPaymentEventPublisher(deps)
-  return {
-    handlers: {
-      processTransaction: transactions.complete,
-      publishPaymentEvent: paymentEvents.complete,
-      processPayment: createPaymentHandler(deps),
-      processRefund: createRefundHandler(deps),
-      wakeUpEndpoint: deps.wakeUpEndpoint,
-    },
-    async drain() {
-      await transactions.drain()
-      await paymentEvents.drain()
-    },
-  }
-}
+export const createHandlers = (deps: HandlerDeps): JobHandlers => ({
+  processTransaction: createTransactionHandler(deps),
+  publishPaymentEvent: createPaymentEventHandler(deps),
+  processPayment: createPaymentHandler(deps),
+  processRefund: createRefundHandler(deps),
+  wakeUpEndpoint: createWakeUpHandler(deps),
+})
 
 /** A kind of job may have a lower limit than `concurrency` if each of its handlers holds a database connection. */
 export function consumeJobs(queueing: Queueing, handlers: JobHandlers, concurrency: number): void {

@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   const outbound = createOutbound({ allowPrivate: config.webhookAllowPrivate })
   const testIntervals = config.webhookRetryIntervalsTest
   const deliveryLoop = createDeliveryLoop({ db, outbound, metrics, log, testIntervals })
-  const { handlers, drain } = createHandlers({
+  const handlers = createHandlers({
     db,
     metrics,
     log,
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
     webhooks,
     owner: createExternalPaymentsOwner(db, config.externalPaymentsMerchant),
     bank: createSimulatedBank(config),
-    wakeUpEndpoint: deliveryLoop.wakeUp,
+    deliveryLoop,
   })
   const dispatcher = createDispatcher({ db, queueing, metrics, log }, allWork)
   const operations = buildOperations({ db, queueing, metrics, work: [...allWork, webhookWork], log })
@@ -64,7 +64,6 @@ async function main(): Promise<void> {
     housekeeping.stop()
     await dispatcher.stop()
     await Promise.all([queueing.close(), deliveryLoop.stop()])
-    await drain()
     await outbound.close()
     await heartbeat.stop()
     await operations.close()

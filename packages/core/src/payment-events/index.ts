@@ -1,6 +1,6 @@
 // Payment events: record and fold into the payment, then publish (by a job), and read.
 export { paymentEventWork, publishPaymentEventJob } from './jobs.ts'
-export { createPaymentEventPublisher } from './publish.ts'
+export { createPaymentEventHandler } from './publish.ts'
 export {
   countExternalPayments,
   findPaymentEvents,

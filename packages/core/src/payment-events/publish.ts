@@ -1,34 +1,40 @@
 // Publishing a payment event: if it changed its payment's status, the owner of external payments gets a webhook, once.
 import type { ExternalPaymentsOwner } from '../merchants/index.ts'
-import {
-  type Completer,
-  type CompleterDeps,
-  type CompletionHook,
-  createCompleter,
-} from '../platform/complete.ts'
+import { type CompleterDeps, createCompleter } from '../platform/complete.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
+import type { JobHandler } from '../platform/job.ts'
 import { type Publication, prepareDeliveries } from '../webhooks/index.ts'
 import { paymentEventWork } from './jobs.ts'
 import { unpackSnapshot } from './snapshot.ts'
 
-export interface PublisherDeps extends CompleterDeps {
+/** The merchant is null where the status did not change, and where the owner ($2) has no webhook URL. */
+const COMPLETE_EVENTS = `
+  WITH due AS (
+    SELECT event_id FROM payment_events
+    WHERE event_id = ANY($1::text[]) AND followed_up_at IS NULL AND received_at <= now()
+    ORDER BY event_id FOR UPDATE
+  )
+  UPDATE payment_events AS e SET followed_up_at = now() FROM due WHERE e.event_id = due.event_id
+  RETURNING e.event_id, e.request_id, e.payment_id, e.ordinal, e.payment_snapshot,
+            CASE WHEN e.status_changed THEN (
+              SELECT m.id FROM merchants m WHERE m.id = $2::uuid AND m.webhook_url IS NOT NULL)
+            END`
+
+interface PublishDeps extends CompleterDeps {
   /** Wakes up the delivery loop after the commit. */
   webhooks: Enqueuer
   owner: ExternalPaymentsOwner
 }
 
 /** The handler of payment events' jobs: completes the row and writes the webhook in one commit. */
-export const createPaymentEventPublisher = (deps: PublisherDeps): Completer =>
-  createCompleter(deps, paymentEventWork, publishStatusChange(deps))
+export const createPaymentEventHandler = (deps: PublishDeps): JobHandler =>
+  createCompleter(deps, paymentEventWork, {
+    update: COMPLETE_EVENTS,
+    parameters: async () => [(await deps.owner.id()) ?? null],
+    publish: (rows) => publishStatusChanges(deps.webhooks, rows),
+  })
 
-/** The merchant is null where the status did not change, and where the owner ($2) has no webhook URL. */
-const RETURNING = `
-  work.payment_id, work.ordinal, work.payment_snapshot,
-  CASE WHEN work.status_changed THEN (
-    SELECT m.id FROM merchants m WHERE m.id = $2::uuid AND m.webhook_url IS NOT NULL)
-  END`
-
-type PublishedRow = [
+type PublishedRow = readonly [
   eventId: string,
   requestId: string,
   paymentId: string,
@@ -37,16 +43,10 @@ type PublishedRow = [
   merchantId: string | null,
 ]
 
-const publishStatusChange = ({ webhooks, owner }: PublisherDeps): CompletionHook => ({
-  returning: RETURNING,
-  parameters: async () => [(await owner.id()) ?? null],
-  write(rows) {
-    const publications = (rows as ReadonlyArray<readonly unknown[]> as readonly PublishedRow[]).flatMap(
-      publicationsOf,
-    )
-    return publications.length === 0 ? undefined : prepareDeliveries(webhooks, publications)
-  },
-})
+function publishStatusChanges(webhooks: Enqueuer, rows: ReadonlyArray<readonly unknown[]>) {
+  const publications = (rows as readonly PublishedRow[]).flatMap(publicationsOf)
+  return publications.length === 0 ? undefined : prepareDeliveries(webhooks, publications)
+}
 
 function publicationsOf([
   ,

@@ -16,7 +16,7 @@ export interface PaymentEventRecorder {
   drain: () => Promise<void>
 }
 
-/** The line of calls: record → group commit → commitGroup → store (commit.ts); what follows a commit is in `ingest`. */
+/** The calls go down: record, group commit, `commitGroup` with its three steps. */
 export function createPaymentEventRecorder(deps: IngestDeps): PaymentEventRecorder {
   const { tracing, metrics } = deps
   const store = createEventStore(deps)
@@ -37,8 +37,10 @@ export function createPaymentEventRecorder(deps: IngestDeps): PaymentEventRecord
 
   async function commitGroup(events: readonly InboundPaymentEvent[], load: number) {
     const startedAt = performance.now()
-    const enqueueNow = ingest.mayEnqueue(load)
+    const enqueueNow = ingest.mayEnqueue(load) // 1. who enqueues
+    // 2. store
     const stored = await store(events, enqueueNow).catch((error) => ingest.failed(events, error))
+    // 3. enqueue, count, and record conflicts
     return ingest.committed({ events, stored, enqueueNow, durationMs: performance.now() - startedAt })
   }
 

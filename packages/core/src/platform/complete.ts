@@ -21,25 +21,23 @@ type CompletionOutcome =
   | { is: 'already_done' | 'missing' }
   | { is: 'not_due'; forMs: number }
 
-/** What a feature reads and writes in the commit that completes its rows. */
-export interface CompletionHook {
-  /** SQL expressions over `work`, a completed row; `$2` and on are `parameters`. */
-  returning: string
+/** How a feature completes its rows, and what it writes in the same commit. */
+export interface Completion {
+  /**
+   * SQL that marks the open and due rows among the ids `$1` as done, in order of id, so that two workers cannot
+   * deadlock. Returns for each its id, its request id, and what `publish` needs. `$2` and on are `parameters`.
+   */
+  update: string
   /** Read before each commit. */
   parameters?: () => Promise<readonly unknown[]>
-  /** Gets id, request id and the values of `returning` for each row; returns undefined when there is nothing to write. */
-  write: (rows: ReadonlyArray<readonly unknown[]>) => { insert: Statement; enqueue: () => void } | undefined
+  /** Gets the rows of `update`; returns undefined when there is nothing to write. */
+  publish: (rows: ReadonlyArray<readonly unknown[]>) => { insert: Statement; enqueue: () => void } | undefined
 }
 
-export interface Completer {
-  /** Completes the row if it is due and not yet done; a repetition changes nothing. */
-  complete: JobHandler
-  drain: () => Promise<void>
-}
-
-export function createCompleter(deps: CompleterDeps, table: WorkTable, hook?: CompletionHook): Completer {
+/** The handler of a job that completes a row, together with other rows that are due. A repetition changes nothing. */
+export function createCompleter(deps: CompleterDeps, table: WorkTable, completion: Completion): JobHandler {
   const group = createGroupCommit<string, CompletionOutcome>({
-    commit: (ids) => commitCompleted(deps, table, hook, ids),
+    commit: (ids) => commitCompleted(deps, table, completion, ids),
     sizeBytes: (id) => id.length,
     rowsPerCommitMax: 500,
     bytesPerCommitMax: 1024 * 1024,
@@ -48,26 +46,23 @@ export function createCompleter(deps: CompleterDeps, table: WorkTable, hook?: Co
     concurrentCommitsMax: 2,
     deadlineMs: 10_000,
   })
-  return {
-    async complete(id) {
-      const outcome = await group.submit(id)
-      deps.metrics.jobs.inc({ queue: table.job.queue, outcome: outcome.is })
-      if (outcome.is === 'done') deps.tracing?.nameRequest(outcome.requestId)
-      return outcome.is === 'not_due' ? { snoozeMs: outcome.forMs } : undefined
-    },
-    drain: group.drain,
+  return async function complete(id) {
+    const outcome = await group.submit(id)
+    deps.metrics.jobs.inc({ queue: table.job.queue, outcome: outcome.is })
+    if (outcome.is === 'done') deps.tracing?.nameRequest(outcome.requestId)
+    return outcome.is === 'not_due' ? { snoozeMs: outcome.forMs } : undefined
   }
 }
 
 async function commitCompleted(
   deps: CompleterDeps,
   table: WorkTable,
-  hook: CompletionHook | undefined,
+  completion: Completion,
   ids: readonly string[],
 ): Promise<CompletionOutcome[]> {
   const startedAt = performance.now()
   const distinct = [...new Set(ids)]
-  const requestIds = await markDone(deps.db, table, hook, distinct)
+  const requestIds = await markDone(deps.db, table, completion, distinct)
   const unmoved = distinct.filter((id) => !requestIds.has(id))
   const others = unmoved.length === 0 ? undefined : await readOutcomes(deps.db, table, unmoved)
   logCompleted(deps.log, table, requestIds, performance.now() - startedAt)
@@ -78,31 +73,23 @@ async function commitCompleted(
   })
 }
 
-/** The guarded update, in order of id so that two workers cannot deadlock. Returns the request ids of the rows it marked. */
+/** Marks the rows and writes what follows, in one commit. Returns the request ids of the rows it marked, by id. */
 async function markDone(
   db: Database,
-  { kind, table, idColumn, dueColumn, doneColumn }: WorkTable,
-  hook: CompletionHook | undefined,
+  { kind }: WorkTable,
+  { update, parameters, publish }: Completion,
   ids: readonly string[],
 ): Promise<Map<string, string>> {
-  const update = {
+  const statement = {
     name: `complete-${kind}`,
-    text: `
-      WITH due AS (
-        SELECT ${idColumn} AS id FROM ${table}
-        WHERE ${idColumn} = ANY($1::text[]) AND ${doneColumn} IS NULL AND ${dueColumn} <= now()
-        ORDER BY ${idColumn} FOR UPDATE
-      )
-      UPDATE ${table} AS work SET ${doneColumn} = now() FROM due WHERE work.${idColumn} = due.id
-      RETURNING work.${idColumn}, work.request_id${hook === undefined ? '' : `, ${hook.returning}`}`,
-    values: [textArray(ids, (id) => id), ...((await hook?.parameters?.()) ?? [])],
+    text: update,
+    values: [textArray(ids, (id) => id), ...((await parameters?.()) ?? [])],
   }
-  if (hook === undefined) return requestIdsOf((await db.batch(update)).rows)
   let marked: unknown[][] = []
-  let written: ReturnType<CompletionHook['write']>
-  await db.lockThenWrite(update, (rows) => {
+  let written: ReturnType<Completion['publish']>
+  await db.lockThenWrite(statement, (rows) => {
     marked = rows
-    written = hook.write(rows)
+    written = publish(rows)
     return written === undefined ? [] : [written.insert]
   })
   written?.enqueue()

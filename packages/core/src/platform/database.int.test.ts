@@ -6,10 +6,9 @@ import { createDatabase, seededRandom, shuffled, type TestDatabase } from '@slui
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
-import { transactionWork } from '../transactions/jobs.ts'
+import { createTransactionHandler } from '../transactions/process.ts'
 import { createTransactionRecorder } from '../transactions/record.ts'
 import { allCleanupTasks } from '../work.ts'
-import { createCompleter } from './complete.ts'
 import { type Database, openDatabase } from './database.ts'
 import { runCleanupTasks } from './housekeeping.ts'
 import { createMetrics } from './metrics.ts'
@@ -242,6 +241,7 @@ test('texts pass through the binary array unchanged', async () => {
 })
 
 const noQueue = { isReadyForFew: () => false } as Partial<Queueing> as Queueing
+const noWebhooks = { willEnqueue: () => false, enqueue: () => {}, drain: async () => {} }
 const delivery = (transaction_id: string) => ({
   transaction_id,
   source_account: 'a',
@@ -312,7 +312,7 @@ test('a transaction with many jobs is completed once, and not before its due tim
     processingDelayMs: 60_000,
   })
   await Promise.all([record(delivery('due')), later.record(delivery('not_due'))])
-  const { complete } = createCompleter({ db, metrics, log }, transactionWork)
+  const complete = createTransactionHandler({ db, metrics, log, webhooks: noWebhooks })
   expect(await Promise.all(Array.from({ length: 20 }, () => complete('due')))).toEqual(
     Array(20).fill(undefined),
   )

@@ -1,16 +1,9 @@
 // Publishing a processed transaction to the merchant who owns its destination account, in the commit that processes it.
 import type { Transaction } from '@sluice/contracts'
-import type { CompletionHook } from '../platform/complete.ts'
 import type { Enqueuer } from '../platform/enqueue.ts'
 import { type Publication, prepareDeliveries } from '../webhooks/index.ts'
 
-/** The merchant is null where the account has none, or where it has no webhook URL. */
-const RETURNING = `
-  work.source_account, work.destination_account, work.amount::text, work.currency, work.created_at, work.processed_at,
-  (SELECT a.merchant_id FROM merchant_accounts a JOIN merchants m ON m.id = a.merchant_id AND m.webhook_url IS NOT NULL
-   WHERE a.account = work.destination_account)`
-
-type ProcessedRow = [
+type ProcessedRow = readonly [
   id: string,
   requestId: string,
   sourceAccount: string,
@@ -22,15 +15,11 @@ type ProcessedRow = [
   merchantId: string | null,
 ]
 
-export const publishProcessed = (webhooks: Enqueuer): CompletionHook => ({
-  returning: RETURNING,
-  write(rows) {
-    const publications = (rows as ReadonlyArray<readonly unknown[]> as readonly ProcessedRow[]).flatMap(
-      publicationsOf,
-    )
-    return publications.length === 0 ? undefined : prepareDeliveries(webhooks, publications)
-  },
-})
+/** What the commit writes for these rows; undefined when no merchant gets a webhook. */
+export function publishProcessed(webhooks: Enqueuer, rows: ReadonlyArray<readonly unknown[]>) {
+  const publications = (rows as readonly ProcessedRow[]).flatMap(publicationsOf)
+  return publications.length === 0 ? undefined : prepareDeliveries(webhooks, publications)
+}
 
 function publicationsOf(row: ProcessedRow): Publication[] {
   const [id, requestId, source, destination, amount, currency, createdAt, processedAt, merchantId] = row

@@ -22,7 +22,7 @@ export interface TransactionRecorder {
   drain: () => Promise<void>
 }
 
-/** The line of calls: record → group commit → commitGroup → store (store.ts); what follows a commit is in `ingest`. */
+/** The calls go down: record, group commit, `commitGroup` with its three steps. */
 export function createTransactionRecorder(deps: RecorderDeps): TransactionRecorder {
   const { db, processingDelayMs, tracing, metrics } = deps
   const store = createTransactionStore(db, processingDelayMs)
@@ -42,8 +42,10 @@ export function createTransactionRecorder(deps: RecorderDeps): TransactionRecord
 
   async function commitGroup(events: readonly InboundTransaction[], load: number) {
     const startedAt = performance.now()
-    const enqueueNow = ingest.mayEnqueue(load)
+    const enqueueNow = ingest.mayEnqueue(load) // 1. who enqueues
+    // 2. store
     const stored = await store(events, enqueueNow).catch((error) => ingest.failed(events, error))
+    // 3. enqueue, count, and record conflicts
     return ingest.committed({ events, stored, enqueueNow, durationMs: performance.now() - startedAt })
   }
 

@@ -7,6 +7,7 @@
 // 4. Make each leased attempt and record it.
 // 5. Report the endpoint's health to the scheduler, and go on with step 2.
 import type { GroupCommit } from '../platform/group-commit.ts'
+import type { JobHandler } from '../platform/job.ts'
 import { type LeasedAttempt, leaseAttempts, type Quota } from './attempt-leases.ts'
 import { findDueEndpoints } from './due-endpoints.ts'
 import { createEndpointScheduler, type EndpointScheduler } from './endpoint-scheduler.ts'
@@ -42,6 +43,10 @@ interface LoopState {
   leasing: Promise<void> | undefined
   pollTimer: NodeJS.Timeout | undefined
 }
+
+/** The handler of webhooks' jobs. */
+export const createWakeUpHandler = ({ deliveryLoop }: { deliveryLoop: DeliveryLoop }): JobHandler =>
+  deliveryLoop.wakeUp
 
 export function createDeliveryLoop(deps: DeliveryLoopDeps): DeliveryLoop {
   const state: LoopState = {

@@ -1,5 +1,10 @@
 // Webhooks: publish in the caller's commit, then lease, sign, post and record; endpoints and their deliveries.
-export { createDeliveryLoop, type DeliveryLoop, type DeliveryLoopDeps } from './delivery-loop.ts'
+export {
+  createDeliveryLoop,
+  createWakeUpHandler,
+  type DeliveryLoop,
+  type DeliveryLoopDeps,
+} from './delivery-loop.ts'
 export { regenerateSecret, setWebhookUrl } from './endpoint-settings.ts'
 export { webhookWork } from './jobs.ts'
 export { createOutbound, type Outbound } from './outbound-http.ts'
