@@ -143,6 +143,61 @@ test('a failed migration leaves only its record, and blocks the applier and Pris
   expect(await tables()).toEqual(['a', 'b'])
 })
 
+test('plain SQL marks a failed migration as rolled back, for the applier and Prisma', async () => {
+  write('1_a', 'INSERT INTO absent VALUES (1)')
+  await expect(apply()).rejects.toThrow(/1_a failed/)
+  write('1_a', 'CREATE TABLE a (id int)')
+  await database.query(`
+    UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = '1_a' AND finished_at IS NULL`)
+  expect(await apply()).toEqual(['1_a'])
+  expect(await prisma(migrations, 'deploy')).toContain('No pending migrations to apply.')
+})
+
+test('an error that a retry may not meet leaves no record, and the next applier retries', async () => {
+  await database.query('CREATE SCHEMA other CREATE TABLE busy (id int)')
+  write('1_a', "SET lock_timeout = '10ms';\nALTER TABLE other.busy RENAME TO free")
+  const holder = await database.session()
+  await holder.query('BEGIN; LOCK TABLE other.busy')
+  await expect(apply()).rejects.toThrow(
+    /1_a failed, and none of it stays: .*55P03.*The next start retries it/,
+  )
+  expect(await recorded()).toEqual([])
+  await holder.end()
+  expect(await apply()).toEqual(['1_a'])
+})
+
+test('a setting of a script reaches neither the record, nor later scripts, nor the session', async () => {
+  write('1_a', 'CREATE SCHEMA other; SET search_path = other; CREATE TABLE a ()')
+  write('2_b', 'CREATE TABLE b ()')
+  const session = await database.session()
+  const setting = async () => (await session.query('SHOW search_path')).rows
+  const before = await setting()
+  expect(await applyMigrations(session, migrations)).toEqual(['1_a', '2_b'])
+  expect(await setting()).toEqual(before)
+  await session.end()
+  expect(await tables()).toEqual(['b'])
+  expect(await recorded()).toHaveLength(2)
+})
+
+test('a script that commits is refused before any other one applies', async () => {
+  write('1_a', 'CREATE TABLE a ()')
+  write('2_b', 'CREATE TABLE b (); COMMIT; CREATE TABLE c ()')
+  await expect(apply()).rejects.toThrow('The migration 2_b contains COMMIT')
+  expect([await tables(), await recorded()]).toEqual([[], []])
+})
+
+test('a long wait for the lock is reported once', async () => {
+  const [holder, waiting] = [await database.session(), await database.session()]
+  await lockMigrations(holder)
+  let reports = 0
+  const locked = lockMigrations(waiting, () => reports++, 10)
+  await expect.poll(() => reports).toBe(1)
+  await holder.end()
+  await locked
+  expect(reports).toBe(1)
+  await waiting.end()
+})
+
 test('a migration that Prisma failed to apply blocks the applier, too', async () => {
   write('1_a', 'CREATE TABLE a (id int); INSERT INTO absent VALUES (1)')
   expect(await prisma(migrations, 'deploy')).toContain('No such table: absent')

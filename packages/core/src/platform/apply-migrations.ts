@@ -38,9 +38,26 @@ const RECORDED = `
 const RECORD_FAILURE = `
   INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, logs) VALUES ($1, $2, $3, $4, $5)`
 
-/** Waits for its turn: of several starts, one migrates and the others then find nothing to do. The session's end releases it. */
-export async function lockMigrations(client: pg.ClientBase): Promise<void> {
-  await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
+/** SQLSTATEs that a retry may not meet: connections, conflicts, resources, an operator or the system, a lock's timeout. */
+const RETRYABLE = /^(08|40|53|57|58|55P03)/
+
+const LONG_WAIT_MS = 5000
+
+/**
+ * Waits for its turn: of several starts, one migrates and the others then find nothing to do. The session's end releases
+ * the lock. A wait of more than `afterMs` calls `onLongWait` once.
+ */
+export async function lockMigrations(
+  client: pg.ClientBase,
+  onLongWait: () => void = () => {},
+  afterMs = LONG_WAIT_MS,
+): Promise<void> {
+  const timer = setTimeout(onLongWait, afterMs)
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /**
@@ -70,20 +87,29 @@ async function ensureTable(client: pg.ClientBase): Promise<void> {
 
 /**
  * The script and its record are one simple query, which PostgreSQL runs as one transaction: both stay, or neither. A
- * process that ends halfway leaves no trace, and the next start applies the migration.
+ * process that ends halfway leaves no trace, and the next start applies the migration. RESET ALL: a script's SET must not
+ * reach the record, later scripts or the seed.
  */
 async function apply(client: pg.ClientBase, migration: Migration): Promise<void> {
   const startedAt = new Date()
   try {
-    await client.query(`${migration.sql}\n;\n${recordOf(migration)}`)
+    await client.query(`${migration.sql}\n;\nRESET ALL;\n${recordOf(migration)}`)
   } catch (error) {
     const reason = reasonOf(error, migration)
+    const failure = `The migration ${migration.name} failed, and none of it stays: ${reason}`
+    if (isRetryable(error)) throw new MigrationError(`${failure}. The next start retries it.`)
     // A server that refused the script still takes the record; a lost connection doesn't, and needs none.
     await client
       .query(RECORD_FAILURE, [randomUUID(), checksumOf(migration.sql), migration.name, startedAt, reason])
       .catch(() => {})
-    throw new MigrationError(`The migration ${migration.name} failed, and none of it stays: ${reason}`)
+    throw new MigrationError(failure)
   }
+}
+
+/** The cause is outside the script, so no record blocks the next start. */
+function isRetryable(error: unknown): boolean {
+  const { code } = error as Partial<pg.DatabaseError>
+  return code !== undefined && RETRYABLE.test(code)
 }
 
 /** A literal statement, since a simple query takes no parameters. */

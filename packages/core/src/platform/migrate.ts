@@ -19,7 +19,7 @@ export async function prepareDatabase<Seeded>(
   session.on('error', () => {}) // the statement under way rejects, too
   await session.connect()
   try {
-    await lockMigrations(session)
+    await lockMigrations(session, () => console.log('Waiting for another process that migrates.'))
     const applied = await applyMigrations(session, migrationsDirectory)
     if (redisUrl === undefined) {
       const { migrateQueueTables } = await import('./queue-backends.ts') // with Redis, a start needs no BullMQ here

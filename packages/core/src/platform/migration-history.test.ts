@@ -61,6 +61,18 @@ test('migrations without a record are pending, in order', () => {
   ).toEqual([])
 })
 
+test('pending migrations are refused together if one controls transactions or builds an index concurrently', () => {
+  const committing = { name: '11_d', sql: 'CREATE TABLE a (); COMMIT' }
+  expect(() => pendingMigrations([...migrations, committing], [])).toThrow(/11_d contains COMMIT/)
+  const concurrent = { name: '11_d', sql: 'CREATE INDEX CONCURRENTLY b ON a (c)' }
+  expect(() => pendingMigrations([...migrations, concurrent], [])).toThrow(/11_d contains CONCURRENTLY/)
+  expect(pendingMigrations([...migrations, committing], [record(committing)])).toEqual(migrations)
+})
+
+test('each committed migration can be one transaction', () => {
+  expect(pendingMigrations(committed, [])).toEqual(committed)
+})
+
 test('a failed migration blocks until it is resolved', () => {
   const failed = record(second, { finished_at: null, logs: 'line 2: no such table (42P01)' })
   expect(() => pendingMigrations(migrations, [record(first), failed])).toThrow(

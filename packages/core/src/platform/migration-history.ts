@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { outsideTransaction } from './migration-script.ts'
 
 export interface Migration {
   /** The folder's name, which Prisma records: `7001_refund_reasons`. */
@@ -45,7 +46,8 @@ export const checksumOf = (sql: string): string => createHash('sha256').update(s
 
 /**
  * Returns the migrations that the database lacks, in the order in which they apply.
- * @throws MigrationError if one failed before, is unknown to this version, or differs from the one that was applied
+ * @throws MigrationError if one failed before, is unknown to this version, differs from the one that was applied, or
+ * cannot be one transaction
  */
 export function pendingMigrations(migrations: Migration[], recorded: RecordedMigration[]): Migration[] {
   const current = recorded.filter(({ rolled_back_at }) => rolled_back_at === null)
@@ -58,7 +60,12 @@ export function pendingMigrations(migrations: Migration[], recorded: RecordedMig
     if (!checksumsOf(migration).includes(checksum)) throw changedSince(migration, checksum)
   }
   const applied = new Set(current.map(({ migration_name }) => migration_name))
-  return migrations.filter(({ name }) => !applied.has(name))
+  const pending = migrations.filter(({ name }) => !applied.has(name))
+  for (const { name, sql } of pending) {
+    const words = outsideTransaction(sql)
+    if (words !== undefined) throw notOneTransaction(name, words)
+  }
+  return pending
 }
 
 /** Like Prisma, both kinds of line endings count as the same script: Git may convert them on checkout. */
@@ -70,7 +77,8 @@ function checksumsOf({ sql }: Migration): string[] {
 const failedBefore = ({ migration_name, started_at, logs }: RecordedMigration) =>
   new MigrationError(
     `The migration ${migration_name} failed on ${started_at.toISOString()}, and no other one is applied until it is resolved. ` +
-      `Remove the cause, then run: npx prisma migrate resolve --rolled-back ${migration_name}` +
+      'Remove the cause, then follow docs/operations.md ("Repair a failed migration"), or ' +
+      `run: npx prisma migrate resolve --rolled-back ${migration_name}` +
       (logs ? `\nThe database recorded this error: ${logs}` : ''),
   )
 
@@ -84,4 +92,10 @@ const changedSince = ({ name, sql }: Migration, checksum: string) =>
   new MigrationError(
     `The migration ${name} differs from the one that the database has: its SHA-256 is ${checksumOf(sql)}, expected ${checksum}. ` +
       `Restore prisma/migrations/${name}/migration.sql: an applied migration is never edited.`,
+  )
+
+const notOneTransaction = (name: string, words: string) =>
+  new MigrationError(
+    `The migration ${name} contains ${words}, which cannot be part of one transaction with its record. ` +
+      `Expected: a script without transaction control and without CONCURRENTLY. No pending migration is applied.`,
   )
