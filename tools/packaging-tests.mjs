@@ -1,4 +1,5 @@
 // Packaging tests are slow: they run if their inputs have changed since they passed, and in CI always.
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -8,6 +9,7 @@ import { root } from './process.mjs'
 const PACKAGING_TESTS = {
   'packages/webhooks/src/package.test.ts': [
     'packages/webhooks',
+    '.npmrc',
     'package.json',
     'package-lock.json',
     'tsconfig.base.json',
@@ -17,6 +19,9 @@ const PACKAGING_TESTS = {
     'Dockerfile.api',
     'Dockerfile.worker',
     '.dockerignore',
+    '.npmrc',
+    'docker-compose.yml',
+    'docker-compose.prod.yml',
     'package.json',
     'package-lock.json',
     'tsconfig.base.json',
@@ -32,7 +37,13 @@ const PACKAGING_TESTS = {
 const stampOf = (test) => path.join(root, 'node_modules', '.cache', 'sluice-tests', test.replaceAll('/', '_'))
 
 /** The state of each packaging test's inputs, to be read before the tests run. @returns {Map<string, string>} */
-export const packagingKeys = () => new Map(Object.keys(PACKAGING_TESTS).map((test) => [test, keyOf(test)]))
+export function packagingKeys() {
+  const docker = dockerResponds()
+  return new Map(Object.keys(PACKAGING_TESTS).map((test) => [test, keyOf(test, docker)]))
+}
+
+/** With an engine the tests also build the images. */
+const dockerResponds = () => spawnSync('docker', ['info'], { stdio: 'ignore', timeout: 20_000 }).status === 0
 
 /** The packaging tests whose inputs have not changed since they passed. None in CI. */
 export function unchangedPackagingTests(keys) {
@@ -49,8 +60,8 @@ export function rememberPackagingTests(keys, passed) {
   }
 }
 
-function keyOf(test) {
-  const hash = createHash('sha256').update(process.version)
+function keyOf(test, docker) {
+  const hash = createHash('sha256').update(`${process.version} ${docker}`)
   for (const file of [test, ...PACKAGING_TESTS[test].flatMap(filesOf)]) {
     hash.update(`\0${file}\0`).update(readText(path.join(root, file)) ?? '')
   }
