@@ -31,6 +31,9 @@ const spin = 'const turn = () => Promise.resolve().then(turn); turn()'
 /** Runs until it receives a message. */
 const idle = "process.once('message', () => process.disconnect())"
 
+/** A module that gives the process the number of a container's first process. */
+const processOne = "data:text/javascript,Object.defineProperty(process,'pid',{value:1})"
+
 const isAlive = ({ exitCode, signalCode }: ChildProcess) => exitCode === null && signalCode === null
 
 test.concurrent('a process that spins in microtasks is ended, with one line that gives the reason', async (context) => {
@@ -67,4 +70,22 @@ test.concurrent('a process under a debugger may stand still', async (context) =>
 test.concurrent('it holds no process open', async (context) => {
   const { exited } = await startWatched(context, 'process.disconnect()')
   expect(await exited).toEqual({ code: 0, signal: null, errors: '' })
+})
+
+test.concurrent('a process whose watchdog cannot start runs without it', async (context) => {
+  // Node's permission model refuses the thread.
+  const { exited } = await startWatched(context, 'process.disconnect()', [
+    '--experimental-permission',
+    '--allow-fs-read=*',
+  ])
+  const { code, errors } = await exited
+  expect(code).toBe(0)
+  expect(errors).toContain('the watchdog failed; the process runs without it')
+})
+
+test.concurrent('process 1 warns that its container needs an init', async (context) => {
+  const { exited } = await startWatched(context, 'process.disconnect()', ['--import', processOne])
+  const { code, errors } = await exited
+  expect(code).toBe(0)
+  expect(errors.match(/run the container with an init/g)).toHaveLength(1)
 })
