@@ -26,10 +26,12 @@ const probe = (entry: string) => `
 
 /** The heavy packages that the import of the built entry loads. */
 function heavyOf(folder: string, entry: string): string[] {
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', probe(entry)], {
+  const { stdout, stderr, error } = spawnSync(process.execPath, ['--input-type=module', '-e', probe(entry)], {
     cwd: path.join(root, folder),
     encoding: 'utf8',
+    timeout: 50_000,
   })
+  expect(error).toBeUndefined()
   expect(stderr).toBe('')
   const urls: string[] = JSON.parse(stdout)
   expect(urls.length).toBeGreaterThan(0)

@@ -25,9 +25,10 @@ export async function startFresh<T extends Startable>(
       if (attempt > 1) log.info({ queue, attempt }, 'connected to the queue')
       return object
     } catch (err) {
+      object.close().catch(() => {}) // it may wait for the server
+      if (stop.aborted) return undefined
       onFailure?.()
       log[attempt === 1 ? 'warn' : 'debug']({ err, queue, attempt }, 'cannot connect to the queue; retrying')
-      object.close().catch(() => {}) // it may wait for the server
       await pauseUnless(stop)
     }
   }
