@@ -14,11 +14,13 @@ const WORDS = new Map([
   ['chore', /\bchores?\b/],
   ['moment', /\bmoments?\b/],
   ['books', /\bbooks\b/],
+  ['payment provider', /\bpayment providers?\b/],
   ['made again', /\bmade again\b/],
   ['look again', /\blook(s|ed|ing)? again\b/],
   ['follow up', /\bfollow(s|ed|ing)? ups?\b/],
   ['answer', /\b(answer|answers|answered|answering)\b/],
-  ['answer', /\b(answer|answers|answered|answering)\b/],
+  ['redeliver', /\bredeliver(y|ies|s|ed|ing)?\b/],
+  ['finish', /\bfinish(es|ed|ing)?\b/],
   ['he', /\b(he|him|his|himself)\b/],
   ['SPEC n', /\bspec \d/],
   ["the seed's", /\bseed ?['’]s\b/],
@@ -35,6 +37,11 @@ const ALLOWED = [
   { text: /['`"]nobody['`"]/, word: 'nobody' },
   // The column keeps its name until the schema changes.
   { text: /followed_?up_?at/i, word: 'follow up' },
+  // Names of others: Vitest's hook, Node.js's event and property of a response, an animation's promise, Prisma's column.
+  {
+    text: /\b[oO]nTestFinished\b|'finish'|\bwritableFinished\b|\(\{ finished \}\) => finished|\bfinished_at\b/,
+    word: 'finish',
+  },
   // A name server answers questions; the simulated bank's answer is a column of payments and refunds.
   { text: /\b(dns|server|nameServer)\.answer\(|DnsAnswer|bank_?answer|bank's answer/i, word: 'answer' },
   { file: /^packages\/testing\/src\/dns-server\.ts$/, word: 'answer' },

@@ -17,6 +17,11 @@ test.each([
   ['// as SPEC 4.2 demands', 'SPEC n'],
   ["// the seed's routes", "the seed's"],
   ['const followUpJob = 1', 'follow up'],
+  ['const nextAnswer = 1', 'answer'],
+  ['createRedeliveryWatch()', 'redeliver'],
+  ['countRedeliveries(again)', 'redeliver'],
+  ['// the work is finished', 'finish'],
+  ['const finishJob = 1', 'finish'],
 ])('a replaced word is found: %s', (line, what) => {
   expect(replacedWords('packages/core/src/x.ts', `\n${line}\n`)).toEqual([{ line: 2, what }])
 })
@@ -24,6 +29,9 @@ test.each([
 test.each([
   ['packages/core/src/x.ts', 'const string = during(spring)'],
   ['packages/core/src/x.ts', 'select followed_up_at from payment_events'],
+  ['packages/core/src/x.test.ts', 'async ({ onTestFinished }) => onTestFinished(stop)'],
+  ['packages/core/src/x.ts', "response.once('finish', end)"],
+  ['packages/core/src/x.ts', 'SELECT finished_at FROM _prisma_migrations'],
   ['packages/embedded-postgres/src/x.ts', "const accounts = ['postgres', 'nobody']"],
   ['apps/dashboard/src/x.css', '/* a ring around it */'],
   ['prisma/migrations/1_x/migration.sql', '-- rung for'],
@@ -106,6 +114,14 @@ test('the command counts a checkout, lists the places, and exits with 1 by --str
     expect(run('--strict').status).toBe(1)
     writeFileSync(path.join(folder, 'x.ts'), '// Reads orders; no caller waits.\n')
     expect(run('--strict').status).toBe(0)
+    // The longest function and file show even when none is too long.
+    writeFileSync(path.join(folder, 'x.ts'), `// Loads.\nfunction load() {\n${body(3)}}\n`)
+    expect(run().stdout).toMatch(
+      /^ {5}0 {2}functions over 60 lines, tests apart: longest 5, load \(x\.ts:2\)$/m,
+    )
+    expect(run().stdout).toMatch(
+      /^ {5}0 {2}files over 300 lines, tests apart: longest 6, 6 lines \(x\.ts:1\)$/m,
+    )
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -44,11 +44,11 @@ export async function runQuietly(what, command, args, { env, stop, say, onSpawn 
     killTimer = setTimeout(() => signalGroup(child, 'SIGKILL'), STOP_MS_MAX)
   }
   stop?.addEventListener('abort', onStop)
-  const finish = say?.begin(what)
+  const endStep = say?.begin(what)
   const end = await endOf(child)
   clearTimeout(killTimer)
   stop?.removeEventListener('abort', onStop)
-  finish?.(end.ok)
+  endStep?.(end.ok)
   if (stop?.aborted) throw new Stopped()
   if (!end.ok)
     throw new ToolError(`${output.trim()}\n\n${what} failed: ${path.basename(command)} ${end.why}.`)

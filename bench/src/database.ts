@@ -13,12 +13,12 @@ const TEMPLATE = 'bench_template'
 
 type Row = Record<string, unknown>
 export type Sql = (text: string) => Promise<Row[]>
-export type Database = { url: string; sql: Sql; drop(): Promise<void> }
+export type BenchDatabase = { url: string; sql: Sql; drop(): Promise<void> }
 export type DatabaseServer = {
   pid: number
   settings: Record<string, string>
   /** A migrated, empty database. */
-  createDatabase(): Promise<Database>
+  createDatabase(): Promise<BenchDatabase>
 }
 
 export async function startDatabaseServer(janitor: Janitor, folder: string): Promise<DatabaseServer> {

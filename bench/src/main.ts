@@ -6,14 +6,14 @@ import { hasRedis, startRedis, type TestRedis } from '@sluice/testing'
 import { isDurable, startDatabaseServer } from './database.ts'
 import { Janitor } from './janitor.ts'
 import { generators, startLoadGenerator } from './load/generator-process.ts'
-import { type Command, HELP, isUsageError, parseCommand } from './options.ts'
+import { type BenchCommand, HELP, isUsageError, parseBenchCommand } from './options.ts'
 import { formatTable, machine, writeResults } from './report.ts'
 import { type Context, PROCESSING_DELAY_MS } from './scenario.ts'
 import { steady } from './scenarios/steady.ts'
 import { systemSettings } from './system.ts'
 
 async function main(): Promise<number> {
-  const command = parseCommand(process.argv.slice(2))
+  const command = parseBenchCommand(process.argv.slice(2))
   if (command === undefined) {
     console.log(HELP)
     return 0
@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   const { results, problems } = await runScenarios(command, { environment, generator })
   const { options } = command
   const file = writeResults(
-    { startedAt, finishedAt: new Date(), ...about, options, results, problems },
+    { startedAt, endedAt: new Date(), ...about, options, results, problems },
     startedAt,
   )
   console.log(`Results: ${file}`)
@@ -51,7 +51,7 @@ async function main(): Promise<number> {
 }
 
 async function runScenarios(
-  { chosen, options }: Command,
+  { chosen, options }: BenchCommand,
   { environment, generator }: Pick<Context, 'environment' | 'generator'>,
 ): Promise<{ results: Record<string, unknown>; problems: string[] }> {
   const results: Record<string, unknown> = {}

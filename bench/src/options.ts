@@ -9,7 +9,7 @@ import { payments } from './scenarios/payments.ts'
 import { steady } from './scenarios/steady.ts'
 import { webhooks } from './scenarios/webhooks.ts'
 import { worker } from './scenarios/worker.ts'
-import type { Backend } from './system.ts'
+import type { BenchBackend } from './system.ts'
 
 const scenarios: readonly Scenario[] = [ingest, payments, steady, inflight, worker, gateway, webhooks]
 
@@ -29,10 +29,10 @@ Options:
   --profile         writes V8 CPU profiles of API and worker beside the results
 API and worker inherit LOG_LEVEL (here: warn), WORKER_CONCURRENCY, DISPATCH_INTERVAL_MS and NODE_OPTIONS.`
 
-export type Command = { chosen: readonly Scenario[]; options: Options; profile: boolean }
+export type BenchCommand = { chosen: readonly Scenario[]; options: Options; profile: boolean }
 
 /** Undefined when the command asks for help. */
-export function parseCommand(args: string[]): Command | undefined {
+export function parseBenchCommand(args: string[]): BenchCommand | undefined {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -75,7 +75,7 @@ function scenarioNamed(name: string): Scenario {
   )
 }
 
-function backendNamed(name: string): Backend {
+function backendNamed(name: string): BenchBackend {
   if (name === 'redis' || name === 'postgres') return name
   throw new UsageError(`--backends: "${name}" is not a backend. Expected redis or postgres.`)
 }

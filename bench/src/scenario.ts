@@ -5,7 +5,7 @@ import type { BodyKind } from './load/bodies.ts'
 import type { LoadGenerator } from './load/generator-process.ts'
 import type { LoadResult } from './load/plan.ts'
 import type { Table } from './report.ts'
-import type { Backend, Environment } from './system.ts'
+import type { BenchBackend, BenchEnvironment } from './system.ts'
 
 export type Options = {
   rounds: number
@@ -16,11 +16,11 @@ export type Options = {
   rates: readonly number[] | undefined
   /** Undefined: each scenario's own. */
   count: number | undefined
-  backends: readonly Backend[]
+  backends: readonly BenchBackend[]
 }
 
 export type Context = {
-  environment: Environment
+  environment: BenchEnvironment
   generator: LoadGenerator
   options: Options
   /** Prints a line of progress. */

@@ -1,14 +1,14 @@
 // `npm run simulate`: acts as payment processors against a running Sluice, and checks what it acknowledged.
 import { localAddress, readConfig } from '@sluice/core/platform'
 import { newRun } from './ids.ts'
-import type { Confirmation, Patience } from './simulator/confirm.ts'
+import type { Confirmation, ConfirmOptions } from './simulator/confirm.ts'
 import { confirmPayments } from './simulator/confirm-payments.ts'
 import { confirmTransactions } from './simulator/confirm-transactions.ts'
 import { HELP, isUsageError, parseSimulatorOptions, UsageError } from './simulator/options.ts'
 import { planPaymentEvents } from './simulator/payment-traffic.ts'
 import { createProcessor, describeFailure, paymentEventsAt, transactionsAt } from './simulator/processor.ts'
 import { progressLine } from './simulator/progress.ts'
-import { describeSending, summarize } from './simulator/summary.ts'
+import { describeSending, printSummary } from './simulator/summary.ts'
 import { planTransactions } from './simulator/traffic.ts'
 
 async function main(): Promise<number> {
@@ -47,10 +47,10 @@ async function main(): Promise<number> {
   stopSending.abort() // from here on, Ctrl-C ends the waiting
 
   const [ofTransactions, ofPayments] = await confirm(waitMs, stopWaiting.signal, {
-    transactions: (patience) => confirmTransactions(url, transactions.ledger, patience),
-    payments: (patience) => confirmPayments(url, events.ledger, patience),
+    transactions: (options) => confirmTransactions(url, transactions.ledger, options),
+    payments: (options) => confirmPayments(url, events.ledger, options),
   })
-  return summarize([
+  return printSummary([
     { ...parts[0], confirmation: ofTransactions },
     { ...parts[1], confirmation: ofPayments },
   ])
@@ -68,7 +68,7 @@ function stopsOnSignals(): { stopSending: AbortController; stopWaiting: AbortCon
   return { stopSending, stopWaiting }
 }
 
-type Confirm = (patience: Patience) => Promise<Confirmation>
+type Confirm = (options: ConfirmOptions) => Promise<Confirmation>
 
 /** Confirms both kinds side by side, under one line of progress. */
 async function confirm(
@@ -80,7 +80,7 @@ async function confirm(
   const waiting = progressLine(
     () => `transactions processed: ${seen.transactions}  payments right: ${seen.payments}`,
   )
-  const patience = (kind: keyof typeof seen): Patience => ({
+  const optionsOf = (kind: keyof typeof seen): ConfirmOptions => ({
     waitMs,
     signal,
     onProgress: (right, of) => {
@@ -88,8 +88,8 @@ async function confirm(
     },
   })
   const confirmations = await Promise.all([
-    kinds.transactions(patience('transactions')),
-    kinds.payments(patience('payments')),
+    kinds.transactions(optionsOf('transactions')),
+    kinds.payments(optionsOf('payments')),
   ])
   waiting.end()
   return confirmations

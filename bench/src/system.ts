@@ -3,15 +3,15 @@ import { mkdirSync } from 'node:fs'
 import { postTransaction } from '@sluice/contracts'
 import type { TestRedis } from '@sluice/testing'
 import { type Child, pick, startChild } from './child.ts'
-import type { Database, DatabaseServer } from './database.ts'
+import type { BenchDatabase, DatabaseServer } from './database.ts'
 import type { Janitor } from './janitor.ts'
 
-export type Backend = 'redis' | 'postgres'
+export type BenchBackend = 'redis' | 'postgres'
 
 // Variables that the caller may set. All others are fixed, so that results compare.
 const TUNABLE = ['LOG_LEVEL', 'WORKER_CONCURRENCY', 'DISPATCH_INTERVAL_MS', 'NODE_OPTIONS']
 
-export type Environment = {
+export type BenchEnvironment = {
   janitor: Janitor
   databaseServer: DatabaseServer
   /** Undefined where redis-server is not installed. */
@@ -22,15 +22,15 @@ export type Environment = {
 
 export type System = {
   api: Child
-  database: Database
+  database: BenchDatabase
   /** The URL for transactions. */
   postUrl: string
   startWorker(): Promise<Child>
   stop(): Promise<void>
 }
 
-export type SystemOptions = {
-  backend: Backend
+export type BenchSystemOptions = {
+  backend: BenchBackend
   processingDelayMs: number
   /** Further variables of API and worker. */
   env?: Record<string, string>
@@ -52,7 +52,10 @@ export function systemSettings(processingDelayMs: number): Record<string, string
 }
 
 /** Starts database and API. The caller starts the worker, since one scenario measures it alone. */
-export async function startSystem(environment: Environment, options: SystemOptions): Promise<System> {
+export async function startBenchSystem(
+  environment: BenchEnvironment,
+  options: BenchSystemOptions,
+): Promise<System> {
   const { janitor, databaseServer, redis, profileDir } = environment
   if (options.backend === 'redis') {
     if (redis === undefined) throw new Error('redis-server was not found on the PATH')

@@ -2,7 +2,7 @@
 // What PRISMA_SCHEMA_ENGINE_BINARY points at: serves Prisma's CLI over JSON-RPC, in place of the downloaded engine.
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { createDatabase, dropDatabase, openSchemaEngine, runSql } from './engine.mjs'
+import { createEmptyDatabase, dropDatabase, openSchemaEngine, runSql } from './engine.mjs'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,7 +27,10 @@ const prismaCodes = {
 }
 
 if (positionals[0] === 'cli') {
-  const commands = { 'create-database': () => createDatabase(url), 'drop-database': () => dropDatabase(url) }
+  const commands = {
+    'create-database': () => createEmptyDatabase(url),
+    'drop-database': () => dropDatabase(url),
+  }
   const command = commands[positionals[1]] ?? (() => runSql(url, 'SELECT 1'))
   await command().catch((error) => {
     // The CLI skips the first line of this output.
@@ -60,7 +63,7 @@ let printId = 1_000_000
 
 async function call(method, params) {
   if (method === 'createDatabase') {
-    await createDatabase(url)
+    await createEmptyDatabase(url)
     return { databaseName: decodeURIComponent(new URL(url).pathname.slice(1)) }
   }
   engine ??= await openSchemaEngine(url)

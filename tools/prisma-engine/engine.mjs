@@ -25,7 +25,7 @@ export async function runSql(connectionString, text) {
   }
 }
 
-export const createDatabase = (url) =>
+export const createEmptyDatabase = (url) =>
   runSql(withDatabase(url, 'postgres'), `CREATE DATABASE ${quote(databaseOf(url))}`)
 
 export const dropDatabase = (url) =>

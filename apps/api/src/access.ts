@@ -41,14 +41,14 @@ export function accessHooks(deps: AccessDeps, access: RouteContract['access']) {
   ]
 }
 
-/** The merchant that calls; only where the route's contract says `access: 'merchant'`. */
+/** The merchant that calls; only for routes whose contract has `access: 'merchant'`. */
 export function merchantOf(request: FastifyRequest): Merchant {
   if (request.caller === null || request.caller === 'sandbox')
     throw new Error('the route is open to unauthenticated callers')
   return request.caller
 }
 
-/** The caller that reads; only where the route's contract says `access: 'sandbox'`. */
+/** The caller that reads; only for routes whose contract has `access: 'sandbox'`. */
 export function viewerOf(request: FastifyRequest): Viewer {
   if (request.caller === null) throw new Error('the route does not authenticate its callers')
   return request.caller

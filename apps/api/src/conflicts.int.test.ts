@@ -130,6 +130,6 @@ describe('contradicting duplicates of a transaction', () => {
     const text = await (await fetch(`${system.api.url}/metrics`)).text()
     expect(text).toMatch(/sluice_ingested_total\{kind="transaction",outcome="conflict"\} [1-9]/)
     expect(text).toMatch(/sluice_conflicts_total\{kind="transaction",field="amount"\} [1-9]/)
-    expect(system.api.output()).toContain('a redelivery contradicts the first event of its id')
+    expect(system.api.output()).toContain('a duplicate contradicts the first event of its id')
   })
 })

@@ -8,7 +8,7 @@ import type { ApiDeps, App } from './deps.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** An onRequest hook for routes whose contract says `rateLimited`. */
+    /** An onRequest hook for routes whose contract has `rateLimited`. */
     limitRate: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
   }
 }

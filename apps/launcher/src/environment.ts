@@ -29,18 +29,18 @@ export async function readEnvironment(root: string): Promise<Environment> {
 
 /**
  * Refuses ports that another process listens on, before anything is started.
- * @param patienceMs how long the processes of a killed launcher may take to release their ports
+ * @param waitMs how long the processes of a killed launcher may take to release their ports
  * @throws LaunchError naming the port and its variable
  */
 export async function requireFreePorts(
   config: Config,
-  { patienceMs, print, stop }: { patienceMs: number; print: Print; stop: AbortSignal },
+  { waitMs, print, stop }: { waitMs: number; print: Print; stop: AbortSignal },
 ): Promise<void> {
   const { host, port, dashboardPort, workerMetricsPort } = config
   const ports = { PORT: port, DASHBOARD_PORT: dashboardPort, WORKER_METRICS_PORT: workerMetricsPort }
   requireDistinct(ports)
-  const deadline = Date.now() + patienceMs
-  let announced = patienceMs === 0
+  const deadline = Date.now() + waitMs
+  let announced = waitMs === 0
   for (const [variable, number] of Object.entries(ports)) {
     const free = () =>
       isFree(number, host).catch((error) =>

@@ -30,8 +30,8 @@ export async function launch({ root, watch = false }: LaunchOptions): Promise<nu
     const { config, env } = await readEnvironment(root)
     const ownData = claimOwnData(config, root, config.publicApiUrl)
     if (ownData) endings.push(ownData.claim.release)
-    const patienceMs = ownData?.claim.tookOver ? FORMER_OWNER_MS : 0
-    await requireFreePorts(config, { patienceMs, print, stop })
+    const waitMs = ownData?.claim.tookOver ? FORMER_OWNER_MS : 0
+    await requireFreePorts(config, { waitMs, print, stop })
     if (stop.aborted) return 0
 
     const database = ownData

@@ -1,5 +1,6 @@
 // The table of contents of the worker: every job and the core verb that handles it.
 import {
+  type Bank,
   type CompleterDeps,
   createPaymentEventHandler,
   createPaymentHandler,
@@ -11,14 +12,13 @@ import {
   type ExternalPaymentsOwner,
   type JobHandlers,
   jobs,
-  type PaymentProcessor,
   type Queueing,
 } from '@sluice/core'
 
 export interface HandlerDeps extends CompleterDeps {
   webhooks: Enqueuer
   owner: ExternalPaymentsOwner
-  bank: PaymentProcessor
+  bank: Bank
   deliveryLoop: DeliveryLoop
 }
 

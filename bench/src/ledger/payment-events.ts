@@ -4,7 +4,7 @@ import { loadedEvent, type PaymentLoad } from '../payment-events.ts'
 import { differences, type ExpectedPayment, expectedPayment, type ModelEvent } from '../payment-model.ts'
 import type { Acknowledged, LedgerKind, Work } from './ledger.ts'
 
-export const paymentEventWork: Work = {
+export const paymentEventRows: Work = {
   table: 'payment_events',
   begun: 'received_at',
   due: 'received_at',
@@ -13,7 +13,7 @@ export const paymentEventWork: Work = {
 }
 
 export const paymentEventLedger = (load: PaymentLoad): LedgerKind => ({
-  work: paymentEventWork,
+  work: paymentEventRows,
   async compare(sql, acknowledged) {
     const { events: stored, payments } = await readStored(sql, acknowledged.run)
     const byId = new Map(stored.map((event) => [event.event_id, event]))

@@ -16,7 +16,7 @@ export type Delivery = {
   settledAt: number | null
 }
 
-export const webhookWork = { table: 'webhook_logs', due: 'next_retry_at', done: 'settled_at' }
+export const webhookRows = { table: 'webhook_logs', due: 'next_retry_at', done: 'settled_at' }
 
 export const ofMerchants = (merchantIds: readonly string[]) => `merchant_id = ANY (${idArray(merchantIds)})`
 
@@ -52,7 +52,7 @@ export async function databaseTime(sql: Sql): Promise<string> {
   return String(row?.now)
 }
 
-export async function readDeliveries(
+export async function readDeliveriesOf(
   sql: Sql,
   merchantIds: readonly string[],
   since: string,

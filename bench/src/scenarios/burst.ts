@@ -16,9 +16,9 @@ import {
   warmUp,
 } from '../scenario.ts'
 import { median, medians } from '../stats.ts'
-import { type Backend, startSystem } from '../system.ts'
+import { type BenchBackend, startBenchSystem } from '../system.ts'
 
-type Target = 'bare' | Backend
+type Target = 'bare' | BenchBackend
 type Measurement = Partial<Aftermath> & {
   round: number
   target: Target
@@ -30,7 +30,7 @@ type Measurement = Partial<Aftermath> & {
 
 /** One burst on the system, while the system still runs. */
 export type BurstOnSystem = {
-  backend: Backend
+  backend: BenchBackend
   sql: Sql
   run: string
   load: LoadResult
@@ -93,8 +93,11 @@ async function burstOnBare(context: Context, burst: Burst) {
   return { load, cpuSeconds }
 }
 
-async function burstOnSystem(context: Context, burst: Burst, backend: Backend) {
-  const system = await startSystem(context.environment, { backend, processingDelayMs: PROCESSING_DELAY_MS })
+async function burstOnSystem(context: Context, burst: Burst, backend: BenchBackend) {
+  const system = await startBenchSystem(context.environment, {
+    backend,
+    processingDelayMs: PROCESSING_DELAY_MS,
+  })
   const worker = await system.startWorker()
   const died = [system.api.died, worker.died]
   const { sql } = system.database

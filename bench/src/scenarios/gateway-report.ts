@@ -5,12 +5,12 @@ import type { LoadResult } from '../load/plan.ts'
 import type { Table } from '../report.ts'
 import { failures, loadProblems, type Outcome } from '../scenario.ts'
 import { median, medians } from '../stats.ts'
-import type { LoadOnSystem, Round } from './gateway-results.ts'
+import type { GatewayRound, LoadOnSystem } from './gateway-results.ts'
 
 /** The same load in every round. */
 type Series = { name: string; loads: LoadOnSystem[] }
 
-export function reportGateway(rounds: Round[], durationSeconds: number, closedConnections: number): Outcome {
+export function reportGateway(rounds: GatewayRound[], seconds: number, closedConnections: number): Outcome {
   const systems = rounds.flatMap((round) => round.systems)
   const backends = [...new Set(systems.map(({ backend }) => backend))]
   const of = (backend: string) => systems.filter((system) => system.backend === backend)
@@ -30,7 +30,7 @@ export function reportGateway(rounds: Round[], durationSeconds: number, closedCo
   const count = rounds.length
   return {
     tables: [
-      openLoopTable(atRates, durationSeconds, count),
+      openLoopTable(atRates, seconds, count),
       settlingTable([...atRates, ...closed], systems),
       {
         title: `gateway: closed loop of ${closedConnections} connections, medians of ${count} rounds, load by ${generators.closedLoop}`,

@@ -9,9 +9,9 @@ import { gatewayLedger, makeOrders } from '../ledger/gateway-payments.ts'
 import { checkLedger, readWaits, untilDone } from '../ledger/ledger.ts'
 import type { LoadPlan } from '../load/plan.ts'
 import { type Context, eachRound, PROCESSING_DELAY_MS, type Scenario } from '../scenario.ts'
-import { type Backend, startSystem } from '../system.ts'
+import { type BenchBackend, startBenchSystem } from '../system.ts'
 import { reportGateway } from './gateway-report.ts'
-import type { LoadOnBare, LoadOnSystem, Round, SystemRound } from './gateway-results.ts'
+import type { GatewayRound, LoadOnBare, LoadOnSystem, SystemRound } from './gateway-results.ts'
 
 const DURATION_SECONDS = 30
 const RATES = [200, 300]
@@ -30,7 +30,7 @@ export const gateway: Scenario = {
   },
 }
 
-async function measureRound(context: Context): Promise<Round> {
+async function measureRound(context: Context): Promise<GatewayRound> {
   const bare = await measureBare(context)
   context.print(`bare ${Math.round(bare.load.acknowledgedPerSecond)} req/s`)
   const systems: SystemRound[] = []
@@ -53,10 +53,14 @@ async function measureBare({ environment, generator, options }: Context): Promis
   return { load, cpuSeconds }
 }
 
-async function measureSystem(context: Context, backend: Backend, bare: LoadOnBare): Promise<SystemRound> {
+async function measureSystem(
+  context: Context,
+  backend: BenchBackend,
+  bare: LoadOnBare,
+): Promise<SystemRound> {
   const { environment, options, print } = context
   const { rates = RATES, steadySeconds = DURATION_SECONDS, connections, burstSeconds } = options
-  const system = await startSystem(environment, {
+  const system = await startBenchSystem(environment, {
     backend,
     processingDelayMs: PROCESSING_DELAY_MS,
     env: NO_DELAY,

@@ -12,7 +12,7 @@ import {
   PROCESSING_DELAY_MS,
   type Scenario,
 } from '../scenario.ts'
-import { type Backend, startSystem } from '../system.ts'
+import { type BenchBackend, startBenchSystem } from '../system.ts'
 
 const RATE_PER_SECOND = 10_000
 const COUNT = 50_000
@@ -28,8 +28,8 @@ export const inflight: Scenario = {
   },
 }
 
-async function measure({ environment, generator, options, print }: Context, backend: Backend) {
-  const system = await startSystem(environment, { backend, processingDelayMs: PROCESSING_DELAY_MS })
+async function measure({ environment, generator, options, print }: Context, backend: BenchBackend) {
+  const system = await startBenchSystem(environment, { backend, processingDelayMs: PROCESSING_DELAY_MS })
   const worker = await system.startWorker()
   const died = [system.api.died, worker.died]
   const { sql } = system.database

@@ -1,7 +1,7 @@
 // A burst of payment events at 256 connections, as `ingest`, by how many events share a payment.
 import { postPaymentEvent } from '@sluice/contracts'
 import { checkLedger, readWaits, untilDone } from '../ledger/ledger.ts'
-import { paymentEventLedger, paymentEventWork } from '../ledger/payment-events.ts'
+import { paymentEventLedger, paymentEventRows } from '../ledger/payment-events.ts'
 import { generators } from '../load/generator-process.ts'
 import type { PaymentLoad } from '../payment-events.ts'
 import type { Outcome, Scenario } from '../scenario.ts'
@@ -26,7 +26,7 @@ export const payments: Scenario = {
         url: postPaymentEvent.url,
         bodies: load,
         // The worker publishes events at once: the warm-up's events must not delay the measured ones.
-        warmedUp: ({ sql, died }) => untilDone(sql, paymentEventWork, { died }),
+        warmedUp: ({ sql, died }) => untilDone(sql, paymentEventRows, { died }),
         afterwards: (burst) => afterwards(load, burst),
       })
       outcomes.push(outcome)
@@ -40,9 +40,9 @@ export const payments: Scenario = {
 }
 
 async function afterwards(kind: PaymentLoad, { sql, run, load, died }: BurstOnSystem): Promise<Aftermath> {
-  await untilDone(sql, paymentEventWork, { died }) // first: reading all rows would take CPU from the worker
+  await untilDone(sql, paymentEventRows, { died }) // first: reading all rows would take CPU from the worker
   const ledger = await checkLedger(sql, paymentEventLedger(kind), { run, ...load })
-  const lateness = await readWaits(sql, paymentEventWork, run)
+  const lateness = await readWaits(sql, paymentEventRows, run)
   const { lagMs, p50, p99 } = lateness
   return {
     ledger,

@@ -14,7 +14,7 @@ import {
   warmUp,
 } from '../scenario.ts'
 import { slope } from '../stats.ts'
-import { startSystem } from '../system.ts'
+import { startBenchSystem } from '../system.ts'
 
 const SAMPLE_EVERY_MS = 5000
 const DURATION_SECONDS = 120
@@ -36,7 +36,10 @@ export const steady: Scenario = {
 async function measure(context: Context, rate: number) {
   const { environment, generator, options, print } = context
   const { steadySeconds = DURATION_SECONDS, connections } = options
-  const system = await startSystem(environment, { backend: 'redis', processingDelayMs: PROCESSING_DELAY_MS })
+  const system = await startBenchSystem(environment, {
+    backend: 'redis',
+    processingDelayMs: PROCESSING_DELAY_MS,
+  })
   const worker = await system.startWorker()
   const died = [system.api.died, worker.died]
   const { sql } = system.database

@@ -4,7 +4,7 @@ import { isolationLimitMs, type Latency } from '../ledger/webhooks.ts'
 import type { Table } from '../report.ts'
 import { failures, ledgerProblems, loadProblems, type Outcome } from '../scenario.ts'
 import { median, medians } from '../stats.ts'
-import type { Hanging, Measured, Round, Stream } from './webhooks-results.ts'
+import type { Hanging, Measured, Stream, WebhookRound } from './webhooks-results.ts'
 
 const GOAL_PER_SECOND = 1000
 const GOAL_P99_MS = 100
@@ -13,7 +13,7 @@ type Conditions = { rate: number; durationSeconds: number; history: number; logL
 type OfBackend = { backend: string; own: Measured[] }
 type Series = { name: string; streams: Stream[] }
 
-export function reportWebhooks(rounds: Round[], conditions: Conditions): Outcome {
+export function reportWebhooks(rounds: WebhookRound[], conditions: Conditions): Outcome {
   const systems = rounds.flatMap((round) => round.systems)
   const backends = [...new Set(systems.map(({ backend }) => backend))].map((backend) => ({
     backend,

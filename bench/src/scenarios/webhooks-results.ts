@@ -2,7 +2,7 @@
 import type { Cpu } from '../cpu-meter.ts'
 import type { Latency } from '../ledger/webhooks.ts'
 import type { LoadResult } from '../load/plan.ts'
-import type { Backend } from '../system.ts'
+import type { BenchBackend } from '../system.ts'
 
 /** `ledger` begins with "ok" when it is right, here and below. */
 export type Heap = {
@@ -22,5 +22,11 @@ export type Stream = {
 }
 /** Attempts on record at an endpoint that hangs, by outcome. */
 export type Hanging = { where: 'DNS' | 'connect' | 'header'; outcomes: Record<string, number> }
-export type Measured = { backend: Backend; heap: Heap; alone: Stream; beside: Stream; hanging: Hanging[] }
-export type Round = { systems: Measured[] }
+export type Measured = {
+  backend: BenchBackend
+  heap: Heap
+  alone: Stream
+  beside: Stream
+  hanging: Hanging[]
+}
+export type WebhookRound = { systems: Measured[] }

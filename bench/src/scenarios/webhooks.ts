@@ -11,20 +11,20 @@ import {
   databaseTime,
   latencies,
   ofMerchants,
-  readDeliveries,
+  readDeliveriesOf,
   readOutcomes,
   throughput,
-  webhookWork,
+  webhookRows,
 } from '../ledger/webhooks.ts'
 import { WEBHOOK_TESTERS } from '../load/bodies.ts'
 import type { LoadResult } from '../load/plan.ts'
 import { cpuSeconds } from '../process-stats.ts'
 import { type Receivers, startReceivers } from '../receivers.ts'
 import { type Context, eachRound, PROCESSING_DELAY_MS, type Scenario } from '../scenario.ts'
-import { type Backend, startSystem } from '../system.ts'
+import { type BenchBackend, startBenchSystem } from '../system.ts'
 import { makeDeliveries, makeHistory, makeMerchants } from '../webhook-load.ts'
 import { reportWebhooks } from './webhooks-report.ts'
-import type { Hanging, Heap, Measured, Round, Stream } from './webhooks-results.ts'
+import type { Hanging, Heap, Measured, Stream, WebhookRound } from './webhooks-results.ts'
 
 /** Each attempt writes its line, as it does in production. */
 const LOG_LEVEL = process.env.LOG_LEVEL ?? 'info'
@@ -44,7 +44,7 @@ export const webhooks: Scenario = {
   summary: 'deliveries of one worker: throughput, latency, and latency beside endpoints that hang',
   async run(context) {
     const receivers = await startReceivers(context.environment.janitor)
-    const rounds = await eachRound(context, async (ofRound): Promise<Round> => {
+    const rounds = await eachRound(context, async (ofRound): Promise<WebhookRound> => {
       const systems: Measured[] = []
       for (const backend of context.options.backends) systems.push(await measure(ofRound, receivers, backend))
       return { systems }
@@ -73,10 +73,10 @@ type Bench = Context & {
   meter(): (load?: LoadResult) => Cpu
 }
 
-async function measure(context: Context, receivers: Receivers, backend: Backend): Promise<Measured> {
+async function measure(context: Context, receivers: Receivers, backend: BenchBackend): Promise<Measured> {
   const { environment, print } = context
   const { healthyUrls, namelessUrl, deafUrl, muteUrl, nameServer } = receivers
-  const system = await startSystem(environment, {
+  const system = await startBenchSystem(environment, {
     backend,
     processingDelayMs: PROCESSING_DELAY_MS,
     env: { LOG_LEVEL, BENCH_NAME_SERVER: nameServer },
@@ -128,9 +128,9 @@ async function deliverHeap(bench: Bench, count: number): Promise<Heap> {
   const since = await databaseTime(sql)
   const cpuSince = bench.meter()
   await makeDeliveries(sql, healthy, count)
-  await untilDone(sql, webhookWork, { died, only: ofMerchants(healthy) })
+  await untilDone(sql, webhookRows, { died, only: ofMerchants(healthy) })
   const cpu = cpuSince()
-  const deliveries = await readDeliveries(sql, healthy, since)
+  const deliveries = await readDeliveriesOf(sql, healthy, since)
   const ledger = verdict(compareDeliveries(count, deliveries, await receivers.takeArrivals()))
   return { deliveries: deliveries.length, ...throughput(deliveries), cpuSeconds: cpu, ledger }
 }
@@ -150,9 +150,9 @@ async function deliverStream(bench: Bench, seconds = secondsOf(bench)): Promise<
   } as const
   const plan = { url, run: newRun(), connections: options.connections, arrivals }
   const load = await Promise.race([generator.run(plan), ...died])
-  await untilDone(sql, webhookWork, { died, only: ofMerchants(testers) })
+  await untilDone(sql, webhookRows, { died, only: ofMerchants(testers) })
   const cpu = cpuSince(load)
-  const deliveries = await readDeliveries(sql, testers, since)
+  const deliveries = await readDeliveriesOf(sql, testers, since)
   const received = await receivers.takeArrivals()
   const ledger = verdict(compareDeliveries(load.acknowledged, deliveries, received))
   return { load, ...latencies(deliveries, received), cpuSeconds: cpu, ledger }

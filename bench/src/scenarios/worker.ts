@@ -4,7 +4,7 @@ import { checkLedger, untilDone } from '../ledger/ledger.ts'
 import { transactionLedger } from '../ledger/transactions.ts'
 import { cpuSeconds, memoryMb } from '../process-stats.ts'
 import { type Context, ledgerProblems, type Outcome, type Scenario } from '../scenario.ts'
-import { type Backend, startSystem } from '../system.ts'
+import { type BenchBackend, startBenchSystem } from '../system.ts'
 
 const POST_RATE_PER_SECOND = 10_000
 const COUNT = 50_000
@@ -19,8 +19,8 @@ export const worker: Scenario = {
   },
 }
 
-async function measure({ environment, generator, options, print }: Context, backend: Backend) {
-  const system = await startSystem(environment, { backend, processingDelayMs: 0 })
+async function measure({ environment, generator, options, print }: Context, backend: BenchBackend) {
+  const system = await startBenchSystem(environment, { backend, processingDelayMs: 0 })
   const { sql } = system.database
   const run = newRun()
   const arrivals = {

@@ -8,7 +8,13 @@ import {
   type PaymentEventRequest,
 } from '@sluice/contracts'
 import { differences, expectedPayment } from '../payment-model.ts'
-import { type Confirmation, conclusive, confirmAll, type Patience, type Verdict } from './confirm.ts'
+import {
+  type CheckResult,
+  type Confirmation,
+  type ConfirmOptions,
+  conclusive,
+  confirmAll,
+} from './confirm.ts'
 import type { LedgerEntry } from './processor.ts'
 
 const PAGE = 1000
@@ -19,7 +25,7 @@ type Entry = LedgerEntry<PaymentEventRequest>
 export function confirmPayments(
   url: string,
   ledger: ReadonlyMap<string, Entry>,
-  patience: Patience,
+  options: ConfirmOptions,
 ): Promise<Confirmation> {
   const call = createClient(url)
   const acknowledged = new Map<string, Entry[]>()
@@ -44,7 +50,7 @@ export function confirmPayments(
   }
   let reading: ReturnType<typeof readList> | undefined
 
-  async function check(id: string): Promise<Verdict> {
+  async function check(id: string): Promise<CheckResult> {
     reading ??= readList()
     const list = await reading
     if (list === undefined) {
@@ -61,7 +67,7 @@ export function confirmPayments(
     return problem === undefined ? 'right' : { problem }
   }
 
-  return confirmAll([...acknowledged.keys()], check, patience)
+  return confirmAll([...acknowledged.keys()], check, options)
 }
 
 /** An event without an acknowledgement may be in the trail or not: both are right. */

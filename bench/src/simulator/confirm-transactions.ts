@@ -1,17 +1,23 @@
 // Checks that each acknowledged transaction is stored as it was sent, and becomes PROCESSED.
 import { createClient, getTransaction, type Transaction } from '@sluice/contracts'
 import type { TransactionBody } from '../transactions.ts'
-import { type Confirmation, conclusive, confirmAll, type Patience, type Verdict } from './confirm.ts'
+import {
+  type CheckResult,
+  type Confirmation,
+  type ConfirmOptions,
+  conclusive,
+  confirmAll,
+} from './confirm.ts'
 import type { LedgerEntry } from './processor.ts'
 
 export function confirmTransactions(
   url: string,
   ledger: ReadonlyMap<string, LedgerEntry<TransactionBody>>,
-  patience: Patience,
+  options: ConfirmOptions,
 ): Promise<Confirmation> {
   const call = createClient(url)
 
-  async function check(id: string): Promise<Verdict> {
+  async function check(id: string): Promise<CheckResult> {
     const response = await conclusive(call(getTransaction, { params: { transaction_id: id } }))
     if (response === undefined) return 'open'
     if (response.status !== 200) return { problem: `GET responds ${response.status}` }
@@ -20,7 +26,7 @@ export function confirmTransactions(
     return response.body.status === 'PROCESSING' ? 'open' : 'right'
   }
 
-  return confirmAll([...ledger.keys()], check, patience)
+  return confirmAll([...ledger.keys()], check, options)
 }
 
 function difference(

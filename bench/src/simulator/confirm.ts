@@ -6,7 +6,7 @@ const STILL_OPEN_MAX = 64
 const PASS_EVERY_MS = 500
 
 /** `open`: read again later. */
-export type Verdict = 'right' | 'open' | { problem: string }
+export type CheckResult = 'right' | 'open' | { problem: string }
 
 export type Confirmation = {
   right: number
@@ -16,7 +16,7 @@ export type Confirmation = {
   open: number
 }
 
-export type Patience = {
+export type ConfirmOptions = {
   /** Gives up after so long without any progress. */
   waitMs: number
   onProgress: (right: number, of: number) => void
@@ -25,8 +25,8 @@ export type Patience = {
 
 export async function confirmAll(
   ids: readonly string[],
-  check: (id: string) => Promise<Verdict>,
-  { waitMs, onProgress, signal }: Patience,
+  check: (id: string) => Promise<CheckResult>,
+  { waitMs, onProgress, signal }: ConfirmOptions,
 ): Promise<Confirmation> {
   const problems: Confirmation['problems'] = []
   let waiting = ids

@@ -13,8 +13,8 @@ its events, once, and be in the state that follows from them.
   --rate N           new transactions a second       50
   --payments N       new payments a second, of about three events each   20
   --duration S       seconds                         30
-  --duplicates P     percent sent again              15
-  --conflicts P      percent contradicted            1
+  --duplicates P     percent of duplicates           15
+  --conflicts P      percent of conflicts            1
   --burst N          extra transactions, and payments, at once every 10 s   200
   --wait S           gives up after so long without any progress at the end   90
   --help

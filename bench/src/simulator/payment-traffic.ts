@@ -1,4 +1,4 @@
-// The traffic of a payment provider: events of payments that complete, fail, are retried and are refunded.
+// The traffic of a payment processor: events of payments that complete, fail, are retried and are refunded.
 import { currencyDecimals, type ExternalPaymentStatus, type PaymentEventRequest } from '@sluice/contracts'
 import { runId } from '../ids.ts'
 import { randomFields } from '../transactions.ts'

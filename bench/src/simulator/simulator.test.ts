@@ -36,9 +36,9 @@ const accepted = <B>(body: B): LedgerEntry<B> => ({
   acknowledgedTimes: 1,
 })
 const ledgerOf = (...ids: string[]) => new Map(ids.map((id) => [id, accepted(transaction(id))]))
-const patience = (waitMs = 2000) => ({ waitMs, onProgress: () => {}, signal: new AbortController().signal })
+const optionsOf = (waitMs = 2000) => ({ waitMs, onProgress: () => {}, signal: new AbortController().signal })
 const confirm = (url: string, ledger: Map<string, LedgerEntry<TransactionBody>>, waitMs?: number) =>
-  confirmTransactions(url, ledger, patience(waitMs))
+  confirmTransactions(url, ledger, optionsOf(waitMs))
 
 test('the simulator finds an acknowledged transaction that is missing or changed', async () => {
   const url = await serve((request, response) => {
@@ -152,7 +152,7 @@ test('the simulator finds a payment that is missing, or not what its events make
     trails,
   )
   const ledger = new Map(events.map((body) => [body.event_id, accepted(body)]))
-  const { right, problems, open } = await confirmPayments(url, ledger, patience())
+  const { right, problems, open } = await confirmPayments(url, ledger, optionsOf())
   expect(problems.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([
     { id: 'unknown', problem: 'GET of its events responds 404' },
     { id: 'unlisted', problem: 'is not in GET /payments' },
@@ -167,7 +167,7 @@ test('the simulator finds an acknowledged event that is missing, changed, accept
       p: trail,
     })
     const ledger = new Map(entries.map((entry) => [entry.body.event_id, entry]))
-    const { problems } = await confirmPayments(url, ledger, patience())
+    const { problems } = await confirmPayments(url, ledger, optionsOf())
     server?.close()
     return problems.map(({ problem }) => problem)
   }
@@ -192,7 +192,7 @@ test('payments that cannot be read end as open', async () => {
     json(response, 503, { error: { code: 'SERVICE_UNAVAILABLE', description: 'later' } }),
   )
   const ledger = new Map([['a', accepted(event('a', 'p'))]])
-  expect(await confirmPayments(url, ledger, patience(300))).toEqual({ right: 0, problems: [], open: 1 })
+  expect(await confirmPayments(url, ledger, optionsOf(300))).toEqual({ right: 0, problems: [], open: 1 })
 })
 
 test('with a secret the simulator signs both kinds, and Sluice accepts the signatures', async () => {

@@ -21,7 +21,7 @@ export function describeSending(parts: readonly Part[]): string {
 }
 
 /** Prints the summary and returns the exit code. */
-export function summarize(parts: readonly ConfirmedPart[]): number {
+export function printSummary(parts: readonly ConfirmedPart[]): number {
   const row = (label: string, pick: (part: ConfirmedPart) => number) => [label, ...parts.map(pick)]
   const table = formatTable({
     title: 'Summary',

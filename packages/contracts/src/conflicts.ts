@@ -7,7 +7,7 @@ export const Conflict = Type.Object({
   kind: Type.Enum(['transaction', 'payment_event', 'payment'], {
     type: 'string',
     description:
-      '`transaction`, `payment_event`: a repeated event differs from the first one. `payment`: an event contradicts its payment',
+      '`transaction`, `payment_event`: a duplicate differs from the first event of its id. `payment`: an event contradicts its payment',
   }),
   id: Type.String({
     description: 'The external id of the contradicted transaction, event or payment',

@@ -207,7 +207,7 @@ export const postPaymentEvent = defineRoute({
   operationId: 'postPaymentEvent',
   summary: 'Post a payment event',
   description:
-    'Responds 202 when the event is durable and its payment is updated, in one commit: the list shows it at once. Events may arrive twice, late and out of order. A repeated event is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
+    'Responds 202 when the event is durable and its payment is updated, in one commit: the list shows it at once. Events may arrive twice, late and out of order. A duplicate is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags,
   signed: true,
   body: PaymentEventRequest,

@@ -81,7 +81,7 @@ export const postTransaction = defineRoute({
   operationId: 'postTransaction',
   summary: 'Post a transaction',
   description:
-    'Responds 202 when the transaction is durable; a worker processes it later. The first body of an id wins: a repeated post is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
+    'Responds 202 when the transaction is durable; a worker processes it later. The first body of an id wins: a duplicate is 202 too and changes nothing. 503 means "unknown, send again", which is always safe.',
   tags: ['Transactions'],
   signed: true,
   body: TransactionRequest,

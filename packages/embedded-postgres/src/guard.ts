@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 
 /**
  * It blocks on a pipe that only this process holds. A word through the pipe ends the guard; the pipe's end without a
- * word means that this process was killed. API and worker notice that too, and finish their work in the database. So the
+ * word means that this process was killed. API and worker notice that too, and end their work in the database. So the
  * guard begins with a smart shutdown (SIGTERM). If that takes too long, a fast shutdown (SIGINT) follows.
  */
 const SCRIPT = `

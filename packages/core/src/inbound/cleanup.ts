@@ -11,7 +11,7 @@ export interface InboundEventTable {
   doneColumn: string
 }
 
-/** Removes raw payloads of processed events. The rows stay, so that a redelivery is still recognised. */
+/** Removes raw payloads of processed events. The rows stay, so that a duplicate is still recognised. */
 export function oldPayloads(
   retentionDays: number,
   { table, idColumn, receivedColumn, doneColumn }: InboundEventTable,
@@ -35,7 +35,7 @@ export function oldPayloads(
   }
 }
 
-/** Removes raw bodies of contradicting redeliveries. The conflict and its count stay. */
+/** Removes raw bodies of contradicting duplicates. The conflict and its count stay. */
 export const oldConflictPayloads = (retentionDays: number): CleanupTask => ({
   name: 'old conflict payloads',
   run: (db, rowsMax) => db.prisma.$executeRaw`

@@ -29,8 +29,8 @@ export interface DistinctBody extends ConflictingBody {
 
 const BODIES_PER_ID_MAX = 20
 
-/** Stores redeliveries that differ from the first event of their id, in one commit. */
-export async function recordRedeliveries(
+/** Stores duplicates that differ from the first event of their id, in one commit. */
+export async function recordConflicts(
   deps: { db: Database; metrics: Metrics; log: Logger },
   kind: ConflictKind,
   bodies: readonly ConflictingBody[],
@@ -94,8 +94,8 @@ export const insertConflicts = (kind: ConflictKind, bodies: readonly DistinctBod
 })
 
 const message: Record<ConflictKind, string> = {
-  transaction: 'a redelivery contradicts the first event of its id',
-  payment_event: 'a redelivery contradicts the first event of its id',
+  transaction: 'a duplicate contradicts the first event of its id',
+  payment_event: 'a duplicate contradicts the first event of its id',
   payment: 'an event contradicts its payment',
 }
 

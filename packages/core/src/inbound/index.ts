@@ -8,5 +8,5 @@ export {
   listConflicts,
   reportConflicts,
 } from './conflicts.ts'
+export { createDuplicateWatch, differingFields } from './duplicates.ts'
 export { createIngest, type InboundEvent, type IngestDeps, type Stored } from './ingest.ts'
-export { createRedeliveryWatch, differingFields } from './redeliveries.ts'

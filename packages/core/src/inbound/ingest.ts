@@ -8,7 +8,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Queueing } from '../platform/queue.ts'
 import type { Tracing } from '../platform/tracing.ts'
 import { createBurstWatch } from './bursts.ts'
-import { type ConflictingBody, type ConflictKind, recordRedeliveries } from './conflicts.ts'
+import { type ConflictingBody, type ConflictKind, recordConflicts } from './conflicts.ts'
 
 export interface IngestDeps {
   db: Database
@@ -29,10 +29,10 @@ export interface InboundEvent {
   trace?: string | undefined
 }
 
-/** What the commit found out about an event. A redelivery is no error: the first event of an id counts. */
+/** What the commit found out about an event. A duplicate is no error: the first event of an id counts. */
 export interface Stored {
   outcome: 'accepted' | 'duplicate' | 'conflict'
-  /** Names of the contract fields in which a conflicting redelivery differs. */
+  /** Names of the contract fields in which a conflicting duplicate differs. */
   fields?: readonly string[]
 }
 
@@ -104,7 +104,7 @@ export function createIngest<E extends InboundEvent, S extends Stored>(
     ...limits,
     concurrentCommitsMax: 1,
     sizeBytes: (body) => body.payload.length + 100,
-    commit: (bodies) => recordRedeliveries(deps, kind.kind, bodies).catch((error) => failed(bodies, error)),
+    commit: (bodies) => recordConflicts(deps, kind.kind, bodies).catch((error) => failed(bodies, error)),
   })
 
   async function recordConflict(event: E, result: S): Promise<S> {

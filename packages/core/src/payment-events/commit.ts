@@ -2,7 +2,7 @@
 import type { ExternalPaymentStatus } from '@sluice/contracts'
 import {
   type ConflictingBody,
-  createRedeliveryWatch,
+  createDuplicateWatch,
   type DistinctBody,
   differingFields,
   distinctBodies,
@@ -15,7 +15,7 @@ import { isUniqueViolation, unavailable } from '../platform/errors.ts'
 import { contradictions, foldEvent, isSamePayment, statusOf } from './fold.ts'
 import { packSnapshot } from './snapshot.ts'
 import {
-  countRedeliveries,
+  countDuplicates,
   type FoldedEvent,
   type InboundPaymentEvent,
   insertEvents,
@@ -40,18 +40,18 @@ const ATTEMPTS_MAX = 8
 type StoreEvents = (events: readonly InboundPaymentEvent[], enqueueNow: boolean) => Promise<RecordedEvent[]>
 
 /**
- * Optimistic insert: while no redeliveries are expected, the first attempt takes every event and payment as new. On a
+ * Optimistic insert: while no duplicates are expected, the first attempt takes every event and payment as new. On a
  * unique violation nothing is written; the next attempt reads the existing events first.
  */
 export function createEventStore(deps: IngestDeps): StoreEvents {
-  const redeliveries = createRedeliveryWatch()
+  const duplicates = createDuplicateWatch()
   return async function storeEvents(events, enqueueNow) {
-    let readFirst = redeliveries.areExpected()
+    let readFirst = duplicates.areExpected()
     for (let attempt = 1; ; attempt++) {
       const known = readFirst ? await readKnownEvents(deps.db, idsOf(events)) : new Map<string, KnownEvent>()
       try {
         const recorded = await commitEvents(deps, events, known, enqueueNow)
-        if (recorded.some(({ outcome }) => outcome !== 'accepted')) redeliveries.seen()
+        if (recorded.some(({ outcome }) => outcome !== 'accepted')) duplicates.seen()
         return recorded
       } catch (error) {
         if (!isUniqueViolation(error)) throw error
@@ -73,7 +73,7 @@ async function commitEvents(
   const { firsts, again } = separate(events, known)
   let payments = new Map<string, PaymentEntry>()
   if (firsts.size === 0) {
-    await deps.db.batch(countRedeliveries(again))
+    await deps.db.batch(countDuplicates(again))
   } else {
     let contradicting: DistinctBody[] = []
     const lock = lockPayments([...new Set([...firsts.values()].map(({ event }) => event.payment_id))])
@@ -89,7 +89,7 @@ async function commitEvents(
         ...(created.length > 0 ? [insertPayments(created)] : []),
         ...(changed.length > 0 ? [updatePayments(changed)] : []),
         insertEvents(folded.events, enqueueNow),
-        ...(again.size > 0 ? [countRedeliveries(again)] : []),
+        ...(again.size > 0 ? [countDuplicates(again)] : []),
         // This commit holds the locks of the payments, and so of their conflicts.
         ...(contradicting.length > 0 ? [insertConflicts('payment', contradicting)] : []),
       ]

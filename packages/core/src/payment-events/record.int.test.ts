@@ -37,11 +37,7 @@ afterEach(async () => {
 
 const recorders = () =>
   databases.map((db) => createPaymentEventRecorder({ db, queueing, metrics, log, deadlineMs: 20_000 }))
-const delivery = (
-  eventId: string,
-  paymentId: string,
-  fields: Parameters<typeof paymentEventBody>[2] = {},
-) => {
+const event = (eventId: string, paymentId: string, fields: Parameters<typeof paymentEventBody>[2] = {}) => {
   const body = paymentEventBody(eventId, paymentId, fields)
   return { ...body, payload: Buffer.from(JSON.stringify(body)), requestId: String(Math.random()) }
 }
@@ -52,7 +48,7 @@ test('processes that share new events and payments neither deadlock, nor lose or
   const rounds = 20
   for (let round = 0; round < rounds; round++) {
     const events = Array.from({ length: 75 }, (_, n) =>
-      delivery(`${round}_${n}`, `${round}_${n % 10}`, {
+      event(`${round}_${n}`, `${round}_${n % 10}`, {
         event: `payment.${externalPaymentStatuses[n % 4]!}`,
         timestamp: (n * 31) % 97,
       }),
@@ -88,7 +84,7 @@ test('updated_at never goes back, although commits lock a payment in another ord
   )
   const all = recorders()
   const events = Array.from({ length: 400 }, (_, n) =>
-    delivery(`u${n}`, `u${n % 3}`, { event: 'payment.pending', timestamp: Math.floor(random() * 1000) }),
+    event(`u${n}`, `u${n % 3}`, { event: 'payment.pending', timestamp: Math.floor(random() * 1000) }),
   )
   const atOnce = 100
   for (let done = 0; done < events.length; done += atOnce) {
@@ -104,7 +100,7 @@ test('events of one commit count one after the other: each has its ordinal, snap
   const statuses = ['pending', 'failed', 'pending', 'completed', 'failed', 'refunded', 'refunded'] as const
   await Promise.all(
     statuses.map((status, n) =>
-      record(delivery(`s${n}`, 'p', { event: `payment.${status}`, amount: 5, timestamp: n })),
+      record(event(`s${n}`, 'p', { event: `payment.${status}`, amount: 5, timestamp: n })),
     ),
   )
   const rows = await database.query<{
@@ -148,9 +144,9 @@ test('an event that only the database refuses does not fail the other events of 
   await database.query(`ALTER TABLE payment_events ADD CHECK (user_id <> 'refused')`)
   const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
   const outcomes = await Promise.allSettled([
-    record(delivery('a', 'p1')),
-    record(delivery('b', 'p1', { user_id: 'refused' })),
-    record(delivery('c', 'p2')),
+    record(event('a', 'p1')),
+    record(event('b', 'p1', { user_id: 'refused' })),
+    record(event('c', 'p2')),
   ])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
   expect(await findViolatedInvariants(database.url)).toEqual([])
@@ -158,10 +154,10 @@ test('an event that only the database refuses does not fail the other events of 
 
 test('contradictions are stored in the commit that finds them, at most 20 for a payment', async () => {
   const [{ record }] = recorders() as [ReturnType<typeof createPaymentEventRecorder>]
-  await record(delivery('first', 'p', { amount: 1 }))
+  await record(event('first', 'p', { amount: 1 }))
   await Promise.all(
     Array.from({ length: 50 }, (_, n) =>
-      record(delivery(`c${n}`, 'p', { event: 'payment.failed', currency: 'EUR' })),
+      record(event(`c${n}`, 'p', { event: 'payment.failed', currency: 'EUR' })),
     ),
   )
   const [row] = await database.query<{ count: number }>(

@@ -213,11 +213,11 @@ export function insertEvents(events: readonly FoldedEvent[], enqueueNow: boolean
   }
 }
 
-/** Counts redeliveries of events that are there already; `times` by event id. */
-export function countRedeliveries(times: ReadonlyMap<string, number>): Statement {
+/** Counts duplicates of events that are there already; `times` by event id. */
+export function countDuplicates(times: ReadonlyMap<string, number>): Statement {
   const entries = [...times]
   return {
-    name: 'count-redeliveries',
+    name: 'count-duplicates',
     text: `
       WITH again AS (SELECT unnest($1::text[]) AS event_id, unnest($2::text[])::int AS times),
       locked AS (

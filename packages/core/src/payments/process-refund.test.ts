@@ -1,8 +1,8 @@
 // The next step of a refund, decided from its row and its payment.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { BankResponse } from './bank.ts'
 import { type LockedRefund, nextRefundStep } from './process-refund.ts'
-import type { BankResponse } from './processor.ts'
 
 /** A new refund of a payment that covers it. */
 const fresh: LockedRefund = {

@@ -1,8 +1,8 @@
 // The next step of a payment, decided from its row, its order and the payment that has claimed the order.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { BankResponse } from './bank.ts'
 import { type LockedPayment, nextPaymentStep } from './process.ts'
-import type { BankResponse } from './processor.ts'
 
 const ID = 'pay_0000000000000001'
 const OTHER = 'pay_0000000000000002'

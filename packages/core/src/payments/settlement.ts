@@ -13,12 +13,12 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Tracing } from '../platform/tracing.ts'
 import type { WorkTable } from '../platform/work-table.ts'
 import type { Publishing } from '../webhooks/index.ts'
+import type { Bank, BankResponse } from './bank.ts'
 import type { FailureReason } from './payment-status.ts'
-import type { BankResponse, PaymentProcessor } from './processor.ts'
 
 export interface SettlementDeps {
   db: Database
-  bank: PaymentProcessor
+  bank: Bank
   webhooks: Enqueuer
   metrics: Metrics
   log: Logger

@@ -2,7 +2,7 @@
 import { bankScenarios, type ScenarioName } from '@sluice/contracts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { BankCharge, BankRefund } from './processor.ts'
+import type { BankCharge, BankRefund } from './bank.ts'
 import { createSimulatedBank, type SimulatedBankOptions } from './simulated-bank.ts'
 
 const options: SimulatedBankOptions = {

@@ -1,7 +1,7 @@
 // The simulated bank: test mode decides its response, then magic values, then chance.
 import { findScenario, type ScenarioBehaviour, type ScenarioName } from '@sluice/contracts'
 import type { DelayRange } from '../platform/env-reader.ts'
-import type { BankCharge, BankRefund, BankResponse, PaymentProcessor } from './processor.ts'
+import type { Bank, BankCharge, BankRefund, BankResponse } from './bank.ts'
 
 export interface SimulatedBankOptions {
   /** The share of ordinary UPI payments that succeed, 0 to 1. */
@@ -32,10 +32,7 @@ const success = { outcome: 'success' } as const
  * A bank that moves no money and stores nothing. A repeated call with the same id may get another response, which is
  * harmless because only the stored response counts. `random` returns numbers from 0 to below 1.
  */
-export function createSimulatedBank(
-  options: SimulatedBankOptions,
-  random: () => number = Math.random,
-): PaymentProcessor {
+export function createSimulatedBank(options: SimulatedBankOptions, random: () => number = Math.random): Bank {
   const { testMode } = options
 
   const charge = (request: BankCharge): BankResponse => {

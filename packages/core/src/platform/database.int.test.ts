@@ -242,7 +242,7 @@ test('texts pass through the binary array unchanged', async () => {
 
 const noQueue = { isReadyForFew: () => false } as Partial<Queueing> as Queueing
 const noWebhooks = { willEnqueue: () => false, enqueue: () => {}, drain: async () => {} }
-const delivery = (transaction_id: string) => ({
+const event = (transaction_id: string) => ({
   transaction_id,
   source_account: 'a',
   destination_account: 'b',
@@ -267,9 +267,7 @@ test('batches of several processes with shared ids in any order neither deadlock
   const random = seededRandom('batches')
   for (let round = 0; round < 20; round++) {
     const outcomes = await Promise.all(
-      recorders.flatMap(({ record }) =>
-        shuffled(ids, random).map((id) => record(delivery(`${round}_${id}`))),
-      ),
+      recorders.flatMap(({ record }) => shuffled(ids, random).map((id) => record(event(`${round}_${id}`)))),
     )
     expect(outcomes.filter((outcome) => outcome === 'accepted')).toHaveLength(100)
     expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(300)
@@ -287,9 +285,9 @@ test('a row that only the database refuses does not fail the other rows of its b
     processingDelayMs: 0,
   })
   const outcomes = await Promise.allSettled([
-    record(delivery('a')),
-    record({ ...delivery('b'), source_account: 'refused' }),
-    record(delivery('c')),
+    record(event('a')),
+    record({ ...event('b'), source_account: 'refused' }),
+    record(event('c')),
   ])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
 })
@@ -311,7 +309,7 @@ test('a transaction with many jobs is completed once, and not before its due tim
     deadlineMs: 20_000,
     processingDelayMs: 60_000,
   })
-  await Promise.all([record(delivery('due')), later.record(delivery('not_due'))])
+  await Promise.all([record(event('due')), later.record(event('not_due'))])
   const complete = createTransactionHandler({ db, metrics, log, webhooks: noWebhooks })
   expect(await Promise.all(Array.from({ length: 20 }, () => complete('due')))).toEqual(
     Array(20).fill(undefined),

@@ -1,4 +1,4 @@
-// The state of all jobs, for testers: the queues count waiting work, the rows count finished work.
+// The state of all jobs, for testers: the queues count waiting work, the rows count completed work.
 import type { JobsStatus } from '@sluice/contracts'
 import type { Database } from './database.ts'
 import { unavailable } from './errors.ts'

@@ -33,7 +33,7 @@ export interface QueueingOptions {
 export const COMMAND_TIMEOUT_MS = 2000
 
 const jobOptions = {
-  // A finished job that stays would silently swallow a later add of the same row.
+  // A completed job that stays would silently swallow a later add of the same row.
   removeOnComplete: true,
   removeOnFail: true,
   attempts: 10,

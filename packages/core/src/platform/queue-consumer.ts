@@ -29,7 +29,7 @@ export function createConsumer(parts: QueueParts) {
       consume(state, kind, handler, concurrency).catch((err) => state.log.error({ err }, 'cannot consume'))
     },
     async close() {
-      // While the queue's server is away, BullMQ would wait for it. Nothing is lost without its goodbye.
+      // While the queue's server is away, BullMQ would wait for it. An unclean close loses nothing.
       const closed = Promise.all([...state.workers].map((worker) => worker.close()))
       await withTimeout(CLOSE_TIMEOUT_MS, closed).catch(() => {})
     },

@@ -70,7 +70,7 @@ async function expectRecovery(
   const count = reports.length
   await new Promise((resolve) => setTimeout(resolve, 2500))
   expect(handled.size).toBe(0)
-  expect(reports.length - count, 'signs of life').toBeGreaterThan(5)
+  expect(reports.length - count, 'reports while the queue is away').toBeGreaterThan(5)
   expect((reports.at(-1)!.cpuUs - atFirst.cpuUs) / 2_500_000, 'share of a core').toBeLessThan(0.4)
   await accept()
   await waitFor('every job to be handled', () => handled.size === 3, { timeoutMs: 20_000 })

@@ -1,4 +1,4 @@
-// Recording a transaction: the first event of an id is stored; a redelivery is a duplicate or a conflict.
+// Recording a transaction: the first event of an id is stored; a duplicate changes nothing, and may be a conflict.
 import { majorAmountProblem } from '@sluice/contracts'
 import { createIngest, type IngestDeps, type Stored } from '../inbound/index.ts'
 import { badRequest } from '../platform/errors.ts'

@@ -1,6 +1,6 @@
 // Storing a group of transactions: one INSERT for what is new, then a comparison for what was known.
 import type { TransactionRequest } from '@sluice/contracts'
-import { createRedeliveryWatch, differingFields, type InboundEvent, type Stored } from '../inbound/index.ts'
+import { createDuplicateWatch, differingFields, type InboundEvent, type Stored } from '../inbound/index.ts'
 import type { Database } from '../platform/database.ts'
 import { isUniqueViolation } from '../platform/errors.ts'
 import { textArray } from '../platform/text-array.ts'
@@ -54,11 +54,11 @@ const INSERT_UNKNOWN_TRANSACTIONS = `${INSERT_TRANSACTIONS} ON CONFLICT (transac
 
 /**
  * Optimistic insert. ON CONFLICT makes PostgreSQL look each id up before it inserts it and confirm it after, a sixth of
- * the statement's cost (measured). While no redeliveries are expected, a plain INSERT is tried first; on a unique
+ * the statement's cost (measured). While no duplicates are expected, a plain INSERT is tried first; on a unique
  * violation the statement is repeated with ON CONFLICT. Returns how many rows were inserted.
  */
 function createInserter(db: Database, processingDelayMs: number) {
-  const redeliveries = createRedeliveryWatch()
+  const duplicates = createDuplicateWatch()
 
   async function insert(
     name: string,
@@ -85,7 +85,7 @@ function createInserter(db: Database, processingDelayMs: number) {
   }
 
   return async function insertNew(rows: readonly InboundTransaction[], enqueueNow: boolean): Promise<number> {
-    if (!redeliveries.areExpected()) {
+    if (!duplicates.areExpected()) {
       try {
         return await insert('insert-transactions', INSERT_TRANSACTIONS, rows, enqueueNow)
       } catch (error) {
@@ -93,7 +93,7 @@ function createInserter(db: Database, processingDelayMs: number) {
       }
     }
     const count = await insert('insert-unknown-transactions', INSERT_UNKNOWN_TRANSACTIONS, rows, enqueueNow)
-    if (count < rows.length) redeliveries.seen()
+    if (count < rows.length) duplicates.seen()
     return count
   }
 }

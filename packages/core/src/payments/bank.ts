@@ -42,7 +42,7 @@ export interface BankRefund {
  * the first response. Neither call waits for the settlement: the response has its duration, and the worker snoozes the job
  * without holding a connection.
  */
-export interface PaymentProcessor {
+export interface Bank {
   /** Takes the amount from the payer. Rejects when the bank is unreachable; the worker then retries. */
   charge(request: BankCharge): Promise<BankResponse>
   /** Returns the amount, or a part of it, to the payer. Rejects as `charge` does. */
