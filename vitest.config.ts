@@ -26,7 +26,6 @@ const slowest = [
   'gateway-faults.e2e',
   'docker.e2e',
   'canary.e2e',
-  'webhook-schedule.int',
   'payments-page.e2e',
   'payment-events.int',
   'sandbox.int',

@@ -9,6 +9,7 @@ import {
   postEvents,
   queueBackends,
   seededKeys,
+  seededRandom,
   startPostgres,
   startSystem,
   startSystemOn,
@@ -19,6 +20,8 @@ import {
   watchPauses,
 } from '@sluice/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
+
+const random = seededRandom('probes of the API')
 
 let system: TestSystem
 
@@ -84,7 +87,7 @@ for (const { backend, available } of queueBackends) {
       await new Promise((resolve) => setTimeout(resolve, 1000))
       await fault()
       await waitFor('the API to accept events again', async () => {
-        const response = await post(`txn_probe_${Math.random()}`)
+        const response = await post(`txn_probe_${random()}`)
         return response.status === 202
       })
       await new Promise((resolve) => setTimeout(resolve, 1000))

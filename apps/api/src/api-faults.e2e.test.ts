@@ -4,16 +4,21 @@ import {
   type Ledger,
   postEvents,
   queueBackends,
+  seededRandom,
   startSystem,
   type TestSystem,
   waitFor,
 } from '@sluice/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 
+const random = seededRandom('kills of the API')
+/** A limit of the test, not a promise: `api-faults.deadline.e2e.test.ts` asserts the promised times. */
+const SETTLE_TIMEOUT_MS = 90_000
+
 let system: TestSystem
 
 async function expectAllProcessedOnce({ acknowledged }: Ledger): Promise<void> {
-  expect(await system.settle(acknowledged, 90_000)).toEqual([])
+  expect(await system.settle(acknowledged, SETTLE_TIMEOUT_MS)).toEqual([])
 }
 
 /** Requests got 202, or no response from a killed API. How many get a 503 depends on the other tests that run beside it. */
@@ -32,7 +37,7 @@ for (const { backend, available } of queueBackends) {
       const stop = new AbortController()
       const load = postEvents({ url: () => api.url, signal: stop.signal, connections: 50 })
       for (let kill = 0; kill < 3; kill++) {
-        await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 500))
+        await new Promise((resolve) => setTimeout(resolve, 500 + random() * 500))
         await api.stop('SIGKILL')
         api = await system.startApi()
       }

@@ -1,4 +1,4 @@
-// Duplicates that contradict the first event of their id: reported, kept, counted, and no delay for other events.
+// Duplicates that contradict the first event of their id: reported, kept and counted.
 import { type Accepted, getTransaction, listConflicts } from '@sluice/contracts'
 import { type TestSystem, transactionBody, untilAllKnown, untilKnown } from '@sluice/testing'
 import { test } from '@sluice/testing/fixtures'
@@ -95,35 +95,6 @@ describe('contradicting duplicates of a transaction', () => {
     expect((await conflictsOf('txn_c4')).find(({ payload }) => payload === kept.payload)).toMatchObject({
       deliveries: kept.deliveries + 1,
     })
-  })
-
-  test('while conflicts cannot be stored, they get 503 and delay no other event', async () => {
-    await post(transactionBody('txn_locked', { amount: 1 }))
-    const session = await system.database.session()
-    await session.query('BEGIN')
-    await session.query('LOCK TABLE conflicts IN EXCLUSIVE MODE')
-    const contradict = async (amount: number) => {
-      const startedAt = Date.now()
-      const { status } = await postOnce(transactionBody('txn_locked', { amount }))
-      return { status, ms: Date.now() - startedAt }
-    }
-    let contradicting: Awaited<ReturnType<typeof contradict>>[] = []
-    const others = await untilAllKnown(async (before) => {
-      const refused = Promise.all([2, 3, 4, 5, 6].map(contradict))
-      const responses = await Promise.all(
-        Array.from({ length: 50 }, (_, n) => postOnce(transactionBody(`txn_free_${before}_${n}`))),
-      )
-      contradicting = await refused
-      return responses
-    })
-    expect(others.map(({ status }) => status)).toEqual(Array(50).fill(202))
-    for (const { status, ms } of contradicting) {
-      expect(status).toBe(503)
-      expect(ms).toBeLessThan(1000)
-    }
-    await session.query('COMMIT')
-    await session.end()
-    expect((await post(transactionBody('txn_locked', { amount: 2 }))).body).toMatchObject({ conflict: true })
   })
 
   test('conflicts are counted in the metrics and logged', async () => {

@@ -2,18 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import {
   type AppProcess,
-  addMerchant,
   errorOf,
   openPosts,
-  openShop,
   type Post,
-  SEEDED_MERCHANT_ID,
   seededKeys,
   startSystem,
   type TestSystem,
-  waitFor,
 } from '@sluice/testing'
-import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { holdLock, idempotentRoutes } from './idempotent-routes.fixture.ts'
 
 let system: TestSystem
 /** Two processes, so that the memory of one process has no effect on the result. */
@@ -24,7 +21,6 @@ beforeAll(async () => {
 })
 afterAll(() => system?.stop())
 
-const shop = () => openShop(system.call)
 const send = (post: Post) => openPosts(system.api).send(post)
 const sendOnce = (post: Post) => openPosts(system.api).sendOnce(post)
 const newKey = () => randomUUID()
@@ -36,145 +32,9 @@ const storedKeys = (key: string) =>
     [key],
   )
 
-/** A request to an object of its own. */
-interface Prepared {
-  request: Post
-  /** Another valid body for the same path. */
-  otherBody: object
-  /** A request that gets 400 or 404, to the same path if possible. */
-  refused: Post
-  /** Counts its effects. */
-  effects: () => Promise<number>
-  /** Waits until the created object is settled. */
-  settle: () => Promise<unknown>
-  /** A lock that blocks the request. */
-  lock: { text: string; value: string }
-}
+describe.each(idempotentRoutes)('$route', ({ done, again, prepare: prepareIn }) => {
+  const prepare = () => prepareIn(system)
 
-interface Route {
-  route: string
-  /** The status of success. */
-  done: number
-  /** The status of a second request with a new key, or without one. */
-  again: number
-  prepare: () => Promise<Prepared>
-}
-
-const counted = (text: string, value: string) => async () =>
-  (await system.database.query(text, [value])).length
-const upi = (orderId: string, vpa = 'success@test') => ({ order_id: orderId, method: 'upi', vpa })
-const unknownOrder = 'order_0000000000000000'
-
-async function preparePayment(path: string, headers: Record<string, string>): Promise<Prepared> {
-  const { id } = await shop().order()
-  return {
-    request: { path, headers, body: upi(id, 'failure@test') },
-    otherBody: upi(id, 'success@razorpay'),
-    refused: path.endsWith('/public')
-      ? { path, headers, body: upi((await shop().paid()).order_id) }
-      : { path, headers, body: upi(unknownOrder) },
-    effects: counted('SELECT id FROM payments WHERE order_id = $1', id),
-    settle: async () => {
-      const rows = await system.database.query<{ id: string }>(
-        'SELECT id FROM payments WHERE order_id = $1',
-        [id],
-      )
-      for (const row of rows) await shop().settled(row.id)
-    },
-    lock: { text: 'SELECT 1 FROM orders WHERE id = $1 FOR UPDATE', value: id },
-  }
-}
-
-const lockPayment = (value: string) => ({ text: 'SELECT 1 FROM payments WHERE id = $1 FOR UPDATE', value })
-
-const routes: Route[] = [
-  {
-    route: 'orders',
-    done: 201,
-    again: 201,
-    async prepare() {
-      const path = '/api/v1/orders'
-      const receipt = newKey()
-      const body = { amount: 500, currency: 'JPY', receipt, notes: { a: 1 } }
-      const effects = 'SELECT id FROM orders WHERE receipt = $1'
-      return {
-        request: { path, body },
-        otherBody: { ...body, notes: { a: 2 } },
-        refused: { path, body: { ...body, amount: 99 } },
-        effects: counted(effects, receipt),
-        settle: async () => {
-          const [order] = await system.database.query<{ id: string }>(effects, [receipt])
-          await shop().settled((await shop().pay(order!.id)).id)
-        },
-        // An insert of an order waits for the lock of its merchant's row.
-        lock: { text: 'SELECT 1 FROM merchants WHERE id = $1 FOR UPDATE', value: SEEDED_MERCHANT_ID },
-      }
-    },
-  },
-  { route: 'payments', done: 201, again: 201, prepare: () => preparePayment('/api/v1/payments', seededKeys) },
-  {
-    route: 'payments of payers',
-    done: 201,
-    again: 201,
-    prepare: () => preparePayment('/api/v1/payments/public', {}),
-  },
-  {
-    route: 'captures',
-    done: 200,
-    again: 400,
-    async prepare() {
-      const { id, amount } = await shop().paid()
-      const path = `/api/v1/payments/${id}/capture`
-      return {
-        request: { path, body: { amount } },
-        otherBody: { amount: amount - 1 },
-        refused: { path, body: { amount: amount - 1 } },
-        effects: counted(`SELECT 1 FROM payment_log WHERE payment_id = $1 AND change = 'captured'`, id),
-        settle: async () => shop().refundSettled((await shop().refund(id, 100)).id),
-        lock: lockPayment(id),
-      }
-    },
-  },
-  {
-    route: 'refunds',
-    done: 201,
-    again: 201,
-    async prepare() {
-      const { id, amount } = await shop().paid()
-      const path = `/api/v1/payments/${id}/refunds`
-      const effects = 'SELECT id FROM refunds WHERE payment_id = $1'
-      return {
-        request: { path, body: { amount: 100, reason: 'ünhappy 😀' } },
-        otherBody: { amount: 100, reason: 'other' },
-        refused: { path, body: { amount: amount + 1 } },
-        effects: counted(effects, id),
-        settle: async () => {
-          for (const row of await system.database.query<{ id: string }>(effects, [id])) {
-            await shop().refundSettled(row.id)
-          }
-        },
-        lock: lockPayment(id),
-      }
-    },
-  },
-]
-
-/** Locks a row, until the end of the test at the latest. */
-async function hold({ text, value }: Prepared['lock']) {
-  const [holder, watcher] = await Promise.all([system.database.session(), system.database.session()])
-  onTestFinished(() => Promise.all([holder.end(), watcher.end()]).then(() => {}))
-  await holder.query('BEGIN')
-  await holder.query(text, [value])
-  const { rows } = await holder.query('SELECT pg_backend_pid() AS pid')
-  const waiting = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND $1 = ANY (pg_blocking_pids(pid))`
-  const isWaitedFor = async () => (await watcher.query(waiting, [rows[0].pid])).rowCount !== 0
-  return {
-    waitedFor: () => waitFor('a request to wait for the row', isWaitedFor, { intervalMs: 5 }),
-    release: () => holder.query('ROLLBACK'),
-  }
-}
-
-describe.each(routes)('$route', ({ done, again, prepare }) => {
   test('a repeated request has one effect and gets status and body byte for byte, marked as a replay', async () => {
     const { request, effects } = await prepare()
     const key = newKey()
@@ -260,8 +120,8 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(errorOf(await send({ ...request, key, body: otherBody }))).toMatchObject(mismatch)
     expect(await effects()).toBe(1)
     if (request.headers !== undefined && request.headers !== seededKeys) return
-    for (const { prepare } of routes.filter(({ route }) => route !== 'payments of payers')) {
-      const other = await prepare()
+    for (const { prepare } of idempotentRoutes.filter(({ route }) => route !== 'payments of payers')) {
+      const other = await prepare(system)
       expect(errorOf(await send({ ...other.request, key }))).toMatchObject(mismatch)
       expect(await other.effects()).toBe(0)
     }
@@ -304,53 +164,11 @@ describe.each(routes)('$route', ({ done, again, prepare }) => {
     expect(await send({ ...request, key })).toEqual({ ...second, replayed: 'true' })
   })
 
-  test('while the first request runs, repeated ones get 409 at once, and 50 of them delay no other merchant', async () => {
-    const other = await addMerchant(system.database)
-    // On a slow machine the first request may run into its time limit. Then the test tries another one.
-    await waitFor(
-      'the first request to succeed',
-      async () => {
-        const { request, effects, lock } = await prepare()
-        const key = newKey()
-        const held = await hold(lock)
-        let isRunning = true
-        const running = sendOnce({ ...request, key }).finally(() => {
-          isRunning = false
-        })
-        await held.waitedFor()
-        const sentAt = performance.now()
-        const second = await sendOnce({ ...request, key, api: apis[1]! })
-        const tookMs = performance.now() - sentAt
-        const seconds = Array.from({ length: 50 }, (_, i) => sendOnce({ ...request, key, api: apis[i % 2]! }))
-        const others = apis.map((api) =>
-          sendOnce({ path: '/api/v1/orders', body: { amount: 100 }, headers: other.keys, api }),
-        )
-        const responses = [second, ...(await Promise.all(seconds))]
-        const othersResponses = await Promise.all(others)
-        const wasRunning = isRunning
-        await held.release()
-        const first = await running
-        if (!wasRunning || first.status === 503) return false
-        for (const response of responses) {
-          expect(response.retryAfter).toMatch(/^[1-9]\d*$/)
-          expect(errorOf(response)).toMatchObject({ status: 409, code: 'CONFLICT_ERROR' })
-        }
-        expect(tookMs).toBeLessThan(400)
-        expect(othersResponses.map(({ status }) => status)).toEqual([201, 201])
-        expect(first).toMatchObject({ status: done, replayed: null })
-        expect(await send({ ...request, key })).toEqual({ ...first, replayed: 'true' })
-        expect(await effects()).toBe(1)
-        return true
-      },
-      { timeoutMs: 30_000 },
-    )
-  })
-
   test('after a kill of the API during a request the key is usable, and nothing was stored', async () => {
     const doomed = await system.startApi()
     const { request, effects, lock } = await prepare()
     const key = newKey()
-    const held = await hold(lock)
+    const held = await holdLock(system, lock)
     const lost = sendOnce({ ...request, key, api: doomed }).catch(() => undefined)
     await held.waitedFor()
     await doomed.stop('SIGKILL')

@@ -2,6 +2,7 @@
 import { putWebhook, testWebhook } from '@sluice/contracts'
 import { openShop, paymentEventBody, seededKeys, startSystem, untilKnown } from '@sluice/testing'
 import { expect, inject, type TestContext, test } from 'vitest'
+import { listenToChanges } from './streams.fixture.ts'
 
 /** One system for each test, since most tests wait, side by side. */
 async function start({ onTestFinished }: TestContext) {
@@ -19,19 +20,6 @@ const post = (url: string, n: number) =>
     }),
   )
 
-/** Collects the chunks of the stream, with the time of each. */
-async function listen(url: string, path = '/payments/stream') {
-  const stop = new AbortController()
-  const response = await fetch(url + path, { signal: stop.signal, headers: seededKeys })
-  const received: Array<{ at: number; text: string }> = []
-  const ended = (async () => {
-    for await (const chunk of response.body!)
-      received.push({ at: Date.now(), text: Buffer.from(chunk).toString() })
-  })().catch(() => {})
-  const changes = () => received.filter(({ text }) => text.includes('event: change\n'))
-  return { response, received, changes, ended, stop: () => stop.abort() }
-}
-
 async function until(isTrue: () => boolean, timeoutMs: number): Promise<number> {
   const startedAt = Date.now()
   while (!isTrue()) {
@@ -44,7 +32,7 @@ async function until(isTrue: () => boolean, timeoutMs: number): Promise<number> 
 test.concurrent('a change of another process arrives within 2 s, without data', async (context) => {
   const system = await start(context)
   const other = await system.startApi()
-  const stream = await listen(system.api.url)
+  const stream = await listenToChanges(system.api.url)
   expect(stream.response.headers.get('content-type')).toMatch('text/event-stream')
   await new Promise((resolve) => setTimeout(resolve, 3500)) // the initial notices are over then
   const before = stream.changes().length
@@ -55,7 +43,7 @@ test.concurrent('a change of another process arrives within 2 s, without data', 
 })
 
 test.concurrent('without changes the stream sends a comment every 15 s', async (context) => {
-  const stream = await listen((await start(context)).api.url)
+  const stream = await listenToChanges((await start(context)).api.url)
   await until(() => stream.received.some(({ text }) => /^: /m.test(text)), 17_000)
   expect(stream.changes().length).toBeLessThanOrEqual(2)
   stream.stop()
@@ -71,7 +59,7 @@ test.concurrent('without listeners the API does not poll PostgreSQL', async (con
     return row!.reads
   }
   expect(await countReads()).toBe(0)
-  const stream = await listen(system.api.url)
+  const stream = await listenToChanges(system.api.url)
   await until(() => stream.received.length > 0, 2000)
   await new Promise((resolve) => setTimeout(resolve, 600))
   expect(await countReads()).toBeGreaterThan(0)
@@ -85,7 +73,7 @@ test.concurrent("a merchant's stream sends changes of payments and webhooks by a
   expect((await fetch(`${system.api.url}/api/v1/stream`)).status).toBe(401)
   const shop = openShop(system.call)
   const { id } = await shop.order()
-  const stream = await listen(system.api.url, '/api/v1/stream')
+  const stream = await listenToChanges(system.api.url, '/api/v1/stream')
   expect(stream.response.headers.get('content-type')).toMatch('text/event-stream')
   const receives = async (change: () => Promise<unknown>) => {
     await new Promise((resolve) => setTimeout(resolve, 3500)) // the initial notices are over then
@@ -105,7 +93,7 @@ test.concurrent("a merchant's stream sends changes of payments and webhooks by a
 
 test('under constant changes each listener gets at most one notice a second', async (context) => {
   const system = await start(context)
-  const streams = await Promise.all(Array.from({ length: 3 }, () => listen(system.api.url)))
+  const streams = await Promise.all(Array.from({ length: 3 }, () => listenToChanges(system.api.url)))
   const until = Date.now() + 4000
   for (let n = 0; Date.now() < until; n++) await post(system.api.url, n)
   for (const stream of streams) {
@@ -121,13 +109,4 @@ test('HEAD opens no stream', async (context) => {
   const { api } = await start(context)
   const response = await fetch(`${api.url}/payments/stream`, { method: 'HEAD' })
   expect(response.status).toBe(404)
-})
-
-test('streams end first at shutdown and do not delay it', async (context) => {
-  const system = await start(context)
-  const streams = await Promise.all(Array.from({ length: 5 }, () => listen(system.api.url)))
-  const startedAt = Date.now()
-  expect(await system.api.stop()).toEqual({ code: 0, signal: null })
-  expect(Date.now() - startedAt).toBeLessThan(3000)
-  await Promise.all(streams.map(({ ended }) => ended))
 })

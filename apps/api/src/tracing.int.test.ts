@@ -1,34 +1,22 @@
-// Traces: a request and its job are one trace, and a broken collector has no effect.
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+// Traces: a request and its job are one trace, without card data.
 import {
   hasRedis,
   openShop,
   paymentEventBody,
   queueBackends,
   seededKeys,
-  startSystem,
   type TestSystem,
-  transactionBody,
   untilKnown,
   waitFor,
 } from '@sluice/testing'
-import { describe, expect, inject, test } from 'vitest'
-
-/** A test's own `onTestFinished`, since some tests run concurrently. */
-type AtEnd = (stop: () => Promise<void> | void) => void
-
-async function startTracedSystem(
-  atEnd: AtEnd,
-  endpoint: string,
-  backend = queueBackends[0]!.backend,
-): Promise<TestSystem> {
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }
-  const system = await startSystem({ postgresUrl: inject('postgresUrl'), backend, env })
-  atEnd(system.stop)
-  return system
-}
+import { describe, expect, test } from 'vitest'
+import {
+  type AtEnd,
+  postEventOnce,
+  postTransactionUntilKnown,
+  startCollectorServer,
+  startTracedSystem,
+} from './tracing.fixture.ts'
 
 describe.for(queueBackends)('on $backend', ({ backend, available }) => {
   test.skipIf(!available)(
@@ -39,7 +27,7 @@ describe.for(queueBackends)('on $backend', ({ backend, available }) => {
       await untilItEnqueues(system)
       for (const path of ['/', '/live', '/health?verbose', '/metrics'])
         await fetch(`${system.api.url}${path}`)
-      expect((await post(system, 'txn_traced')).status).toBe(202)
+      expect((await postTransactionUntilKnown(system, 'txn_traced')).status).toBe(202)
 
       const requestId = await requestIdOf(system, 'txn_traced')
       const posted = await collector.span('POST /v1/webhooks/transactions', requestId)
@@ -68,7 +56,7 @@ test.skipIf(!hasRedis)(
     const system = await startTracedSystem(onTestFinished, collector.url, 'redis')
     await untilItEnqueues(system)
     const ids = Array.from({ length: 8 }, (_, i) => `txn_${i}`)
-    await Promise.all(ids.map((id) => post(system, id)))
+    await Promise.all(ids.map((id) => postTransactionUntilKnown(system, id)))
     const traceIds = new Set<string>()
     for (const id of ids) {
       const requestId = await requestIdOf(system, id)
@@ -79,14 +67,14 @@ test.skipIf(!hasRedis)(
     expect(traceIds.size).toBe(8)
 
     const event = await untilKnown(() =>
-      postOnce(system, '/webhooks/payment', paymentEventBody('evt_traced', 'pay_traced')),
+      postEventOnce(system, '/webhooks/payment', paymentEventBody('evt_traced', 'pay_traced')),
     )
     expect(event.status).toBe(202)
     const [row] = await system.database.query<{ request_id: string }>('SELECT request_id FROM payment_events')
     const { traceId } = await collector.span('POST /webhooks/payment', row!.request_id)
     expect((await collector.span('process payment-events', row!.request_id)).traceId).toBe(traceId)
 
-    await post(system, 'txn_last')
+    await postTransactionUntilKnown(system, 'txn_last')
     const requestId = await requestIdOf(system, 'txn_last')
     expect(await system.api.stop()).toEqual({ code: 0, signal: null })
     expect(collector.find('POST /v1/webhooks/transactions', requestId)).toBeDefined()
@@ -128,55 +116,11 @@ test('a payment and its job are one trace, and no trace contains a card number o
   expect(collector.texts.join()).not.toContain(cvv)
 })
 
-const brokenCollectors: { collector: string; start: (atEnd: AtEnd) => Promise<string> }[] = [
-  { collector: 'does not exist', start: () => unusedAddress() },
-  { collector: 'never responds', start: (atEnd) => startServer(atEnd, () => {}) },
-  {
-    collector: 'responds 500',
-    start: (atEnd) => startServer(atEnd, (_, response) => response.writeHead(500).end()),
-  },
-]
-test.concurrent.for(brokenCollectors)(
-  'a collector that $collector has no effect on requests, is reported once, and does not delay the shutdown',
-  async ({ start }, { onTestFinished }) => {
-    const system = await startTracedSystem(onTestFinished, await start(onTestFinished))
-    const posted = await untilKnown(async () => {
-      const startedAt = performance.now()
-      const { status } = await postOnce(system, '/v1/webhooks/transactions', transactionBody('txn_untraced'))
-      return { status, tookMs: performance.now() - startedAt }
-    })
-    expect(posted.status).toBe(202)
-    expect(posted.tookMs).toBeLessThan(1000)
-    await waitFor('the processing', async () => (await system.completions()).length === 1)
-    await waitFor('both reports', () => apps(system).every((app) => reports(app.output()) === 1))
-
-    expect((await post(system, 'txn_after')).status).toBe(202)
-    await waitFor('the processing', async () => (await system.completions()).length === 2)
-    const stoppingAt = performance.now()
-    const ends = await Promise.all(apps(system).map((app) => app.stop()))
-    expect(ends).toEqual(ends.map(() => ({ code: 0, signal: null })))
-    expect(performance.now() - stoppingAt).toBeLessThan(4000)
-    for (const app of apps(system)) expect(reports(app.output())).toBe(1)
-  },
-)
-
-const apps = ({ api, workers }: TestSystem) => [api, ...workers]
-const reports = (output: string) => output.split('the collector does not accept traces').length - 1
-
-const post = (system: TestSystem, transactionId: string) =>
-  untilKnown(() => postOnce(system, '/v1/webhooks/transactions', transactionBody(transactionId)))
-const postOnce = ({ api }: TestSystem, path: string, body: object) =>
-  fetch(api.url + path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-
 /** Events before the queue is connected are enqueued by the dispatcher, without a request id. */
 async function untilItEnqueues(system: TestSystem): Promise<void> {
   let count = 0
   await waitFor('the API to enqueue', async () => {
-    await post(system, `txn_before_${++count}`)
+    await postTransactionUntilKnown(system, `txn_before_${++count}`)
     const metrics = await (await fetch(`${system.api.url}/metrics`)).text()
     return /sluice_enqueued_total\{kind="transaction",outcome="ok"\} [1-9]/.test(metrics)
   })
@@ -203,7 +147,7 @@ interface ReceivedSpan {
 async function startCollector(atEnd: AtEnd) {
   const received: ReceivedSpan[] = []
   const texts: string[] = []
-  const url = await startServer(atEnd, async (request, response) => {
+  const url = await startCollectorServer(atEnd, async (request, response) => {
     if (request.url !== '/v1/traces') return response.writeHead(404).end()
     const chunks = await request.toArray()
     const text = Buffer.concat(chunks).toString()
@@ -248,25 +192,3 @@ function spansOf({ resourceSpans }: Otlp): ReceivedSpan[] {
 /** `[{ key, value: { stringValue } }]` as an object. */
 const flat = (attributes: OtlpAttributes) =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
-
-async function startServer(atEnd: AtEnd, listener: http.RequestListener): Promise<string> {
-  const server = http.createServer(listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  atEnd(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-async function unusedAddress(): Promise<string> {
-  let stop: () => Promise<void> | void = () => {}
-  const url = await startServer(
-    (end) => {
-      stop = end
-    },
-    () => {},
-  )
-  await stop()
-  return url
-}

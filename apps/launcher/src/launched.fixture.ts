@@ -73,7 +73,10 @@ export class Launched {
   }
 }
 
-/** Waits until a condition holds. By default long enough for a start on a slow machine that runs other tests. */
+/**
+ * Waits until a condition holds. The default is a limit of the test, not a promise: it allows a start beside other tests.
+ * `launcher.deadline.e2e.test.ts` asserts the promised times.
+ */
 export async function until(done: () => unknown, timeoutMs = 90_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!(await done())) {

@@ -1,10 +1,8 @@
 // The responses of the page server itself: files, pages, headers and errors.
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { type ErrorBody, errorStatus } from '@sluice/contracts'
 import { StartupError } from '@sluice/core/platform'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Pages, SCRIPT, sendRaw, startPages, startUpstream } from './pages.fixture.ts'
+import { type Pages, SCRIPT, sendRaw, startPages } from './pages.fixture.ts'
 
 let pages: Pages
 beforeAll(async () => {
@@ -138,31 +136,6 @@ test.each([
 })
 
 describe('operation', () => {
-  test('while the API is down, the page server is live and not ready', async () => {
-    expect((await get('/live')).status).toBe(200)
-    const startedAt = Date.now()
-    const health = await get('/health')
-    expect(Date.now() - startedAt).toBeLessThan(1500)
-    expect(health.status).toBe(503)
-    expect(await health.json()).toMatchObject({ status: 'unhealthy', api: 'disconnected' })
-  })
-
-  test('the page server is ready while the API is live, and not ready within a second if the API hangs', async () => {
-    let hangs = false
-    const upstream = await startUpstream((request, response) => {
-      if (!hangs) response.writeHead(request.url === '/base/live' ? 200 : 404).end()
-    })
-    const here = await startPages({ apiUrl: `${upstream.url}/base/` })
-    const health = () => fetch(`${here.url}/health`)
-    expect(await (await health()).json()).toMatchObject({ status: 'healthy', api: 'connected' })
-    hangs = true
-    const startedAt = Date.now()
-    expect((await health()).status).toBe(503)
-    expect(Date.now() - startedAt).toBeLessThan(2000)
-    await here.close()
-    await upstream.close()
-  })
-
   test('the metrics count responses', async () => {
     const counted = async () => {
       const text = await (await get('/metrics')).text()
@@ -174,16 +147,6 @@ describe('operation', () => {
     const [before = 0] = await counted()
     for (let n = 0; n < 3; n++) await get('/robots.txt')
     expect(await counted()).toEqual([before + 3])
-  })
-
-  test('an unused connection of a browser does not delay the shutdown', async () => {
-    const here = await startPages()
-    const socket = connect(Number(new URL(here.url).port), '127.0.0.1')
-    await once(socket, 'connect')
-    expect((await fetch(here.url)).status).toBe(200) // the server has accepted the other connection by now
-    const startedAt = Date.now()
-    await here.close()
-    expect(Date.now() - startedAt).toBeLessThan(1000)
   })
 
   test('without built pages the error names the command that builds them', async () => {

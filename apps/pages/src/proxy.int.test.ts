@@ -1,28 +1,17 @@
 // The API behind the page server: requests and responses pass unchanged.
 import { once } from 'node:events'
-import http, { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import http, { type IncomingMessage, type RequestListener } from 'node:http'
 import net from 'node:net'
 import { createClient, getTransaction, postTransaction } from '@sluice/contracts'
 import { startSystem, transactionBody, waitFor } from '@sluice/testing'
 import { afterEach, describe, expect, inject, test } from 'vitest'
-import { NOWHERE, type Pages, sendRaw, startPages, startUpstream } from './pages.fixture.ts'
+import { type Pages, sendRaw, startPages, startUpstream } from './pages.fixture.ts'
+import { expectUnavailable, openStream, startProxy } from './proxy.fixture.ts'
 
 const cleanups: (() => Promise<void>)[] = []
 afterEach(async () => {
   for (const cleanUp of cleanups.splice(0).reverse()) await cleanUp()
 })
-
-/** Starts a page server in front of a listener of the test, which replaces the API. */
-async function start(
-  listener: RequestListener,
-  options: Parameters<typeof startPages>[0] = {},
-): Promise<Pages> {
-  const upstream = await startUpstream(listener)
-  cleanups.push(upstream.close)
-  const pages = await startPages({ apiUrl: upstream.url, ...options })
-  cleanups.push(pages.close)
-  return pages
-}
 
 /** Responds with the request: method, URL, headers and body. */
 const mirror: RequestListener = (request, response) => {
@@ -48,7 +37,7 @@ describe('requests', () => {
     "/it's(all)*right!~:@$,;=[]|^`{}",
     `/payments/${'%F0%9F%92%B8'.repeat(100)}/events`,
   ])('%s arrives as it was sent', async (path) => {
-    const pages = await start(mirror)
+    const pages = await startProxy(mirror)
     expect(mirrored(await sendRaw(pages.url, `GET /_api${path}`))).toMatchObject({ method: 'GET', url: path })
   })
 
@@ -64,21 +53,21 @@ describe('requests', () => {
   })
 
   test.each(['/_api/../admin', '/_api/a/%2E./b', '/_api/.', '/_api/%zz'])('%s is refused', async (path) => {
-    const pages = await start(mirror)
+    const pages = await startProxy(mirror)
     expect(await sendRaw(pages.url, `GET ${path}`)).toMatch(
       /^HTTP\/1\.1 400 [\s\S]*\{"error":\{"code":"BAD_REQ/,
     )
   })
 
   test('the prefix has one spelling', async () => {
-    const pages = await start(mirror)
+    const pages = await startProxy(mirror)
     expect(await sendRaw(pages.url, 'GET /%5fapi/payments')).toMatch(/^HTTP\/1\.1 404 [\s\S]*NOT_FOUND_ERROR/)
   })
 
   test.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
     '%s keeps its body of any type',
     async (method) => {
-      const pages = await start(mirror)
+      const pages = await startProxy(mirror)
       for (const type of ['application/json', 'text/plain;charset=UTF-8', 'application/x-unknown']) {
         const body = '{"a": 1,   "a": "€"}'
         const response = await fetch(`${pages.url}/_api/x`, {
@@ -92,7 +81,7 @@ describe('requests', () => {
   )
 
   test('a POST without a body keeps an empty body', async () => {
-    const pages = await start(mirror)
+    const pages = await startProxy(mirror)
     const response = await fetch(`${pages.url}/_api/x`, { method: 'POST' })
     expect(await response.json()).toMatchObject({
       method: 'POST',
@@ -103,7 +92,7 @@ describe('requests', () => {
 
   test('a body is never read as another request', async () => {
     const requests: string[] = []
-    const pages = await start((request, response) => {
+    const pages = await startProxy((request, response) => {
       requests.push(`${request.method} ${request.url}`)
       request.resume().on('end', () => response.end())
     })
@@ -122,7 +111,7 @@ describe('requests', () => {
 
   test('a large body streams on before it is complete', async () => {
     let received = 0
-    const pages = await start((request, response) => {
+    const pages = await startProxy((request, response) => {
       request.on('data', (chunk) => {
         received += chunk.length
       })
@@ -139,7 +128,7 @@ describe('requests', () => {
   })
 
   test('a response before the end of the body arrives', async () => {
-    const pages = await start((_request, response) => {
+    const pages = await startProxy((_request, response) => {
       response.writeHead(413, { connection: 'close' }).end('too large') // without reading the body, as Fastify does
     })
     for (let i = 0; i < 20; i++) {
@@ -167,7 +156,7 @@ describe('requests', () => {
   })
 
   test('hop-by-hop headers are not passed on', async () => {
-    const pages = await start(mirror)
+    const pages = await startProxy(mirror)
     const response = await sendRaw(pages.url, 'GET /_api/x', [
       'Connection: x-mine',
       'X-Mine: 1',
@@ -202,7 +191,7 @@ describe("the caller's address", () => {
   }
 
   test('is the address of the connection, even if the caller sends forwarded headers', async () => {
-    const pages = await start(mirror)
+    const pages = await startProxy(mirror)
     expect(await forwardedHeaders(pages)).toEqual({
       'x-forwarded-for': '127.0.0.1',
       'x-forwarded-host': new URL(pages.url).host,
@@ -211,7 +200,7 @@ describe("the caller's address", () => {
   })
 
   test('is the address that a trusted proxy forwards', async () => {
-    const pages = await start(mirror, { trustProxy: ['127.0.0.0/8'] })
+    const pages = await startProxy(mirror, { trustProxy: ['127.0.0.0/8'] })
     expect(await forwardedHeaders(pages)).toEqual({
       'x-forwarded-for': '198.51.100.7',
       'x-forwarded-host': 'evil.example',
@@ -220,7 +209,7 @@ describe("the caller's address", () => {
   })
 
   test('is the address of the connection if only other proxies are trusted', async () => {
-    const pages = await start(mirror, { trustProxy: ['10.0.0.0/8'] })
+    const pages = await startProxy(mirror, { trustProxy: ['10.0.0.0/8'] })
     expect(await forwardedHeaders(pages)).toMatchObject({
       'x-forwarded-for': '127.0.0.1',
       'x-forwarded-proto': 'http',
@@ -230,7 +219,7 @@ describe("the caller's address", () => {
 
 describe('responses', () => {
   test('status, headers and body stay unchanged; missing security headers are added', async () => {
-    const pages = await start((_request, response) => {
+    const pages = await startProxy((_request, response) => {
       response.writeHead(
         418,
         'I am a teapot',
@@ -263,7 +252,7 @@ describe('responses', () => {
   })
 
   test('HEAD, 204 and 304 have no body', async () => {
-    const pages = await start((request, response) => {
+    const pages = await startProxy((request, response) => {
       response.writeHead(
         request.url === '/head' ? 200 : Number(request.url?.slice(1)),
         request.url === '/head' ? { 'content-length': '10' } : {},
@@ -276,7 +265,7 @@ describe('responses', () => {
   })
 
   test('a response that breaks off at the API breaks off at the browser too', async () => {
-    const pages = await start((_request, response) => {
+    const pages = await startProxy((_request, response) => {
       response.writeHead(200).write('half of')
       setImmediate(() => response.destroy())
     })
@@ -289,7 +278,7 @@ describe('responses', () => {
     async (when) => {
       let closed = false
       let arrived = false
-      const pages = await start((_request, response) => {
+      const pages = await startProxy((_request, response) => {
         arrived = true
         if (when === 'during') response.writeHead(200).write('first')
         response.once('close', () => {
@@ -307,22 +296,8 @@ describe('responses', () => {
 })
 
 describe('event streams', () => {
-  const open = async () => {
-    let api: ServerResponse | undefined
-    const pages = await start(
-      (_request, response) => {
-        api = response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
-        response.flushHeaders()
-      },
-      { responseTimeoutMs: 300 },
-    )
-    const response = await fetch(`${pages.url}/_api/payments/stream`)
-    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-    return { pages, response, reader, api: api! }
-  }
-
   test('open before their first event, pass each event on at once, and have no time limit', async () => {
-    const { response, reader, api } = await open()
+    const { response, reader, api } = await openStream()
     expect(response.headers.get('content-type')).toBe('text/event-stream')
     for (const event of ['event: change\ndata:\n\n', ': keep\n\n']) {
       api.write(event)
@@ -332,50 +307,12 @@ describe('event streams', () => {
     api.end()
     expect((await reader.read()).done).toBe(true)
   })
-
-  test('end at once at shutdown, without an error', async () => {
-    const { pages, reader, api } = await open()
-    const upstreamClosed = once(api, 'close')
-    const startedAt = Date.now()
-    const closed = pages.close()
-    expect((await reader.read()).done).toBe(true)
-    await closed
-    await upstreamClosed
-    expect(Date.now() - startedAt).toBeLessThan(1000)
-  })
 })
 
 describe('without the API', () => {
-  const expectUnavailable = async (response: Response) => {
-    expect(response.status).toBe(503)
-    expect(response.headers.get('retry-after')).toBe('1')
-    expect(await response.json()).toEqual({
-      error: { code: 'SERVICE_UNAVAILABLE', description: expect.any(String), request_id: expect.any(String) },
-    })
-  }
-
-  test('the response is 503 at once, and pages are served', async () => {
-    const pages = await startPages({ apiUrl: NOWHERE })
-    cleanups.push(pages.close)
-    const startedAt = Date.now()
-    await expectUnavailable(await fetch(`${pages.url}/_api/payments`))
-    await expectUnavailable(
-      await fetch(`${pages.url}/_api/x`, { method: 'POST', body: Buffer.alloc(2 ** 20) }),
-    )
-    expect(Date.now() - startedAt).toBeLessThan(1000)
-    expect((await fetch(`${pages.url}/payments`)).status).toBe(200)
-  })
-
-  test('an API that never responds is 503 in time', async () => {
-    const pages = await start(() => {}, { responseTimeoutMs: 300 })
-    const startedAt = Date.now()
-    await expectUnavailable(await fetch(`${pages.url}/_api/payments`))
-    expect(Date.now() - startedAt).toBeLessThan(2000)
-  })
-
   test('an API that closes the connection is 503, and the next request reaches it again', async () => {
     let hangsUp = true
-    const pages = await start((request, response) => {
+    const pages = await startProxy((request, response) => {
       if (hangsUp) request.socket.destroy()
       else response.end('back')
     })

@@ -6,6 +6,7 @@ import {
   queueBackends,
   type Shop,
   seededKeys,
+  seededRandom,
   startReceiver,
   startSystem,
   type TestReceiver,
@@ -40,13 +41,14 @@ const ORDERS = CONTESTED + 2 * volume(100, 40)
 const PAYMENTS = ORDERS + CONTESTED
 const REFUNDS = 2 * volume(100, 40)
 
-/** The promise is the result, not its time: other tests run at once. */
+/** A limit of the test, not a promise: `worker-faults.deadline.e2e.test.ts` asserts the promised times. */
 const SETTLE_TIMEOUT_MS = 90_000
 
 const VPA_OF_CHANCE = 'payer@bank'
 const VPA_OF_FAILING_REFUNDS = 'refundfail@test'
 
-const randomPause = () => new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 1500))
+const random = seededRandom('pauses before faults of the gateway')
+const randomPause = () => new Promise((resolve) => setTimeout(resolve, 200 + random() * 1500))
 
 /** Kills the worker with -9 at random times and starts another, `times` times. */
 async function killWorkers(times: number): Promise<void> {

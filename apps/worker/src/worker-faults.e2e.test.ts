@@ -3,6 +3,7 @@ import {
   postEvents,
   queueBackends,
   SEEDED_MERCHANT_ID,
+  seededRandom,
   startSystem,
   type TestSystem,
   volume,
@@ -12,7 +13,8 @@ import { afterEach, describe, expect, inject, onTestFinished, test } from 'vites
 import { startEndpoint } from './merchant-endpoint.fixture.ts'
 import { findWronglyPublished } from './published-once.fixture.ts'
 
-/** A limit of the test, not a guarantee: other tests run at the same time. */
+const random = seededRandom('kills of workers')
+/** A limit of the test, not a promise: `worker-faults.deadline.e2e.test.ts` asserts the promised times. */
 const SETTLE_TIMEOUT_MS = 90_000
 
 let system: TestSystem
@@ -41,7 +43,7 @@ for (const { backend, available } of queueBackends) {
         resend: true,
       })
       for (let kill = 0; kill < 4; kill++) {
-        await new Promise((resolve) => setTimeout(resolve, 1000 + Math.random() * 500))
+        await new Promise((resolve) => setTimeout(resolve, 1000 + random() * 500))
         await system.workers.at(-1)!.stop('SIGKILL')
         await system.startWorker()
       }
