@@ -4,7 +4,7 @@ import type { TestDatabase } from './postgres.ts'
 
 type Queryable = Pick<TestDatabase, 'query'>
 
-export interface Completion {
+export interface CompletedRow {
   /** The id of a transaction, an event, a payment or a refund. */
   id: string
   times: number
@@ -33,7 +33,7 @@ export async function countCompletions(database: Queryable): Promise<void> {
   }
 }
 
-export const readCompletions = (database: Queryable): Promise<Completion[]> =>
+export const readCompletions = (database: Queryable): Promise<CompletedRow[]> =>
   database.query('SELECT id, times FROM completions ORDER BY id')
 
 /** The number of rows with work left. */

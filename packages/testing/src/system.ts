@@ -1,7 +1,7 @@
 // A whole running system for a test file: a database of its own, a queue, an API and workers, all stopped together.
 import { createClient } from '@sluice/contracts'
 import { type AppProcess, startApp } from './app-process.ts'
-import { type Completion, countCompletions, countOpen, findFaults, readCompletions } from './effects.ts'
+import { type CompletedRow, countCompletions, countOpen, findFaults, readCompletions } from './effects.ts'
 import { createDatabase, type TestDatabase } from './postgres.ts'
 import { hasRedis, startRedis, type TestRedis } from './redis.ts'
 import { waitFor } from './wait.ts'
@@ -26,7 +26,7 @@ export interface TestSystem {
   startWorker: () => Promise<AppProcess>
   startApi: () => Promise<AppProcess>
   /** How often each row's work was completed, counted by a trigger. */
-  completions: () => Promise<Completion[]>
+  completions: () => Promise<CompletedRow[]>
   /** Waits until no row has work left; returns the problems that `findFaults` finds. */
   settle: (acknowledged: ReadonlySet<string>, timeoutMs?: number) => Promise<string[]>
   stop: () => Promise<void>
